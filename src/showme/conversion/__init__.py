@@ -1,0 +1,1 @@
+"""Published checkpoints into ours: one file per family, original keys in, our keys out."""

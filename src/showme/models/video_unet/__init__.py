@@ -1,0 +1,5 @@
+"""The factorised spatial/temporal UNet that predicts the noise of a latent video."""
+
+from .unet import VideoUNet
+
+__all__ = ["VideoUNet"]
