@@ -1,0 +1,1 @@
+"""Procedural worlds whose rendered clips train and test the video model."""
