@@ -1,0 +1,31 @@
+# Two commands set everything up: `make demo` and `make test`. A second run of either installs nothing.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test lint lock
+
+demo: $(READY)
+	$(BIN)/showme generate src/showme/assets/examples/push_left.png "$$(cat src/showme/assets/examples/push_left.txt)" \
+		--task image,video --out showme-out/demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v.major}.{v.minor}: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $(READY)
+
+# Pins what pyproject.toml asks for; run it after changing the dependencies.
+lock: $(READY)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra worlds --extra dev \
+		--no-header --no-annotate --no-emit-index-url --constraint constraints.txt --output-file requirements.lock pyproject.toml

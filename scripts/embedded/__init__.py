@@ -1,0 +1,1 @@
+"""Stages of training the embedded model; scripts/train_embedded.py runs them in order."""

@@ -1,0 +1,135 @@
+"""Stage "encoders": tokenizer, text encoder and image encoder, trained to tell which change fits which instruction.
+
+The objective is CLIP's (arXiv 2103.00020, section 2.3) with one difference: an instruction speaks of a change, so its
+partner is the pair of a clip's first and last frame instead of one picture.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+from torch import Tensor, nn
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    PreTrainedTokenizerFast,
+)
+
+from showme.training import Stage, run_stage
+from showme.worlds.tabletop.vocabulary import all_words
+
+from .frames import load_frames, to_unit
+from .settings import Settings
+
+_BATCH = 64
+_HEAD_WIDTH = 32
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]")
+# The statistics that CLIPImageProcessor normalises by: plain [-1, 1].
+_HALF = [0.5, 0.5, 0.5]
+
+
+def build_tokenizer(settings: Settings) -> PreTrainedTokenizerFast:
+    """One token per word of the world's instructions; other words become [UNK]."""
+    vocabulary = {word: index for index, word in enumerate((*SPECIAL_TOKENS, *all_words()))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    # Punctuation says nothing here, and as [UNK] it would say something wrong.
+    letters = normalizers.Replace(Regex(r"[^a-z0-9]+"), " ")
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), letters])
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[BOS] $A [EOS]", special_tokens=[(name, vocabulary[name]) for name in ("[BOS]", "[EOS]")]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=settings.text_tokens,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        bos_token="[BOS]",
+        eos_token="[EOS]",
+    )
+
+
+def build_encoders(settings: Settings) -> tuple[CLIPTextModel, CLIPVisionModel]:
+    """Untrained encoders."""
+    text = CLIPTextConfig(
+        vocab_size=len(SPECIAL_TOKENS) + len(all_words()),
+        hidden_size=settings.text_width,
+        intermediate_size=4 * settings.text_width,
+        num_hidden_layers=settings.text_layers,
+        num_attention_heads=max(settings.text_width // _HEAD_WIDTH, 1),
+        max_position_embeddings=settings.text_tokens,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=3,
+    )
+    image = CLIPVisionConfig(
+        image_size=settings.size,
+        patch_size=16,
+        hidden_size=settings.image_width,
+        intermediate_size=4 * settings.image_width,
+        num_hidden_layers=settings.image_layers,
+        num_attention_heads=max(settings.image_width // _HEAD_WIDTH, 1),
+    )
+    return CLIPTextModel(text), CLIPVisionModel(image)
+
+
+def build_feature_extractor(settings: Settings) -> CLIPImageProcessor:
+    """The preparation of pictures for the image encoder."""
+    size = {"height": settings.size, "width": settings.size}
+    return CLIPImageProcessor(size=size, crop_size=size, image_mean=_HALF, image_std=_HALF)
+
+
+class ChangeHead(nn.Module):
+    """Projections of text and of (first, last) pictures to one space; used for this training alone."""
+
+    def __init__(self, text_width: int, image_width: int, dim: int = 128):
+        super().__init__()
+        self.text = nn.Linear(text_width, dim)
+        self.change = nn.Sequential(nn.Linear(2 * image_width, 256), nn.GELU(), nn.Linear(256, dim))
+        self.log_scale = nn.Parameter(torch.tensor(2.66))
+
+    def forward(self, text: Tensor, first: Tensor, last: Tensor) -> Tensor:
+        """Sentence (B, D) and pooled pictures (B, D_img) each -> scaled cosine similarities (B, B)."""
+        words = F.normalize(self.text(text), dim=-1)
+        change = F.normalize(self.change(torch.cat([first, last], dim=-1)), dim=-1)
+        return self.log_scale.exp().clamp(max=100) * words @ change.T
+
+
+def train_encoders(folder: Path, settings: Settings, device: torch.device) -> dict:
+    """Train both encoders for the stage's minutes and save them with the tokenizer under ``folder``."""
+    frames, instructions = load_frames(folder, "train")
+    tokenizer = build_tokenizer(settings)
+    ids = tokenizer(instructions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    torch.manual_seed(settings.seed)
+    text_encoder, image_encoder = (model.to(device) for model in build_encoders(settings))
+    head = ChangeHead(settings.text_width, settings.image_width).to(device)
+
+    def loss(step: int, progress: float) -> dict[str, Tensor]:
+        rows = torch.randint(len(ids), (_BATCH,))
+        pictures = to_unit(frames[rows][:, [0, -1]]).to(device).flatten(0, 1)
+        with torch.autocast(device.type, torch.bfloat16):
+            tokens = image_encoder(pictures).last_hidden_state.mean(dim=1).unflatten(0, (-1, 2))
+            words = text_encoder(ids[rows].to(device)).pooler_output
+            similarity = head(words, tokens[:, 0], tokens[:, 1])
+        return {"contrastive": contrastive_loss(similarity.float(), ids[rows].to(device))}
+
+    modules: dict[str, nn.Module] = {"text": text_encoder, "image": image_encoder, "head": head}
+    state = run_stage(Stage("encoders", modules, loss, settings.minutes["encoders"], _BATCH, 1e-3), folder)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    text_encoder.save_pretrained(folder / "text-encoder")
+    image_encoder.save_pretrained(folder / "image-encoder")
+    return state
+
+
+def contrastive_loss(similarity: Tensor, ids: Tensor) -> Tensor:
+    """Symmetric cross-entropy over (B, B) similarities, where equal sentences (rows of ids) are all right answers."""
+    same = (ids[:, None] == ids[None]).all(-1).float()
+    target = same / same.sum(dim=1, keepdim=True)
+    return (F.cross_entropy(similarity, target) + F.cross_entropy(similarity.T, target)) / 2

@@ -1,0 +1,75 @@
+"""Measure a model on the tabletop world: one command, a table with 95% intervals, and the figures as JSON.
+
+python scripts/evaluate_embedded.py --out docs/results
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.progress import track
+
+from showme.bundle import load_bundle
+from showme.evaluation.tabletop import SceneScore, score_split, summarise
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="folder for embedded.md and embedded.json")] = Path("docs/results"),
+    model: Annotated[str, typer.Option(help="a bundle's name or folder")] = "embedded",
+    scenes: Annotated[int, typer.Option(help="scenes of unseen seeds")] = 64,
+    novel_scenes: Annotated[int, typer.Option(help="scenes of combinations never trained on")] = 32,
+    steps: Annotated[int | None, typer.Option(help="denoising steps, when not the model's own")] = None,
+    guidance: Annotated[float | None, typer.Option(help="guidance scale, when not the model's own")] = None,
+    split: Annotated[str, typer.Option(help="of the unseen seeds: test, or validation to choose settings by")] = "test",
+) -> None:
+    """Score the scenes and write the table."""
+    bundle = load_bundle(model)
+    pipeline = bundle.pipeline
+    pipeline.set_progress_bar_config(disable=True)
+    overrides = {"num_inference_steps": steps, "guidance_scale": guidance}
+    pipeline.register_to_config(**{key: value for key, value in overrides.items() if value is not None})
+    columns: dict[str, list[SceneScore]] = {}
+    for name, count in ((split, scenes), ("test_novel", novel_scenes)):
+        if count:
+            columns[name] = score_split(pipeline, name, count, lambda it, name=name: track(it, description=name))
+    record = {
+        "model": bundle.info.name,
+        "hash": bundle.hash,
+        "steps": pipeline.config.num_inference_steps,
+        "guidance_scale": pipeline.config.guidance_scale,
+        "frames": pipeline.config.num_frames,
+        "size": [bundle.info.height, bundle.info.width],
+        "dtype": str(pipeline.dtype).removeprefix("torch."),
+        "torch": torch.__version__,
+        "generated": "tensors, not re-read from a video file; one sample per scene, seed = scene number",
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    table = as_table(columns)
+    heading = (
+        f"# {bundle.info.name} on the tabletop world\n\n`python scripts/evaluate_embedded.py --out docs/results`\n"
+    )
+    settings = "\n".join(f"- {key}: {value}" for key, value in record.items())
+    (out / "embedded.md").write_text(f"{heading}\n{table}\n\nMeans with 95% bootstrap intervals.\n\n{settings}\n")
+    scores = {name: [asdict(score) for score in column] for name, column in columns.items()}
+    (out / "embedded.json").write_text(json.dumps({"record": record, "scenes": scores}, indent=1) + "\n")
+    print(table)
+
+
+def as_table(columns: dict[str, list[SceneScore]]) -> str:
+    """Markdown: one row per figure, one column per split."""
+    summaries = {name: summarise(scores) for name, scores in columns.items()}
+    heads = [f"{name} ({len(columns[name])} scenes)" for name in columns]
+    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for row in next(iter(summaries.values())):
+        cells = [f"{s[row].mean:.2f} [{s[row].low:.2f}, {s[row].high:.2f}]" for s in summaries.values()]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    typer.run(main)

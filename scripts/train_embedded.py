@@ -1,0 +1,66 @@
+"""Train the embedded model from nothing: render, codec, encoders, base, ShowMe stage 1, ShowMe stage 2, bundle.
+
+    python scripts/train_embedded.py --out runs/embedded             # every stage, in order; call again to resume
+    python scripts/train_embedded.py --out runs/embedded --stage base --minutes 60
+
+Each stage reads what the ones before it left in --out, is bounded by its minutes, and resumes where it stopped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from embedded import cache, codec, diffusion, encoders, frames, package
+from embedded.settings import PRESETS, Settings
+
+STAGES = {
+    "codec": codec.train_codec,
+    "encoders": encoders.train_encoders,
+    "cache": cache.write_cache,
+    "spatial": diffusion.train_spatial,
+    "base": diffusion.train_base,
+    "stage1": diffusion.train_stage1,
+    "stage2": diffusion.train_stage2,
+}
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="folder of the run")] = Path("runs/embedded"),
+    stage: Annotated[str, typer.Option(help=f"all, render, {', '.join(STAGES)} or bundle")] = "all",
+    minutes: Annotated[float | None, typer.Option(help="bound of the stage; of all stages together with 'all'")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    clips: Annotated[int | None, typer.Option(help="training clips, when not the preset's number")] = None,
+    bundle: Annotated[Path, typer.Option(help="where the bundle goes")] = Path("src/showme/assets/embedded"),
+) -> None:
+    """Run one stage, or all of them in order."""
+    if stage not in ("all", "render", "bundle", *STAGES):
+        raise typer.BadParameter(f"{stage!r}: choose all, render, {', '.join(STAGES)} or bundle", param_hint="--stage")
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    settings = _bounded(PRESETS[name], stage, minutes)
+    if clips is not None:
+        settings = settings.model_copy(update={"clips": clips})
+    if stage in ("all", "render"):
+        frames.render_and_pack(out, settings)
+    for each, run in STAGES.items():
+        if stage in ("all", each):
+            print(f"{each}: {run(out, settings, torch.device(name))}")
+    if stage in ("all", "bundle"):
+        print(f"bundle: {package.write_bundle(out, settings, torch.device(name), bundle)}")
+
+
+def _bounded(settings: Settings, stage: str, minutes: float | None) -> Settings:
+    """Settings with the stage's minutes, or with all of them scaled to the total."""
+    if minutes is None or stage in ("render", "cache", "bundle"):
+        return settings
+    old = settings.minutes
+    total = sum(old.values())
+    new = {k: v * minutes / total for k, v in old.items()} if stage == "all" else {**old, stage: minutes}
+    return settings.model_copy(update={"minutes": new})
+
+
+if __name__ == "__main__":
+    typer.run(main)

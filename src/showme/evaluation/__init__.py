@@ -1,0 +1,1 @@
+"""Measuring generated pictures and videos."""

@@ -1,0 +1,1 @@
+"""One folder per paper; the same file names in each: config, objective, pipeline, README."""

@@ -1,0 +1,307 @@
+"""From a first frame and an instruction to the result (picture) and the action (video), with one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DiffusionPipeline, SchedulerMixin
+from diffusers.image_processor import VaeImageProcessor
+from diffusers.utils import BaseOutput
+from diffusers.utils.torch_utils import randn_tensor
+from PIL import Image
+from torch import Tensor
+from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModel, PreTrainedTokenizerBase
+
+from ...models import ImageProjector, VideoUNet, split_image_tokens
+from ...models.schedulers import rescale_guidance
+from .adapters import ACTIVE_ADAPTERS
+
+TASKS = ("image", "video")
+
+
+@dataclass
+class ShowMeOutput(BaseOutput):
+    """What a call returns; a task that was not asked for leaves its field None.
+
+    image: the result, a PIL image (or an array (H, W, 3) in [0, 1], or a latent (C, h, w)).
+    frames: the action, a list of T PIL images (or (T, H, W, 3), or (T, C, h, w)).
+    """
+
+    image: Any = None
+    frames: Any = None
+
+
+@dataclass(frozen=True)
+class _Conditions:
+    """Everything that the denoising loop reads and never changes; the batch holds [unconditional, conditional]."""
+
+    text: Tensor
+    image_tokens: Tensor
+    first_latent: Tensor
+
+
+class ShowMePipeline(DiffusionPipeline):
+    """ShowMe's two tasks (arXiv 2511.17839).
+
+    Picture of the result: temporal half off, adapter ``state_image``, one noisy latent beside z0. Video of the
+    action: the whole network, both adapters, T noisy latents beside ``[z0; zeros]``.
+
+    Args:
+        unet, image_projector, vae, text_encoder, tokenizer, image_encoder, feature_extractor, scheduler: components.
+        num_frames: T when a call does not say.
+        repeat_first_frame: True repeats z0 on every frame, as plain DynamiCrafter does; False is ShowMe's
+            ``[z0; zeros]``.
+        guidance_scale, guidance_rescale, num_inference_steps: used when a call does not say.
+    """
+
+    model_cpu_offload_seq = "text_encoder->image_encoder->image_projector->unet->vae"
+    _callback_tensor_inputs = ("latents",)
+
+    def __init__(
+        self,
+        unet: VideoUNet,
+        image_projector: ImageProjector,
+        vae: AutoencoderKL,
+        text_encoder: CLIPTextModel,
+        tokenizer: PreTrainedTokenizerBase,
+        image_encoder: CLIPVisionModel,
+        feature_extractor: CLIPImageProcessor,
+        scheduler: SchedulerMixin,
+        num_frames: int = 16,
+        repeat_first_frame: bool = False,
+        guidance_scale: float = 7.5,
+        guidance_rescale: float = 0.0,
+        num_inference_steps: int = 50,
+    ):
+        super().__init__()
+        self.register_modules(
+            unet=unet,
+            image_projector=image_projector,
+            vae=vae,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            image_encoder=image_encoder,
+            feature_extractor=feature_extractor,
+            scheduler=scheduler,
+        )
+        self.register_to_config(
+            num_frames=num_frames,
+            repeat_first_frame=repeat_first_frame,
+            guidance_scale=guidance_scale,
+            guidance_rescale=guidance_rescale,
+            num_inference_steps=num_inference_steps,
+        )
+        self.vae_scale_factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        image: Image.Image | Tensor,
+        instruction: str,
+        task: str | Sequence[str] = "both",
+        *,
+        num_frames: int | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        guidance_rescale: float | None = None,
+        eta: float = 0.0,
+        scalar: float | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        output_type: str = "pil",
+        callback_on_step_end: Callable | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+    ) -> ShowMeOutput:
+        """Make the picture of the result, the video of the action, or both.
+
+        Args:
+            image: the first frame, already of the model's size: PIL RGB, or a tensor (1, 3, H, W) in [0, 1].
+            instruction: what is to be done, one sentence.
+            task: ``image``, ``video``, ``both``, or a sequence of the first two.
+            num_frames: T of the video.
+            num_inference_steps: denoising steps per task.
+            guidance_scale: w in e_uncond + w (e_cond - e_uncond); 1 turns guidance off.
+            guidance_rescale: phi in [0, 1] of arXiv 2305.08891.
+            eta: DDIM's stochasticity, 0 to 1.
+            scalar: frame stride or frames per second, as the model was trained; its own default when None.
+            seed: a whole number; each task draws from its own generator seeded with it. Excludes ``generator``.
+            generator: torch generator that both tasks draw from in turn.
+            output_type: ``pil``, ``np`` or ``latent``.
+            callback_on_step_end: called as ``f(pipeline, step, timestep, {"latents": ...})`` after each step.
+
+        Returns:
+            :class:`ShowMeOutput`.
+
+        Raises:
+            ValueError: an unknown task or output type, a size that the codec cannot take, or seed with generator.
+        """
+        tasks = resolve_tasks(task)
+        if output_type not in ("pil", "np", "latent"):
+            raise ValueError(f"output_type {output_type!r}: choose pil, np or latent.")
+        if seed is not None and generator is not None:
+            raise ValueError("Give seed or generator, not both.")
+        scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
+        conditions = self._encode(image, instruction, guided=scale != 1.0)
+        output = ShowMeOutput()
+        for name in tasks:
+            latents = self._denoise(
+                conditions,
+                temporal=name == "video",
+                num_frames=(num_frames or self.config.num_frames) if name == "video" else 1,
+                steps=num_inference_steps or self.config.num_inference_steps,
+                guidance=scale,
+                rescale=self.config.guidance_rescale if guidance_rescale is None else guidance_rescale,
+                eta=eta,
+                scalar=scalar,
+                generator=self._generator(seed) if generator is None else generator,
+                callback=callback_on_step_end,
+            )
+            frames = self._decode(latents, output_type)
+            if name == "image":
+                output.image = frames[0]
+            else:
+                output.frames = frames
+        return output
+
+    def _generator(self, seed: int | None) -> torch.Generator | None:
+        return None if seed is None else torch.Generator("cpu").manual_seed(seed)
+
+    def _encode(self, image, instruction: str, guided: bool) -> _Conditions:
+        """Text, image tokens and z0, each computed once; with guidance the empty conditions come first."""
+        pixels = self.image_processor.preprocess(image).to(self._execution_device, self.vae.dtype)
+        texts, views = [instruction], [pixels]
+        if guided:
+            texts, views = ["", instruction], [torch.zeros_like(pixels), pixels]
+        return _Conditions(
+            text=self.encode_text(texts),
+            image_tokens=self.encode_image(torch.cat(views)),
+            first_latent=self.encode_latents(pixels),
+        )
+
+    def encode_text(self, texts: list[str]) -> Tensor:
+        """Sentences -> text tokens (B, L, D) that the UNet attends to."""
+        batch = self.tokenizer(
+            texts, padding="max_length", truncation=True, max_length=self.tokenizer.model_max_length, return_tensors="pt"
+        )
+        return self.text_encoder(batch.input_ids.to(self._execution_device)).last_hidden_state
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in [-1, 1] -> image context tokens (B, N, D), through encoder and projector."""
+        return self.image_projector(self.image_tokens(pixels))
+
+    def image_tokens(self, pixels: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in [-1, 1] -> the image encoder's tokens (B, 1 + patches, D_img)."""
+        size = self.image_encoder.config.image_size
+        mean, std = (
+            torch.tensor(getattr(self.feature_extractor, name), device=pixels.device, dtype=pixels.dtype)
+            for name in ("image_mean", "image_std")
+        )
+        if pixels.shape[-2:] != (size, size):
+            pixels = torch.nn.functional.interpolate(
+                pixels.float(), (size, size), mode="bicubic", align_corners=True, antialias=True
+            ).to(pixels.dtype)
+        pixels = (pixels / 2 + 0.5 - mean[:, None, None]) / std[:, None, None]
+        return self.image_encoder(pixels.to(self.image_encoder.dtype)).last_hidden_state
+
+    def encode_latents(self, pixels: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in [-1, 1] -> scaled latents (B, C, h, w), the mode of the codec's posterior."""
+        return self.vae.encode(pixels).latent_dist.mode() * self.vae.config.scaling_factor
+
+    def _denoise(
+        self, conditions, temporal, num_frames, steps, guidance, rescale, eta, scalar, generator, callback
+    ) -> Tensor:
+        """Run the sampler from pure noise; returns latents (1, C, T, h, w)."""
+        self._activate("video" if temporal else "image")
+        z0 = conditions.first_latent[:, :, None]
+        shape = (1, z0.shape[1], num_frames, *z0.shape[-2:])
+        latents = randn_tensor(shape, generator=generator, device=z0.device, dtype=z0.dtype)
+        concat = condition_clip(z0, num_frames, self.config.repeat_first_frame)
+        batch = conditions.text.shape[0]
+        image_tokens = split_image_tokens(conditions.image_tokens, num_frames)
+        self.scheduler.set_timesteps(steps, device=z0.device)
+        latents = latents * self.scheduler.init_noise_sigma
+        scalars = None if scalar is None else torch.full((batch,), scalar, device=z0.device)
+        with self.progress_bar(total=steps) as progress:
+            for index, t in enumerate(self.scheduler.timesteps):
+                sample = torch.cat([self.scheduler.scale_model_input(latents, t), concat], dim=1)
+                prediction = self.unet(
+                    sample.expand(batch, -1, -1, -1, -1), t, conditions.text, image_tokens, scalars, temporal=temporal
+                )
+                if batch == 2:
+                    unconditional, conditional = prediction.chunk(2)
+                    prediction = unconditional + guidance * (conditional - unconditional)
+                    if rescale:
+                        prediction = rescale_guidance(prediction, conditional, rescale)
+                latents = self.scheduler.step(prediction, t, latents, **self._step_arguments(eta, generator))[0]
+                if callback is not None:
+                    latents = callback(self, index, t, {"latents": latents}).pop("latents", latents)
+                progress.update()
+        return latents
+
+    def _step_arguments(self, eta: float, generator) -> dict:
+        """eta and generator go only to schedulers that know them, so that any diffusers scheduler can be swapped in."""
+        names = self.scheduler.step.__code__.co_varnames
+        known = {"eta": eta, "generator": generator, "return_dict": False}
+        return {name: value for name, value in known.items() if name in names}
+
+    def _activate(self, task: str) -> None:
+        """Switch the adapters that the loaded model has to those of the task."""
+        present = getattr(self.unet, "peft_config", {})
+        active = [name for name in ACTIVE_ADAPTERS[task] if name in present]
+        if active:
+            self.unet.enable_adapters()
+            self.unet.set_adapters(active)
+        elif present:
+            self.unet.disable_adapters()
+
+    def _decode(self, latents: Tensor, output_type: str):
+        """Latents (1, C, T, h, w) -> T pictures of the output type asked for."""
+        frames = latents[0].transpose(0, 1)
+        if output_type == "latent":
+            return frames
+        frames = self.decode_latents(frames)
+        arrays = frames.permute(0, 2, 3, 1).float().cpu().numpy()
+        if output_type == "np":
+            return arrays
+        return [Image.fromarray(np.round(array * 255).astype(np.uint8)) for array in arrays]
+
+    def decode_latents(self, latents: Tensor, chunk: int = 8) -> Tensor:
+        """Scaled latents (N, C, h, w) -> pictures (N, 3, H, W) in [0, 1], ``chunk`` at a time to bound memory."""
+        parts = latents.to(self.vae.dtype).split(chunk)
+        pixels = torch.cat([self.vae.decode(part / self.vae.config.scaling_factor).sample for part in parts])
+        return (pixels / 2 + 0.5).clamp(0, 1)
+
+
+def resolve_tasks(task: str | Sequence[str]) -> list[str]:
+    """``both`` or names of tasks -> the tasks in the order of their making, each once.
+
+    Raises:
+        ValueError: a name that is no task, or none at all.
+    """
+    names = list(TASKS) if task == "both" else ([task] if isinstance(task, str) else list(task))
+    unknown = [name for name in names if name not in TASKS]
+    if unknown or not names:
+        raise ValueError(f"task {', '.join(map(repr, unknown)) or 'missing'}: choose image, video or both.")
+    return [name for name in TASKS if name in names]
+
+
+def condition_clip(z0: Tensor, num_frames: int, repeat: bool) -> Tensor:
+    """The condition beside the noisy latents: ``[z0; zeros]`` (ShowMe) or z0 on every frame (DynamiCrafter).
+
+    Args:
+        z0: first frame's latent (B, C, 1, h, w).
+        num_frames: T.
+        repeat: which of the two.
+
+    Returns:
+        (B, C, T, h, w).
+    """
+    if repeat:
+        return z0.expand(-1, -1, num_frames, -1, -1)
+    zeros = torch.zeros_like(z0).expand(-1, -1, num_frames - 1, -1, -1)
+    return torch.cat([z0, zeros], dim=2)
