@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +63,7 @@ def write_cache(folder: Path, settings: Settings, device: torch.device) -> dict:
     }
     staged = path.with_suffix(".partial")
     save_file(tensors, staged)
-    os.replace(staged, path)
+    staged.replace(path)
     return {"clips": len(ids) - 1}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +43,7 @@ def _pack(index: Path, packed: Path, settings: Settings) -> None:
             frames[number] = torch.from_numpy(file.get_tensor("frames")[keep]).permute(0, 3, 1, 2)
     staged = packed.with_suffix(".partial")
     save_file({"frames": frames}, staged, {"instructions": json.dumps([row["instruction"] for row in rows])})
-    os.replace(staged, packed)
+    staged.replace(packed)
 
 
 def load_frames(folder: Path, split: str) -> tuple[Tensor, list[str]]:

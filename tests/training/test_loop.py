@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -21,17 +22,24 @@ def make_stage(model: nn.Module, minutes: float, **changes) -> Stage:
     return Stage("fit", {"model": model}, loss, minutes=minutes, batch_size=16, learning_rate=0.05, warmup=1, **changes)
 
 
-def test_a_stage_learns_logs_and_resumes(tmp_path):
+@pytest.fixture
+def one_second_steps(monkeypatch):
+    """A clock that each step moves by one second, whatever the machine."""
+    ticks = itertools.count()
+    monkeypatch.setattr("showme.training.loop.time.perf_counter", lambda: float(next(ticks)))
+
+
+def test_a_stage_learns_logs_and_resumes(tmp_path, one_second_steps):
     torch.manual_seed(0)
     model = nn.Linear(4, 1)
-    state = run_stage(make_stage(model, 0.5 / 60), tmp_path)
-    assert state["samples"] == 16 * state["step"] > 0
+    state = run_stage(make_stage(model, 2), tmp_path)
+    assert state == {"step": 120, "seconds": 120.0, "samples": 16 * 120}
     rows = [json.loads(line) for line in (tmp_path / "fit.jsonl").read_text().splitlines()]
     assert rows[-1]["fit"] < rows[0]["fit"] / 10
 
     fresh = nn.Linear(4, 1)
-    again = run_stage(make_stage(fresh, 0.5 / 60), tmp_path)
-    assert again["step"] == state["step"], "the minutes were spent: nothing is left to do"
+    again = run_stage(make_stage(fresh, 2), tmp_path)
+    assert again == state, "the minutes were spent: nothing is left to do"
     torch.testing.assert_close(fresh.weight, model.weight)
 
 

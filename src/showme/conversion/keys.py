@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor, nn
 
+from ..errors import InputError
 
-class ConversionError(ValueError):
+
+class ConversionError(InputError):
     """A checkpoint's keys or shapes do not fit the network they should fill; the message names them."""
 
 
@@ -59,6 +61,41 @@ def rename(keys: Iterable[str], prefixes: Mapping[str, tuple[str, Callable[[str]
     if len(set(renamed.values())) != len(renamed):
         raise ConversionError("two keys of the checkpoint claim the same weight of the model")
     return renamed
+
+
+def numbered(keys: Iterable[str], prefix: str) -> int:
+    """How many numbered parts there are: 1 + the largest N of the keys that begin with ``prefix`` + ``N.``
+
+    Raises:
+        ConversionError: none at all.
+    """
+    parts = [key[len(prefix) :].split(".", 1)[0] for key in keys if key.startswith(prefix)]
+    numbers = [int(part) for part in parts if part.isdecimal()]
+    if not numbers:
+        raise ConversionError(f"the checkpoint lacks all of {prefix}0, {prefix}1, ...")
+    return max(numbers) + 1
+
+
+def shape_of(weights: Mapping[str, Tensor], key: str) -> tuple[int, ...]:
+    """Shape of one weight, from which a size of the network is read.
+
+    Raises:
+        ConversionError: the weight is missing.
+    """
+    if key not in weights:
+        raise ConversionError(f"the checkpoint lacks {key}")
+    return tuple(weights[key].shape)
+
+
+def count_heads(width: int, head_width: int) -> int:
+    """Number of attention heads of ``head_width`` that fill ``width``.
+
+    Raises:
+        ConversionError: they do not fill it.
+    """
+    if width % head_width:
+        raise ConversionError(f"heads of width {head_width} do not fill a layer of width {width}")
+    return width // head_width
 
 
 def load_renamed(model: nn.Module, weights: Mapping[str, Tensor], renamed: Mapping[str, str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def save_checkpoint(folder: Path, modules: dict[str, nn.Module], optimizer: opti
     (staged / "state.json").write_text(json.dumps(state, indent=1))
     if folder.exists():
         shutil.rmtree(folder)
-    os.replace(staged, folder)
+    staged.replace(folder)
 
 
 def load_checkpoint(folder: Path, modules: dict[str, nn.Module], optimizer: optim.Optimizer | None = None) -> dict:

@@ -58,7 +58,7 @@ def run_stage(stage: Stage, folder: Path) -> dict:
     budget = stage.minutes * 60
     last_save = state["seconds"]
     folder.mkdir(parents=True, exist_ok=True)
-    with _progress() as bar, (folder / f"{stage.name}.jsonl").open("a") as log:
+    with _progress() as bar, (folder / f"{stage.name}.jsonl").open("a", buffering=1) as log:
         task = bar.add_task(stage.name, total=budget, completed=state["seconds"], note="")
         while state["seconds"] < budget:
             began = time.perf_counter()
@@ -70,7 +70,6 @@ def run_stage(stage: Stage, folder: Path) -> dict:
             bar.update(task, completed=state["seconds"], note=" ".join(f"{k} {v:.4f}" for k, v in terms.items()))
             if state["seconds"] - last_save > _CHECKPOINT_SECONDS:
                 save_checkpoint(checkpoint, stage.modules, optimizer, state)
-                log.flush()
                 last_save = state["seconds"]
     save_checkpoint(checkpoint, stage.modules, optimizer, state)
     return state

@@ -1,4 +1,4 @@
-"""ShowMe's two training stages in their plain form (arXiv 2511.17839): what enters the network and what is asked of it."""
+"""ShowMe's two training stages in their plain form (arXiv 2511.17839): what goes in and what is asked for."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +56,7 @@ class ShowMePipeline(DiffusionPipeline):
         num_frames: T when a call does not say.
         repeat_first_frame: True repeats z0 on every frame, as plain DynamiCrafter does; False is ShowMe's
             ``[z0; zeros]``.
-        guidance_scale, guidance_rescale, num_inference_steps: used when a call does not say.
+        guidance_scale, guidance_rescale, num_inference_steps, eta: used when a call does not say.
     """
 
     model_cpu_offload_seq = "text_encoder->image_encoder->image_projector->unet->vae"
@@ -76,6 +77,7 @@ class ShowMePipeline(DiffusionPipeline):
         guidance_scale: float = 7.5,
         guidance_rescale: float = 0.0,
         num_inference_steps: int = 50,
+        eta: float = 0.0,
     ):
         super().__init__()
         self.register_modules(
@@ -94,6 +96,7 @@ class ShowMePipeline(DiffusionPipeline):
             guidance_scale=guidance_scale,
             guidance_rescale=guidance_rescale,
             num_inference_steps=num_inference_steps,
+            eta=eta,
         )
         self.vae_scale_factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
@@ -109,7 +112,7 @@ class ShowMePipeline(DiffusionPipeline):
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
         guidance_rescale: float | None = None,
-        eta: float = 0.0,
+        eta: float | None = None,
         scalar: float | None = None,
         seed: int | None = None,
         generator: torch.Generator | None = None,
@@ -156,7 +159,7 @@ class ShowMePipeline(DiffusionPipeline):
                 steps=num_inference_steps or self.config.num_inference_steps,
                 guidance=scale,
                 rescale=self.config.guidance_rescale if guidance_rescale is None else guidance_rescale,
-                eta=eta,
+                eta=self.config.eta if eta is None else eta,
                 scalar=scalar,
                 generator=self._generator(seed) if generator is None else generator,
                 callback=callback_on_step_end,
@@ -185,9 +188,8 @@ class ShowMePipeline(DiffusionPipeline):
 
     def encode_text(self, texts: list[str]) -> Tensor:
         """Sentences -> text tokens (B, L, D) that the UNet attends to."""
-        batch = self.tokenizer(
-            texts, padding="max_length", truncation=True, max_length=self.tokenizer.model_max_length, return_tensors="pt"
-        )
+        longest = self.tokenizer.model_max_length
+        batch = self.tokenizer(texts, padding="max_length", truncation=True, max_length=longest, return_tensors="pt")
         return self.text_encoder(batch.input_ids.to(self._execution_device)).last_hidden_state
 
     def encode_image(self, pixels: Tensor) -> Tensor:
@@ -245,7 +247,7 @@ class ShowMePipeline(DiffusionPipeline):
 
     def _step_arguments(self, eta: float, generator) -> dict:
         """eta and generator go only to schedulers that know them, so that any diffusers scheduler can be swapped in."""
-        names = self.scheduler.step.__code__.co_varnames
+        names = inspect.signature(self.scheduler.step).parameters
         known = {"eta": eta, "generator": generator, "return_dict": False}
         return {name: value for name, value in known.items() if name in names}
 

@@ -1,0 +1,90 @@
+"""The command line: one file per command; parses, calls one function, prints.
+
+Exit codes: 0 done, 1 failed, 2 the input is at fault, 130 interrupted. Every error is one line on stderr; ``--debug``
+anywhere on the line adds the traceback.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from .. import __version__
+from ..errors import InputError
+from . import convert, data, doctor, generate
+
+app = typer.Typer(
+    name="showme",
+    help="From one photo and one instruction: the picture of the result and the video of the action.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("generate")(generate.generate)
+app.add_typer(data.app, name="data")
+app.command("doctor")(doctor.doctor)
+app.add_typer(convert.app, name="convert")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"showme {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """``--debug`` is listed here for the help; :func:`main` reads it, so that it may stand anywhere on the line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; see the module's text for the codes."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    # A polite kill cleans up like Ctrl-C does: staged files vanish.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        code = app([word for word in given if word != "--debug"], standalone_mode=False)
+    except KeyboardInterrupt:
+        code = _fail("interrupted.", 130)
+    except Exception as error:
+        if debug:
+            raise
+        code = _fail(*explain(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """An error as one line and its exit code."""
+    if isinstance(error, InputError):
+        return str(error), 2
+    if hasattr(error, "format_message"):
+        # The parser's own errors, of whichever click typer was built on.
+        return f"{_one_line(error.format_message()).rstrip('.')}: see `showme --help`.", 2
+    if type(error).__name__ == "Abort":
+        return "interrupted.", 130
+    if type(error).__name__ == "OutOfMemoryError":
+        return "The device has too little memory: ask for fewer --frames, or see `showme doctor`.", 1
+    if type(error).__module__.startswith("showme."):
+        # Our own errors are sentences already, like the one that names the missing OpenGL package.
+        return _one_line(str(error)), 1
+    return f"{_one_line(str(error)) or 'no reason given'} ({type(error).__name__}; --debug shows where)", 1
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _fail(sentence: str, code: int) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return code

@@ -1,0 +1,79 @@
+"""``showme generate``: one photo and one instruction become a picture and a video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..generation.run import GenerateResult
+
+_STAGES = {
+    "load": "loading the model",
+    "image": "picture of the result",
+    "video": "video of the action",
+    "write": "writing the files",
+}
+
+
+def generate(
+    image: Annotated[Path, typer.Argument(help="A photo: any format, size and orientation.", show_default=False)],
+    instruction: Annotated[str, typer.Argument(help='What is to be done: "push the red box to the left".')],
+    model: Annotated[str, typer.Option(help="embedded, the folder of a model, or a hub id owner/name.")] = "embedded",
+    task: Annotated[str, typer.Option(help="image, video or both.")] = "both",
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("showme-out"),
+    seed: Annotated[int, typer.Option(help="Same seed, same result.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps per task; the model's own when left out.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Weight of the instruction; 1 turns guidance off.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames of the video; the model's own when left out.")] = None,
+    fit: Annotated[str, typer.Option(help="crop cuts the photo to the model's shape, pad adds bars.")] = "crop",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or mps; a GPU when there is one.")] = None,
+) -> None:
+    """Make the picture of the result and the video of the action from one photo and one instruction."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from ..generation.request import GenerateRequest
+    from ..generation.run import generate as run
+
+    request = GenerateRequest(image, instruction, model, task, out, seed, steps, guidance, frames, fit, device)
+    columns = (TextColumn("{task.description:22}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=_stderr()) as bars:
+        rows: dict = {}
+
+        def report(stage: str, step: int, steps: int) -> None:
+            if stage not in rows:
+                for row in rows.values():
+                    bars.update(row, completed=bars.tasks[row].total)
+                rows[stage] = bars.add_task(_STAGES[stage], total=steps)
+            bars.update(rows[stage], completed=step)
+
+        result = run(request, report)
+        for row in rows.values():
+            bars.update(row, completed=bars.tasks[row].total)
+    _say(result)
+
+
+def _stderr():
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _say(result: GenerateResult) -> None:
+    for note in result.notes:
+        typer.echo(f"note: {note}")
+    seconds = ", ".join(f"{stage} {value:.1f} s" for stage, value in result.record.seconds.items())
+    typer.echo(f"took: {seconds}")
+    for label, path in (("picture", result.result), ("video", result.video), ("strip", result.strip)):
+        if path is not None:
+            typer.echo(f"{label + ':':8} {path}")
+    typer.echo(f"look at: {result.page}")

@@ -1,0 +1,94 @@
+"""The instruction: is it one, and which of its words has the model never seen?"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from ..errors import InputError
+
+MAX_LENGTH = 1_000
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+# Invisible but part of the spelling of some languages: zero-width non-joiner and joiner.
+_KEPT_FORMAT = "\u200c\u200d"
+
+
+@dataclass(frozen=True)
+class UnknownWord:
+    """A word that the model has never seen: what it means in known words, and known words that look like it."""
+
+    word: str
+    meaning: str | None
+    nearest: tuple[str, ...]
+
+
+def check_instruction(text: str) -> str:
+    """The instruction without control characters and surplus space.
+
+    Raises:
+        InputError: empty, too long, or without a single letter.
+    """
+    spaced = "".join(" " if char.isspace() else char for char in text)
+    visible = "".join(
+        char for char in spaced if char in _KEPT_FORMAT or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
+    )
+    cleaned = unicodedata.normalize("NFC", " ".join(visible.split()))
+    if not cleaned:
+        raise InputError('The instruction is empty: say what is to be done, like "push the red box to the left".')
+    if len(cleaned) > MAX_LENGTH:
+        raise InputError(f"The instruction has {len(cleaned):,} characters: say it in at most {MAX_LENGTH:,}.")
+    if not any(char.isalpha() for char in cleaned):
+        raise InputError('The instruction has no words: say what is to be done, like "push the red box to the left".')
+    return cleaned
+
+
+def split_words(text: str) -> list[str]:
+    """Lower-cased words of a text without punctuation; hyphens and apostrophes inside a word stay."""
+    return _WORD.findall(text.lower())
+
+
+def unknown_words(text: str, vocabulary: Collection[str] | None, synonyms: Mapping[str, str]) -> list[UnknownWord]:
+    """The words of ``text`` outside ``vocabulary``, each once, in order; none for a model that knows every word.
+
+    Args:
+        text: the instruction.
+        vocabulary: known words, lower-case; None: all.
+        synonyms: other words -> known words.
+    """
+    if vocabulary is None:
+        return []
+    known = set(vocabulary)
+    return [
+        UnknownWord(word, synonyms.get(word), tuple(difflib.get_close_matches(word, sorted(known), n=3, cutoff=0.7)))
+        for word in dict.fromkeys(split_words(text))
+        if word not in known
+    ]
+
+
+def prompt_for(text: str, vocabulary: Collection[str] | None, synonyms: Mapping[str, str]) -> str:
+    """What the model reads: the text; for a small vocabulary its bare words, with synonyms put in."""
+    if vocabulary is None:
+        return text
+    known = set(vocabulary)
+    return " ".join(word if word in known else synonyms.get(word, word) for word in split_words(text))
+
+
+def warnings_for(unknown: Collection[UnknownWord], examples: Collection[str]) -> list[str]:
+    """What a user should know about words that the model has never seen: what it reads instead, or that it does not."""
+    sentences = [_sentence(word) for word in unknown if word.meaning or word.nearest]
+    strangers = [f'"{word.word}"' for word in unknown if not (word.meaning or word.nearest)]
+    if strangers:
+        sentences.append(f"The model has never seen {', '.join(strangers)}, nor any word alike, and passes over that.")
+    if any(word.meaning is None for word in unknown) and examples:
+        sentences.append(f'It was trained on instructions like "{next(iter(examples))}".')
+    return sentences
+
+
+def _sentence(unknown: UnknownWord) -> str:
+    begin = f'The model has never seen the word "{unknown.word}"'
+    if unknown.meaning is not None:
+        return f'{begin}: it reads "{unknown.meaning}" instead.'
+    return f"{begin} and passes over it; the nearest that it knows: {', '.join(unknown.nearest)}."

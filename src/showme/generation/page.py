@@ -1,0 +1,118 @@
+"""``index.html``: the result to look at, in one page without scripts or anything from the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+_STYLE = """
+:root { color-scheme: light dark; --paper: #fafaf9; --card: #fff; --ink: #1c1c22; --soft: #6b6b76; --line: #e4e4e7;
+  --accent: #4f46e5; --note: #fffbeb; --note-line: #f59e0b; }
+@media (prefers-color-scheme: dark) { :root { --paper: #131316; --card: #1c1c21; --ink: #ececf1; --soft: #9d9da8;
+  --line: #2e2e35; --accent: #a5b4fc; --note: #29220f; --note-line: #b98209; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+main { max-width: 1080px; margin: 0 auto; padding: 40px 24px 64px; }
+.kicker { margin: 0; color: var(--accent); font-size: 13px; font-weight: 600; letter-spacing: .08em;
+  text-transform: uppercase; }
+h1 { margin: 4px 0 28px; font-size: clamp(24px, 4vw, 36px); line-height: 1.2; overflow-wrap: anywhere; }
+h2 { margin: 0 0 10px; font-size: 17px; }
+.views { display: grid; gap: 18px; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); }
+figure, section { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 14px;
+  overflow: hidden; }
+figure img, figure video { display: block; width: 100%; aspect-ratio: var(--shape); object-fit: contain;
+  background: #000; }
+figcaption { padding: 10px 14px; color: var(--soft); font-size: 14px; }
+figcaption b { color: var(--ink); }
+section { margin-top: 18px; padding: 18px 20px; }
+section.note { background: var(--note); border-color: var(--note-line); }
+section.note ul { margin: 0; padding-left: 20px; }
+section.note li { overflow-wrap: anywhere; }
+section.strip { padding: 0; overflow-x: auto; background: #fafaf9; }
+section.strip img { display: block; height: auto; min-width: 760px; width: 100%; }
+table { width: 100%; border-collapse: collapse; font-size: 14px; }
+th, td { padding: 6px 0; border-top: 1px solid var(--line); text-align: left; vertical-align: top;
+  overflow-wrap: anywhere; }
+tr:first-child th, tr:first-child td { border-top: 0; }
+th { width: 32%; color: var(--soft); font-weight: 500; }
+footer { margin-top: 22px; color: var(--soft); font-size: 13px; }
+"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page shows; every text is escaped here, every file name is relative to the page.
+
+    shape: (width, height) of the pictures. photo: the first frame's file. result, video: files, or None for a task
+    that was not asked for. notes: what the user should know. settings: label -> value.
+    """
+
+    instruction: str
+    shape: tuple[int, int]
+    photo: str
+    result: str | None
+    video: str | None
+    strip: str
+    notes: Sequence[str]
+    settings: Mapping[str, str]
+
+
+def render_page(page: Page) -> str:
+    """The page as HTML text."""
+    text = escape(page.instruction)
+    views = [_picture(page.photo, "The photo, as the model saw it", "Before")]
+    if page.result is not None:
+        views.append(_picture(page.result, f"Picture of the result: {page.instruction}", "The result"))
+    if page.video is not None:
+        views.append(
+            f'<figure><video src="{escape(page.video)}" autoplay loop muted playsinline controls></video>'
+            "<figcaption><b>The action</b></figcaption></figure>"
+        )
+    width, height = page.shape
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{text} · ShowMe</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<p class="kicker">ShowMe</p>
+<h1>{text}</h1>
+<div class="views" style="--shape: {width} / {height}">
+{chr(10).join(views)}
+</div>
+<section class="strip"><img src="{escape(page.strip)}" alt="Film strip: the photo, then frames of the action"></section>
+{_notes(page.notes)}<section>
+<h2>Settings</h2>
+<table>
+{chr(10).join(_row(*item) for item in page.settings.items())}
+</table>
+</section>
+<footer>Made by a video diffusion model: it imagines what could happen and records nothing that did.
+Every setting, version and time is in <a href="run.json">run.json</a>.</footer>
+</main>
+</body>
+</html>
+"""
+
+
+def _picture(source: str, description: str, caption: str) -> str:
+    return (
+        f'<figure><img src="{escape(source)}" alt="{escape(description)}">'
+        f"<figcaption><b>{escape(caption)}</b></figcaption></figure>"
+    )
+
+
+def _notes(notes: Sequence[str]) -> str:
+    if not notes:
+        return ""
+    items = "\n".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<section class="note">\n<h2>What you should know</h2>\n<ul>\n{items}\n</ul>\n</section>\n'
+
+
+def _row(label: str, value: str) -> str:
+    return f"<tr><th>{escape(label)}</th><td>{escape(value)}</td></tr>"

@@ -1,0 +1,84 @@
+"""What a user asks for, and every check of it that needs no file and no network."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InputError
+
+TASKS = ("image", "video")
+FITS = ("crop", "pad")
+MAX_STEPS = 1_000
+MAX_FRAMES = 256
+MAX_GUIDANCE = 100.0
+MAX_SEED = 2**63 - 1
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """One photo, one instruction, and how to answer; None leaves a number to the model.
+
+    image: a picture file. instruction: one sentence. model: ``embedded``, a bundle's folder or a hub id. task:
+    ``image``, ``video``, ``both`` or ``image,video``. out: folder for the results. seed: 0 or more. steps: denoising
+    steps per task. guidance: w; 1 turns it off. frames: of the video. fit: ``crop`` or ``pad``. device: ``cpu``,
+    ``cuda``, ``cuda:1``, ``mps``; a GPU when there is one when None.
+    """
+
+    image: Path
+    instruction: str
+    model: str = "embedded"
+    task: str = "both"
+    out: Path = Path("showme-out")
+    seed: int = 0
+    steps: int | None = None
+    guidance: float | None = None
+    frames: int | None = None
+    fit: str = "crop"
+    device: str | None = None
+
+
+def check_request(request: GenerateRequest) -> tuple[str, ...]:
+    """Check the settings; returns the tasks in the order of their making.
+
+    Raises:
+        InputError: the first setting that cannot be.
+    """
+    tasks = parse_tasks(request.task)
+    if request.fit not in FITS:
+        raise InputError(f"--fit {request.fit!r}: choose crop or pad.")
+    _check_whole("--seed", request.seed, 0, MAX_SEED)
+    _check_whole("--steps", request.steps, 1, MAX_STEPS)
+    _check_whole("--frames", request.frames, 1, MAX_FRAMES)
+    guidance = request.guidance
+    if guidance is not None and not (math.isfinite(guidance) and 0 <= guidance <= MAX_GUIDANCE):
+        raise InputError(f"--guidance {guidance:g}: choose a number from 0 to {MAX_GUIDANCE:g} (1 turns it off).")
+    if request.device is not None and not _DEVICE.fullmatch(request.device):
+        raise InputError(f"--device {request.device!r}: choose cpu, cuda, cuda:N or mps.")
+    return tasks
+
+
+def parse_tasks(text: str) -> tuple[str, ...]:
+    """``both``, or names separated by commas -> tasks, each once, the picture first.
+
+    Raises:
+        InputError: a name that is no task, or none at all.
+    """
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in (*TASKS, "both"):
+            near = difflib.get_close_matches(name, (*TASKS, "both"), n=1)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            raise InputError(f"There is no task {name!r}{meant}: choose image, video or both.")
+    if not names:
+        raise InputError("--task is empty: choose image, video or both.")
+    return tuple(task for task in TASKS if task in names or "both" in names)
+
+
+def _check_whole(option: str, value: int | None, low: int, high: int) -> None:
+    if value is not None and not low <= value <= high:
+        raise InputError(f"{option} {value}: choose a whole number from {low} to {high:,}.")
