@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 INFO = "bundle.json"
 CARD = "README.md"
-ADAPTERS = "adapters"
 _ASSETS = Path(__file__).parent / "assets"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # Never a pickle: weights come as safetensors, everything else as text.
@@ -105,7 +104,7 @@ def save_bundle(
     Raises:
         InputError: ``folder`` holds something else than a bundle.
     """
-    from .bundle_weights import write_adapters, write_pipeline
+    from .bundle_weights import write_pipeline
 
     folder = Path(folder).absolute()
     _refuse_foreign(folder)
@@ -113,7 +112,6 @@ def save_bundle(
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
     try:
         write_pipeline(pipeline, staging, dtype)
-        write_adapters(pipeline, staging / ADAPTERS, dtype)
         (staging / INFO).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (staging / CARD).write_text(card or _default_card(info), encoding="utf-8")
         bundle_hash = write_manifest(staging)
@@ -165,7 +163,7 @@ def load_pipeline(
     """
     from .bundle_weights import read_pipeline
 
-    return read_pipeline(files.folder, files.folder / ADAPTERS, device, dtype)
+    return read_pipeline(files.folder, device, dtype)
 
 
 def load_bundle(

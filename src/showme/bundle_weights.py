@@ -6,52 +6,33 @@ import contextlib
 import importlib
 import json
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import diffusers.utils.logging as diffusers_logging
 import torch
 import transformers.utils.logging as transformers_logging
-from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from .errors import InputError
 from .manifest import read_manifest
 from .methods.showme import ShowMePipeline
+from .methods.showme.adapters import ADAPTER_FOLDER, check_keys, load_adapter
 
-LORA_CONFIG = "lora_config"
 _LIBRARIES = ("diffusers", "transformers")
 
 
 def write_pipeline(pipeline: ShowMePipeline, folder: Path, dtype: torch.dtype | None) -> None:
-    """``save_pretrained`` with the adapters left out of the UNet and weights cast to ``dtype`` (None: as they are)."""
-    networks = [component for component in pipeline.components.values() if isinstance(component, nn.Module)]
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_quiet())
-        for network in networks:
-            stack.callback(network.register_state_dict_post_hook(_bare_weights(dtype)).remove)
-        pipeline.save_pretrained(folder)
+    """``save_pretrained`` in ``dtype`` (None: each weight's own), without traces of where the parts came from."""
+    with _quiet():
+        pipeline.save_pretrained(folder, dtype=dtype)
     for path in folder.rglob("*.json"):
         _forget_origin(path)
 
 
-def write_adapters(pipeline: ShowMePipeline, folder: Path, dtype: torch.dtype | None) -> None:
-    """One safetensors file per adapter of the UNet; its LoraConfig stands in the header under ``lora_config``."""
-    unet = pipeline.components["unet"]
-    for name, config in getattr(unet, "peft_config", {}).items():
-        folder.mkdir(exist_ok=True)
-        state = {key: _cast(value, dtype).contiguous() for key, value in adapter_state(unet, name).items()}
-        # A single entry: safetensors writes several in an order that changes from run to run.
-        metadata = {LORA_CONFIG: json.dumps(_config_dict(config, state), sort_keys=True)}
-        save_file(state, folder / f"{name}.safetensors", metadata)
-
-
-def read_pipeline(
-    folder: Path, adapters: Path, device: str | torch.device | None, dtype: torch.dtype | None
-) -> ShowMePipeline:
+def read_pipeline(folder: Path, device: str | torch.device | None, dtype: torch.dtype | None) -> ShowMePipeline:
     """Networks, then adapters, then the move to ``device``; see :func:`showme.bundle.load_pipeline`."""
     device = choose_device(device)
     if dtype is None:
@@ -66,8 +47,8 @@ def read_pipeline(
                 settings[name] = value
         pipeline = _assemble(folder, components, settings)
         for name in sorted(read_manifest(folder)):
-            if (folder / name).parent == adapters:
-                _read_adapter(pipeline.unet, folder / name)
+            if (folder / name).parent == folder / ADAPTER_FOLDER:
+                load_adapter(pipeline.unet, folder / name)
     for component in components.values():
         if isinstance(component, nn.Module):
             component.requires_grad_(False).eval()
@@ -97,27 +78,6 @@ def stored_dtype(folder: Path) -> torch.dtype:
     """Precision of a network's weights on disk, read from the first tensor of its first safetensors file."""
     with safe_open(min(folder.glob("*.safetensors")), "pt") as file:
         return file.get_tensor(next(iter(file.keys()))).dtype
-
-
-def adapter_state(unet: nn.Module, name: str) -> dict[str, Tensor]:
-    """The tensors of one adapter, named as peft names them in files (without the adapter's name)."""
-    return get_peft_model_state_dict(unet, adapter_name=name)
-
-
-def _bare_weights(dtype: torch.dtype | None):
-    """A state-dict hook: drops adapters, gives the layers beneath them back their own names, and casts."""
-
-    def hook(module: nn.Module, state: dict[str, Tensor], prefix: str, metadata: dict) -> None:
-        for key in list(state):
-            value = state.pop(key)
-            if ".lora_" not in key:
-                state[key.replace(".base_layer.", ".")] = _cast(value, dtype)
-
-    return hook
-
-
-def _cast(value: Tensor, dtype: torch.dtype | None) -> Tensor:
-    return value.to(dtype) if dtype is not None and value.is_floating_point() else value
 
 
 def _forget_origin(path: Path) -> None:
@@ -162,47 +122,12 @@ def _read_component(cls: Any, folder: Path, dtype: torch.dtype) -> Any:
     if not issubclass(cls, nn.Module):
         return component
     network, report = component
-    _check_keys(folder, report["missing_keys"], report["unexpected_keys"])
+    check_keys(folder, report["missing_keys"], report["unexpected_keys"])
     return network
-
-
-def _read_adapter(unet: Any, path: Path) -> None:
-    """Add the adapter in ``path`` to ``unet`` under the file's name."""
-    name = path.stem
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata() or {}
-        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    if LORA_CONFIG not in metadata:
-        raise InputError(f"{path} has no {LORA_CONFIG} in its header: save the adapter with showme.bundle.")
-    unet.add_adapter(LoraConfig(**json.loads(metadata[LORA_CONFIG])), name)
-    expected = set(adapter_state(unet, name))
-    _check_keys(path, expected - set(state), set(state) - expected)
-    try:
-        set_peft_model_state_dict(unet, state, adapter_name=name)
-    except RuntimeError as error:
-        raise InputError(f"{path} does not fit the network ({_first_line(error)}).") from error
-
-
-def _check_keys(path: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
-    for what, keys in (("lacks", sorted(missing)), ("holds unknown", sorted(unexpected))):
-        if keys:
-            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            raise InputError(f"{path} does not fit its network: it {what} {', '.join(keys[:3])}{more}.")
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-
-
-def _config_dict(config: LoraConfig, state: Iterable[str]) -> dict[str, Any]:
-    """The settings that differ from peft's defaults, so that another version of peft can read them too.
-
-    The target modules are named in full: peft shortens them to endings that are unique only in the network at hand.
-    """
-    defaults = LoraConfig().to_dict()
-    settings = {key: value for key, value in config.to_dict().items() if value != defaults[key]}
-    settings["target_modules"] = sorted({key.rsplit(".lora_", 1)[0] for key in state})
-    return {key: sorted(value) if isinstance(value, set) else value for key, value in settings.items()}
 
 
 @contextlib.contextmanager

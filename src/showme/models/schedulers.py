@@ -8,7 +8,7 @@ latent by a factor that falls with the timestep ("dynamic rescale"), which diffu
 from __future__ import annotations
 
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, SchedulerMixin
 from diffusers.configuration_utils import register_to_config
 from diffusers.schedulers.scheduling_ddim import DDIMSchedulerOutput
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch import Tensor
 _RAMP_STEPS = 400
 
 
-class DynamicRescaleDDIMScheduler(DDIMScheduler):
+class DynamicRescaleDDIMScheduler(DDIMScheduler, SchedulerMixin):
     """DDIM over latents whose clean part is scaled: z_t = sqrt(abar_t) s_t z_0 + sqrt(1 - abar_t) eps.
 
     s_t falls linearly from 1 to ``rescale_base`` over the first 400 timesteps and stays there (DynamiCrafter: 0.7 at

@@ -8,7 +8,9 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler
 from PIL import Image
 
+from showme.methods.showme import ShowMePipeline
 from showme.methods.showme.pipeline import resolve_tasks
+from showme.models.schedulers import DynamicRescaleDDIMScheduler
 
 WORDS = "push the red box to the left"
 
@@ -125,3 +127,28 @@ def test_the_instruction_and_the_photo_matter(tiny_pipeline, photo):
     picture = tiny_pipeline(mirrored, WORDS, task="image", seed=0, output_type="np").image
     assert not np.array_equal(base, words)
     assert not np.array_equal(base, picture)
+
+
+def test_saved_and_loaded_it_is_the_same_with_its_adapters(tiny_pipeline, photo, tmp_path):
+    tiny_pipeline.save_pretrained(tmp_path)
+    assert {path.name for path in (tmp_path / "adapters").iterdir()} == {
+        "state_image.safetensors",
+        "state_video.safetensors",
+    }
+    again = ShowMePipeline.from_pretrained(tmp_path)
+    again.set_progress_bar_config(disable=True)
+    before = tiny_pipeline(photo, WORDS, seed=0, output_type="np")
+    after = again(photo, WORDS, seed=0, output_type="np")
+    np.testing.assert_allclose(after.image, before.image, atol=1e-5)
+    np.testing.assert_allclose(after.frames, before.frames, atol=1e-5)
+    assert after.frames.shape == (4, 32, 32, 3)
+
+
+def test_a_pipeline_with_our_own_scheduler_loads(tiny_pipeline, tmp_path):
+    old = tiny_pipeline.scheduler
+    tiny_pipeline.scheduler = DynamicRescaleDDIMScheduler(rescale_base=0.3)
+    try:
+        tiny_pipeline.save_pretrained(tmp_path)
+    finally:
+        tiny_pipeline.scheduler = old
+    assert ShowMePipeline.from_pretrained(tmp_path).scheduler.config.rescale_base == 0.3

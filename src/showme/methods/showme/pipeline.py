@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModel, Pre
 
 from ...models import ImageProjector, VideoUNet, split_image_tokens
 from ...models.schedulers import rescale_guidance
-from .adapters import ACTIVE_ADAPTERS
+from .adapters import ACTIVE_ADAPTERS, ADAPTER_FOLDER, bare_weights, load_adapter, save_adapters
 
 TASKS = ("image", "video")
 
@@ -170,6 +172,29 @@ class ShowMePipeline(DiffusionPipeline):
             else:
                 output.frames = frames
         return output
+
+    def save_pretrained(self, save_directory: str | Path, dtype: torch.dtype | None = None, **kwargs) -> None:
+        """Save every component as diffusers does, and the adapters beside them in ``adapters/``.
+
+        Args:
+            save_directory: folder; :func:`showme.bundle.save_bundle` makes a whole, verified model of it.
+            dtype: precision of the weights on disk; None keeps each one's own.
+            kwargs: as for :meth:`diffusers.DiffusionPipeline.save_pretrained`.
+        """
+        with contextlib.ExitStack() as stack:
+            for component in self.components.values():
+                if isinstance(component, torch.nn.Module):
+                    stack.enter_context(bare_weights(component, dtype))
+            super().save_pretrained(save_directory, **kwargs)
+        save_adapters(self.unet, Path(save_directory) / ADAPTER_FOLDER, dtype)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> ShowMePipeline:
+        """As :meth:`diffusers.DiffusionPipeline.from_pretrained`, with the adapters of a folder added."""
+        pipeline = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        for path in sorted((Path(pretrained_model_name_or_path) / ADAPTER_FOLDER).glob("*.safetensors")):
+            load_adapter(pipeline.unet, path)
+        return pipeline
 
     def _generator(self, seed: int | None) -> torch.Generator | None:
         return None if seed is None else torch.Generator("cpu").manual_seed(seed)
