@@ -23,7 +23,7 @@ from .encoders import build_feature_extractor
 from .frames import load_frames
 from .settings import Settings
 
-# Chosen on the validation split by scripts/tune_sampling.py's figures, printed in the model card.
+# Chosen on the validation split: scripts/evaluate_embedded.py --split validation --novel-scenes 0 --guidance ...
 STEPS = 20
 GUIDANCE = 1.5
 

@@ -92,10 +92,11 @@ class MuonAdamW(torch.optim.Optimizer):
             p.addcdiv_(state["mean"], spread, value=-group["lr"] / (1 - beta1**step))
 
 
-def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
+def orthogonalised(matrices: Tensor, steps: int = 3) -> Tensor:
     """(n, rows, columns) -> matrices of the same singular vectors with singular values near 1, by Newton-Schulz.
 
-    In bf16: the iteration tolerates the rounding.
+    In bf16: the iteration tolerates the rounding. Three steps, not the usual five: on two cores five take a third of
+    the time of a training step, and only directions below a hundredth of the largest gain from them.
     """
     x = matrices.bfloat16()
     tall = x.shape[-2] > x.shape[-1]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from showme.methods.showme.adapters import STATE_IMAGE, STATE_VIDEO, lora_config
+from showme.methods.showme.adapters import STATE_IMAGE, STATE_VIDEO, active_adapters, lora_config
 from showme.models import VideoUNet
 
 
@@ -44,3 +45,25 @@ def test_the_scale_is_one_and_the_name_is_checked(unet):
     assert config.lora_alpha / config.r == 1
     with pytest.raises(ValueError, match="state_image"):
         lora_config(unet, "other", 4, 0.1)
+
+
+def test_active_adapters_cost_nothing_change_nothing_and_leave_no_trace(tiny_pipeline):
+    unet = tiny_pipeline.unet
+    inputs = (torch.randn(1, 8, 4, 4, 4), 10, torch.randn(1, 3, 16), torch.randn(1, 8, 16))
+    before = {key: value.clone() for key, value in unet.state_dict().items()}
+    for task, names in (("image", [STATE_IMAGE]), ("video", [STATE_IMAGE, STATE_VIDEO]), ("image", [STATE_IMAGE])):
+        unet.set_adapters(names)
+        with torch.no_grad():
+            beside = unet(*inputs, temporal=task == "video")
+            with active_adapters(unet, task):
+                within = unet(*inputs, temporal=task == "video")
+        torch.testing.assert_close(within, beside, atol=1e-5, rtol=1e-5)
+    assert all(torch.equal(value, before[key]) for key, value in unet.state_dict().items())
+
+
+def test_weights_come_back_after_an_error(tiny_pipeline):
+    unet = tiny_pipeline.unet
+    before = {key: value.clone() for key, value in unet.state_dict().items()}
+    with pytest.raises(RuntimeError, match="stop"), active_adapters(unet, "video"):
+        raise RuntimeError("stop")
+    assert all(torch.equal(value, before[key]) for key, value in unet.state_dict().items())

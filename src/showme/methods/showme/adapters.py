@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -45,6 +46,49 @@ def lora_config(unet: nn.Module, adapter: str, rank: int, dropout: float) -> Lor
         raise ValueError(f"adapter {adapter!r}: choose {STATE_IMAGE} or {STATE_VIDEO}.")
     targets = [name for name, _ in unet.named_modules() if re.fullmatch(patterns[adapter], name)]
     return LoraConfig(r=rank, lora_alpha=rank, lora_dropout=dropout, target_modules=targets)
+
+
+@contextlib.contextmanager
+def active_adapters(unet: nn.Module, task: str) -> Iterator[None]:
+    """While open, ``unet`` runs with the adapters of ``task`` and no others, at the cost of a network without any.
+
+    Their weights are added to the layers' own (W + B A) for the time being and taken back by putting the old tensors
+    in place again, so that nothing drifts however often the task changes. A network that hooks move between devices
+    keeps its layers as they are and runs the adapters beside them.
+
+    Args:
+        unet: a network with some of the named adapters, or with none.
+        task: ``image`` or ``video``.
+    """
+    names = [name for name in ACTIVE_ADAPTERS[task] if name in getattr(unet, "peft_config", {})]
+    if not names:
+        yield
+        return
+    unet.enable_adapters()
+    unet.set_adapters(names)
+    if hasattr(unet, "_hf_hook"):
+        yield
+        return
+    with _merged(unet, names):
+        yield
+
+
+@contextlib.contextmanager
+def _merged(unet: nn.Module, names: list[str]) -> Iterator[None]:
+    old: list[tuple[nn.Module, Tensor]] = []
+    try:
+        for layer in unet.modules():
+            present = [name for name in names if isinstance(layer, LoraLayer) and name in layer.lora_A]
+            if present:
+                base = layer.get_base_layer()
+                old.append((base, base.weight.data))
+                base.weight.data = base.weight.data + sum(layer.get_delta_weight(name) for name in present)
+        unet.disable_adapters()
+        yield
+    finally:
+        for base, weight in old:
+            base.weight.data = weight
+        unet.enable_adapters()
 
 
 def adapter_state(unet: nn.Module, name: str) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModel, Pre
 
 from ...models import ImageProjector, VideoUNet, split_image_tokens
 from ...models.schedulers import rescale_guidance
-from .adapters import ACTIVE_ADAPTERS, ADAPTER_FOLDER, bare_weights, load_adapter, save_adapters
+from .adapters import ADAPTER_FOLDER, active_adapters, bare_weights, load_adapter, save_adapters
 
 TASKS = ("image", "video")
 
@@ -243,7 +243,6 @@ class ShowMePipeline(DiffusionPipeline):
         self, conditions, temporal, num_frames, steps, guidance, rescale, eta, scalar, generator, callback
     ) -> Tensor:
         """Run the sampler from pure noise; returns latents (1, C, T, h, w)."""
-        self._activate("video" if temporal else "image")
         z0 = conditions.first_latent[:, :, None]
         shape = (1, z0.shape[1], num_frames, *z0.shape[-2:])
         latents = randn_tensor(shape, generator=generator, device=z0.device, dtype=z0.dtype)
@@ -253,7 +252,8 @@ class ShowMePipeline(DiffusionPipeline):
         self.scheduler.set_timesteps(steps, device=z0.device)
         latents = latents * self.scheduler.init_noise_sigma
         scalars = None if scalar is None else torch.full((batch,), scalar, device=z0.device)
-        with self.progress_bar(total=steps) as progress:
+        adapters = active_adapters(self.unet, "video" if temporal else "image")
+        with adapters, self.progress_bar(total=steps) as progress:
             for index, t in enumerate(self.scheduler.timesteps):
                 sample = torch.cat([self.scheduler.scale_model_input(latents, t), concat], dim=1)
                 prediction = self.unet(
@@ -275,16 +275,6 @@ class ShowMePipeline(DiffusionPipeline):
         names = inspect.signature(self.scheduler.step).parameters
         known = {"eta": eta, "generator": generator, "return_dict": False}
         return {name: value for name, value in known.items() if name in names}
-
-    def _activate(self, task: str) -> None:
-        """Switch the adapters that the loaded model has to those of the task."""
-        present = getattr(self.unet, "peft_config", {})
-        active = [name for name in ACTIVE_ADAPTERS[task] if name in present]
-        if active:
-            self.unet.enable_adapters()
-            self.unet.set_adapters(active)
-        elif present:
-            self.unet.disable_adapters()
 
     def _decode(self, latents: Tensor, output_type: str):
         """Latents (1, C, T, h, w) -> T pictures of the output type asked for."""
