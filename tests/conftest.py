@@ -148,3 +148,15 @@ def photo(tmp_path) -> Path:
     gradient = Image.linear_gradient("L").resize((64, 48))
     Image.merge("RGB", (gradient, gradient.rotate(180), gradient.transpose(Image.Transpose.FLIP_LEFT_RIGHT))).save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def opengl() -> None:
+    """Skip where no offscreen OpenGL is installed."""
+    from showme.worlds.gl import MujocoMissingError, OpenGLMissingError
+    from showme.worlds.tabletop.renderer import shared_renderer
+
+    try:
+        shared_renderer()
+    except (OpenGLMissingError, MujocoMissingError) as error:
+        pytest.skip(str(error))

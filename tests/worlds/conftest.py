@@ -1,10 +1,7 @@
-"""Fixtures of the world tests."""
+"""Scenes and clips that several world tests look at, drawn once."""
 
 from functools import cache
 
-import pytest
-
-from showme.worlds.gl import MujocoMissingError, OpenGLMissingError
 from showme.worlds.tabletop import Clip, Scene, render_scene, sample_scene
 from showme.worlds.tabletop.vocabulary import ACTIONS
 
@@ -25,14 +22,3 @@ def scenes_by_action() -> dict[str, Scene]:
 def drawn(action: str) -> Clip:
     """The labelled clip of ``scenes_by_action()[action]``."""
     return render_scene(scenes_by_action()[action])
-
-
-@pytest.fixture(scope="session")
-def opengl() -> None:
-    """Skip where no offscreen OpenGL is installed."""
-    from showme.worlds.tabletop.renderer import shared_renderer
-
-    try:
-        shared_renderer()
-    except (OpenGLMissingError, MujocoMissingError) as error:
-        pytest.skip(str(error))

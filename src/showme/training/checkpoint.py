@@ -20,7 +20,7 @@ def save_checkpoint(folder: Path, modules: dict[str, nn.Module], optimizer: opti
     staged.mkdir(parents=True)
     weights = {f"{name}.{key}": p.detach() for name, m in modules.items() for key, p in _trainable(m).items()}
     save_file({k: v.contiguous() for k, v in weights.items()}, staged / "weights.safetensors")
-    moments = {}
+    moments: dict[str, Tensor] = {}
     for index, slot in optimizer.state_dict()["state"].items():
         moments |= {f"{index}.{key}": value.contiguous() for key, value in slot.items()}
     save_file(moments, staged / "optimizer.safetensors")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -52,7 +53,7 @@ def run_stage(stage: Stage, folder: Path) -> dict:
     checkpoint = folder / stage.name
     optimizer = MuonAdamW(stage.modules.values(), stage.muon_rate, stage.learning_rate, stage.weight_decay)
     peaks = [group["lr"] for group in optimizer.param_groups]
-    state = {"step": 0, "seconds": 0.0, "samples": 0}
+    state: dict[str, Any] = {"step": 0, "seconds": 0.0, "samples": 0}
     if checkpoint.exists():
         state = load_checkpoint(checkpoint, stage.modules, optimizer)
     budget = stage.minutes * 60
@@ -80,7 +81,7 @@ def _step(stage: Stage, optimizer, peaks: list[float], step: int, progress: floa
     for group, peak in zip(optimizer.param_groups, peaks, strict=True):
         group["lr"] = peak * min((step + 1) / stage.warmup, 1.0) * (1 - progress)
     terms = stage.loss(step, progress)
-    total = sum(terms.values())
+    total = torch.stack(list(terms.values())).sum()
     if not torch.isfinite(total):
         raise FloatingPointError(f"stage {stage.name}, step {step}: the loss is {total.item()}")
     total.backward()

@@ -64,32 +64,39 @@ class MuonAdamW(torch.optim.Optimizer):
             by_shape[p.flatten(1).shape].append(p)
         # Matrices of one shape go through together: many small products are slow one by one.
         for (rows, columns), same in by_shape.items():
-            updates = orthogonalised(torch.stack([self._nesterov(p, group["momentum"]).flatten(1) for p in same]))
+            directions = [self._nesterov(p, _gradient(p), group["momentum"]).flatten(1) for p in same]
+            updates = orthogonalised(torch.stack(directions))
             scale = group["lr"] * max(1.0, rows / columns) ** 0.5
             for p, update in zip(same, updates, strict=True):
                 p.add_(update.to(p.dtype).view(p.shape), alpha=-scale)
 
-    def _nesterov(self, p: Tensor, momentum: float) -> Tensor:
+    def _nesterov(self, p: Tensor, gradient: Tensor, momentum: float) -> Tensor:
         state = self.state[p]
         if not state:
             state["momentum"] = torch.zeros_like(p, memory_format=torch.contiguous_format)
-        state["momentum"].lerp_(p.grad, 1 - momentum)
-        return p.grad.lerp(state["momentum"], momentum)
+        state["momentum"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(state["momentum"], momentum)
 
     def _adamw(self, parameters: list[Tensor], group: dict) -> None:
         beta1, beta2 = group["betas"]
         for p in parameters:
-            state = self.state[p]
+            state, gradient = self.state[p], _gradient(p)
             if not state:
                 state["step"] = torch.zeros(())
                 state["mean"] = torch.zeros_like(p, memory_format=torch.contiguous_format)
                 state["square"] = torch.zeros_like(p, memory_format=torch.contiguous_format)
             state["step"] += 1
-            state["mean"].lerp_(p.grad, 1 - beta1)
-            state["square"].lerp_(p.grad.square(), 1 - beta2)
+            state["mean"].lerp_(gradient, 1 - beta1)
+            state["square"].lerp_(gradient.square(), 1 - beta2)
             step = float(state["step"])
             spread = (state["square"] / (1 - beta2**step)).sqrt_().add_(1e-8)
             p.addcdiv_(state["mean"], spread, value=-group["lr"] / (1 - beta1**step))
+
+
+def _gradient(p: Tensor) -> Tensor:
+    if p.grad is None:
+        raise ValueError("a parameter without a gradient cannot be stepped")
+    return p.grad
 
 
 def orthogonalised(matrices: Tensor, steps: int = 3) -> Tensor:
@@ -109,7 +116,8 @@ def orthogonalised(matrices: Tensor, steps: int = 3) -> Tensor:
 
 
 def _split_parameters(modules: Iterable[nn.Module]) -> tuple[list[Tensor], list[Tensor]]:
-    orthogonal, others = [], []
+    orthogonal: list[Tensor] = []
+    others: list[Tensor] = []
     for module in modules:
         tables = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
         for p in module.parameters():

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...errors import InputError
+from ...models import VideoUNet
 
 ADAPTER_FOLDER = "adapters"
 LORA_CONFIG = "lora_config"
@@ -49,7 +50,7 @@ def lora_config(unet: nn.Module, adapter: str, rank: int, dropout: float) -> Lor
 
 
 @contextlib.contextmanager
-def active_adapters(unet: nn.Module, task: str) -> Iterator[None]:
+def active_adapters(unet: VideoUNet, task: str) -> Iterator[None]:
     """While open, ``unet`` runs with the adapters of ``task`` and no others, at the cost of a network without any.
 
     Their weights are added to the layers' own (W + B A) for the time being and taken back by putting the old tensors
@@ -74,7 +75,7 @@ def active_adapters(unet: nn.Module, task: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _merged(unet: nn.Module, names: list[str]) -> Iterator[None]:
+def _merged(unet: VideoUNet, names: list[str]) -> Iterator[None]:
     old: list[tuple[nn.Module, Tensor]] = []
     try:
         for layer in unet.modules():
@@ -112,7 +113,7 @@ def save_adapters(unet: nn.Module, folder: Path, dtype: torch.dtype | None = Non
         save_file(state, folder / f"{name}.safetensors", metadata)
 
 
-def load_adapter(unet: nn.Module, path: Path) -> None:
+def load_adapter(unet: VideoUNet, path: Path) -> None:
     """Add the adapter in ``path`` to ``unet`` under the file's name.
 
     Raises:

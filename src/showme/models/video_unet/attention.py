@@ -100,8 +100,7 @@ class SpatialTransformer(nn.Module):
         self.norm3 = nn.LayerNorm(dim)
         self.ff = GEGLUFeedForward(dim, dropout)
         self.proj_out = nn.Linear(dim, dim)
-        nn.init.zeros_(self.proj_out.weight)
-        nn.init.zeros_(self.proj_out.bias)
+        zero_init(self.proj_out)
 
     def forward(self, x: Tensor, text: Tensor, image: Tensor | None) -> Tensor:
         """x (B*T, C, H, W); text and image as in :class:`CrossAttention` -> like x."""
@@ -130,8 +129,7 @@ class TemporalTransformer(nn.Module):
         self.norm3 = nn.LayerNorm(inner_dim)
         self.ff = GEGLUFeedForward(inner_dim, dropout)
         self.proj_out = nn.Linear(inner_dim, dim)
-        nn.init.zeros_(self.proj_out.weight)
-        nn.init.zeros_(self.proj_out.bias)
+        zero_init(self.proj_out)
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """x (B*T, C, H, W) -> like x. The normalisation's statistics are taken over the whole clip."""
@@ -143,6 +141,12 @@ class TemporalTransformer(nn.Module):
         h = h + self.ff(self.norm3(h))
         h = self.proj_out(h).unflatten(0, (-1, x.shape[-2] * x.shape[-1]))  # (B, H*W, T, C)
         return x + _to_map(h.transpose(1, 2).flatten(0, 1), height)
+
+
+def zero_init(layer: nn.Module) -> None:
+    """Set a layer to zero, so that the residual branch that it ends begins as nothing."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
 
 
 def clip_view(x: Tensor, num_frames: int) -> Tensor:

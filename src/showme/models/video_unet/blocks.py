@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import SpatialTransformer, TemporalTransformer, clip_view, frame_view
+from .attention import SpatialTransformer, TemporalTransformer, clip_view, frame_view, zero_init
 
 
 class ResidualBlock(nn.Module):
@@ -23,8 +23,7 @@ class ResidualBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.shortcut = nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        zero_init(self.conv2)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """x (B*T, C_in, H, W), embedding (B, E) -> (B*T, C_out, H, W)."""
@@ -46,8 +45,7 @@ class TemporalConvolution(nn.Module):
         self.norms = nn.ModuleList(nn.GroupNorm(groups, channels) for _ in range(depth))
         self.convs = nn.ModuleList(nn.Conv2d(channels, channels, (3, 1), padding=(1, 0)) for _ in range(depth))
         self.dropout = nn.Dropout(dropout)
-        nn.init.zeros_(self.convs[-1].weight)
-        nn.init.zeros_(self.convs[-1].bias)
+        zero_init(self.convs[-1])
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """x (B*T, C, H, W) -> like x."""

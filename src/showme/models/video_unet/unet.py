@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
@@ -10,7 +12,7 @@ from diffusers.models.embeddings import Timesteps
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .attention import TemporalTransformer
+from .attention import TemporalTransformer, zero_init
 from .blocks import Context, DownBlock, UpBlock, VideoLayer
 
 
@@ -97,8 +99,7 @@ class VideoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         self.up_blocks = self._make_up(widths, layers_per_block, attention_levels, skip_widths, settings)
         self.norm_out = nn.GroupNorm(norm_num_groups, widths[0])
         self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)
+        zero_init(self.conv_out)
         self.gradient_checkpointing = False
 
     @staticmethod
@@ -155,7 +156,7 @@ class VideoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         conv_in = self.conv_in
         if mask is not None:
             sample = torch.cat([mask.expand(-1, -1, sample.shape[2], -1, -1).to(sample.dtype), sample], dim=1)
-            conv_in = self.conv_in_masked
+            conv_in = cast(nn.Conv2d, self.conv_in_masked)
 
         batch, _, num_frames = sample.shape[:3]
         ctx = Context(
@@ -215,8 +216,7 @@ class VideoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
 def _embedding_mlp(dim: int, zero: bool = False) -> nn.Sequential:
     mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.SiLU(), nn.Linear(4 * dim, 4 * dim))
     if zero:
-        nn.init.zeros_(mlp[2].weight)
-        nn.init.zeros_(mlp[2].bias)
+        zero_init(mlp[2])
     return mlp
 
 

@@ -1,0 +1,51 @@
+"""The tabletop figures on answers whose scores are known: standing still, and the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from showme.evaluation.tabletop import score_scene, summarise
+from showme.methods.showme import ShowMeOutput
+
+
+class Answer:
+    """Stands for a pipeline: answers with given pictures, and has a pipeline's codec."""
+
+    def __init__(self, pipeline, answer):
+        self.image_processor, self.vae = pipeline.image_processor, pipeline.vae
+        self.encode_latents, self.decode_latents = pipeline.encode_latents, pipeline.decode_latents
+        self.answer, self.instructions = answer, []
+
+    def __call__(self, image, instruction, task, seed):
+        self.instructions.append(instruction)
+        picture = self.answer(image, instruction)
+        return ShowMeOutput(image=picture, frames=[image, picture])
+
+
+@pytest.fixture(scope="module")
+def clip(opengl):
+    from showme.worlds.tabletop import render
+
+    return render(0, "test")
+
+
+def test_standing_still_gains_nothing_and_listens_to_nothing(tiny_pipeline, clip):
+    pipeline = Answer(tiny_pipeline, lambda image, instruction: image)
+    score = score_scene(pipeline, clip, seed=0)
+    assert score.gain == score.wrong_gain == {"image": 0.0, "video": 0.0}
+    assert score.near["image"] == score.stayed_near
+    assert pipeline.instructions[0] == clip.instruction != pipeline.instructions[1]
+
+
+def test_the_truth_beats_standing_still_by_what_the_first_frame_lacks(tiny_pipeline, clip):
+    almost = np.clip(clip.frames[-1].astype(int) + 2, 0, 255).astype(np.uint8)
+    truth = {clip.instruction: almost}
+    pipeline = Answer(tiny_pipeline, lambda image, words: Image.fromarray(truth.get(words, clip.frames[0])))
+    score = score_scene(pipeline, clip, seed=0)
+    # 20 log10(255 / 2), or a little more where white could not rise.
+    assert score.gain["video"] + score.first_frame_psnr == pytest.approx(42.1, abs=0.5)
+    assert score.wrong_gain["video"] == 0.0
+    assert score.near["video"] == score.locator_near
+    assert summarise([score])["video: fall by the wrong instruction (dB)"].mean == pytest.approx(score.gain["video"])
