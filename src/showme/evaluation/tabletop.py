@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from PIL import Image
 
 from ..methods.showme import ShowMePipeline
@@ -88,6 +89,7 @@ def _ends(pipeline: ShowMePipeline, first: np.ndarray, instruction: str, seed: i
     return {"image": np.asarray(output.image), "video": np.asarray(output.frames[-1])}
 
 
+@torch.no_grad()
 def _through_codec(pipeline: ShowMePipeline, picture: np.ndarray) -> np.ndarray:
     pixels = pipeline.image_processor.preprocess(Image.fromarray(picture)).to(pipeline.vae.device, pipeline.vae.dtype)
     decoded = pipeline.decode_latents(pipeline.encode_latents(pixels))[0].permute(1, 2, 0)
