@@ -1,8 +1,10 @@
 """Stages "spatial", "base", "stage1", "stage2": the video diffusion model and ShowMe's two adapters on it.
 
 The base is made as the published ones were: a spatial half trained on single frames first, then the temporal half
-with it on clips. Its condition beside the noisy latents is z0 on every frame (DynamiCrafter's form) or ``[z0; zeros]``
-(ShowMe's), half of the clips each, so that stage 2 need not teach frozen convolutions what zeros mean.
+with it on clips. A share of the base's steps still sees single frames without the temporal half: on clips alone the
+spatial half forgets how to stand by itself (its loss at t = 800 rose from 0.47 to 0.69), and stage 1 would spend its
+minutes on that. The base's condition beside the noisy latents is z0 on every frame (DynamiCrafter's form) or
+``[z0; zeros]`` (ShowMe's), half of the clips each, so that stage 2 need not teach frozen convolutions what zeros mean.
 """
 
 from __future__ import annotations
@@ -169,39 +171,45 @@ def stage2_networks(folder: Path, settings: Settings, device: torch.device) -> N
     return networks
 
 
+def single_frame_loss(networks: Networks, size: int) -> Tensor:
+    """Any frame of ``size`` clips from the first one and the instruction, without the temporal half."""
+    unet, projector, scheduler, batch, dropout, timesteps = networks.arguments(size)
+    frames = torch.randint(0, batch.latents.shape[1], (size,))
+    target = batch.latents[torch.arange(size), frames][:, :, None]
+    first, start = batch.latents[:, :1].transpose(1, 2), torch.zeros(size, dtype=torch.long)
+    return denoising_loss(
+        unet, projector, scheduler, target, first, batch, start, dropout, timesteps, None, temporal=False
+    )
+
+
+def clip_loss(networks: Networks, size: int) -> Tensor:
+    """``size`` whole clips, each beside z0 on every frame or ``[z0; zeros]``."""
+    unet, projector, scheduler, batch, dropout, timesteps = networks.arguments(size)
+    latents = batch.latents.transpose(1, 2)
+    repeat = torch.rand(size) < 0.5
+    forms = [condition_clip(z[None, :, :1], latents.shape[2], bool(r)) for z, r in zip(latents, repeat, strict=True)]
+    start = torch.zeros(size, dtype=torch.long)
+    return denoising_loss(
+        unet, projector, scheduler, latents, torch.cat(forms), batch, start, dropout, timesteps, None, temporal=True
+    )
+
+
 def train_spatial(folder: Path, settings: Settings, device: torch.device) -> dict:
-    """The spatial half on single frames: any frame of a clip from its first and its instruction."""
+    """The spatial half on single frames."""
     networks = Networks(folder, settings, device)
-
-    def terms(size: int) -> dict[str, Tensor]:
-        unet, projector, scheduler, batch, dropout, timesteps = networks.arguments(size)
-        frames = torch.randint(0, batch.latents.shape[1], (size,))
-        target = batch.latents[torch.arange(size), frames][:, :, None]
-        first, start = batch.latents[:, :1].transpose(1, 2), torch.zeros(size, dtype=torch.long)
-        loss = denoising_loss(
-            unet, projector, scheduler, target, first, batch, start, dropout, timesteps, None, temporal=False
-        )
-        return {"noise": loss}
-
-    return networks.run("spatial", terms, settings.image_batch, _MUON_RATE)
+    return networks.run(
+        "spatial", lambda size: {"frame": single_frame_loss(networks, size)}, settings.image_batch, _MUON_RATE
+    )
 
 
 def train_base(folder: Path, settings: Settings, device: torch.device) -> dict:
-    """The whole network on clips."""
+    """The whole network on clips, and its spatial half on single frames in a share of the steps."""
     networks = base_networks(folder, settings, device, "spatial")
 
     def terms(size: int) -> dict[str, Tensor]:
-        unet, projector, scheduler, batch, dropout, timesteps = networks.arguments(size)
-        latents = batch.latents.transpose(1, 2)
-        repeat = torch.rand(size) < 0.5
-        forms = [
-            condition_clip(z[None, :, :1], latents.shape[2], bool(r)) for z, r in zip(latents, repeat, strict=True)
-        ]
-        start = torch.zeros(size, dtype=torch.long)
-        loss = denoising_loss(
-            unet, projector, scheduler, latents, torch.cat(forms), batch, start, dropout, timesteps, None, temporal=True
-        )
-        return {"noise": loss}
+        if float(torch.rand(())) < settings.single_frame_share:
+            return {"frame": single_frame_loss(networks, settings.image_batch)}
+        return {"clip": clip_loss(networks, size)}
 
     return networks.run("base", terms, settings.video_batch, _MUON_RATE)
 

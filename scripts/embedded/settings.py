@@ -35,6 +35,7 @@ class Settings(BaseModel):
     temporal_conv_depth: int = Field(1, description="convolutions per temporal stack")
     image_batch: int = Field(64, description="clips per step without the temporal half")
     video_batch: int = Field(8, description="clips per step with it")
+    single_frame_share: float = Field(0.3, description="of the base's steps, how many see single frames")
     lora_rank: int = Field(32, description="rank of both adapters")
     seed: int = Field(0, description="of initialisation and every step")
 
