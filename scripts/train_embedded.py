@@ -2,6 +2,7 @@
 
     python scripts/train_embedded.py --out runs/embedded             # every stage, in order; call again to resume
     python scripts/train_embedded.py --out runs/embedded --stage base --minutes 60
+    python scripts/train_embedded.py --out runs/more --start-from embedded --minutes 100   # go on from a bundle
 
 Each stage reads what the ones before it left in --out, is bounded by its minutes, and resumes where it stopped.
 """
@@ -34,6 +35,7 @@ def main(
     minutes: Annotated[float | None, typer.Option(help="bound of the stage; of all stages together with 'all'")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     clips: Annotated[int | None, typer.Option(help="training clips, when not the preset's number")] = None,
+    start_from: Annotated[str | None, typer.Option(help="a bundle whose parts replace the stages before base")] = None,
     bundle: Annotated[Path, typer.Option(help="where the bundle goes")] = Path("src/showme/assets/embedded"),
 ) -> None:
     """Run one stage, or all of them in order."""
@@ -43,9 +45,15 @@ def main(
     settings = _bounded(PRESETS[name], stage, minutes)
     if clips is not None:
         settings = settings.model_copy(update={"clips": clips})
+    stages = dict(STAGES)
+    if start_from is not None:
+        if not (out / package.STARTED_FROM).exists():
+            package.start_from(start_from, out, settings)
+        for done in ("codec", "encoders", "spatial"):
+            del stages[done]
     if stage in ("all", "render"):
         frames.render_and_pack(out, settings)
-    for each, run in STAGES.items():
+    for each, run in stages.items():
         if stage in ("all", each):
             print(f"{each}: {run(out, settings, torch.device(name))}")
     if stage in ("all", "bundle"):

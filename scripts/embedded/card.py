@@ -31,4 +31,5 @@ a video of the action, {settings.frames} frames at {settings.fps} per second. Tr
 
 It knows the actions, shapes and colours of its world and nothing else; photos from elsewhere come out wrong, and the
 generator says so. Measured figures: `docs/results/embedded.md` of the project.
-"""
+
+{record["before"]}"""

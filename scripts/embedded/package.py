@@ -11,14 +11,16 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from transformers import CLIPVisionModel, PreTrainedTokenizerFast
 
-from showme.bundle import BundleInfo, save_bundle
+from showme.bundle import BundleInfo, load_bundle, save_bundle
 from showme.generation.familiarity import fit_familiarity, image_features
 from showme.methods.showme import ShowMePipeline
-from showme.training.checkpoint import load_checkpoint
+from showme.methods.showme.adapters import bare_weights
+from showme.training.checkpoint import load_checkpoint, save_checkpoint
+from showme.training.muon import MuonAdamW
 from showme.worlds.tabletop.vocabulary import TEMPLATES, all_words, phrase
 
 from .card import model_card
-from .diffusion import stage2_networks
+from .diffusion import build_projector, build_unet, stage2_networks
 from .encoders import build_feature_extractor
 from .frames import load_frames
 from .settings import Settings
@@ -35,6 +37,7 @@ _SYNONYMS = {
     "towel": "cloth", "crimson": "red", "cyan": "turquoise", "teal": "turquoise", "violet": "purple",
     "magenta": "pink", "beside": "next", "near": "next", "leftwards": "left", "rightwards": "right",
 }  # fmt: skip
+STARTED_FROM = "started-from.md"
 _FAMILIARITY_PICTURES = 1500
 
 
@@ -77,14 +80,49 @@ def write_bundle(folder: Path, settings: Settings, device: torch.device, destina
     return digest
 
 
+def start_from(source: str, folder: Path, settings: Settings) -> None:
+    """Put a bundle's parts where the stages before "base" would have left them, so that training goes on from it.
+
+    The optimisers start afresh, and so does the count of minutes; the card of the next bundle keeps this one's.
+
+    Raises:
+        InputError: no such bundle.
+        RuntimeError: its networks have other sizes than ``settings``.
+    """
+    bundle = load_bundle(source, device="cpu", dtype=torch.float32)
+    pipeline = bundle.pipeline
+    unet, projector = build_unet(settings), build_projector(settings)
+    with bare_weights(pipeline.unet):
+        unet.load_state_dict(pipeline.unet.state_dict())
+    projector.load_state_dict(pipeline.image_projector.state_dict())
+    text_encoder = pipeline.text_encoder.requires_grad_(True)
+    modules = {"unet": unet, "projector": projector, "text": text_encoder}
+    pipeline.vae.save_pretrained(folder / "codec-model")
+    pipeline.tokenizer.save_pretrained(folder / "tokenizer")
+    text_encoder.save_pretrained(folder / "text-encoder")
+    pipeline.image_encoder.save_pretrained(folder / "image-encoder")
+    save_checkpoint(folder / "spatial", modules, MuonAdamW(modules.values()), {"step": 0, "seconds": 0, "samples": 0})
+    card = (bundle.folder / "README.md").read_text().split("\n# ", 1)[1]
+    (folder / STARTED_FROM).write_text(f"## Before that: the bundle {bundle.hash[:12]}\n\n{card.split(chr(10), 1)[1]}")
+
+
 def training_record(folder: Path, settings: Settings, device: torch.device) -> dict:
     """Device, and minutes, steps and samples of every stage, read from the stages' checkpoints."""
     stages = {}
+    before = (folder / STARTED_FROM).read_text() if (folder / STARTED_FROM).exists() else ""
     for name in settings.minutes:
-        state = json.loads((folder / name / "state.json").read_text())
+        path = folder / name / "state.json"
+        state = json.loads(path.read_text()) if path.exists() else {"step": 0}
+        if not state["step"]:
+            continue  # taken from the bundle that the run started from
         stages[name] = {"minutes": round(state["seconds"] / 60, 1), "steps": state["step"], "samples": state["samples"]}
     model = torch.cuda.get_device_name() if device.type == "cuda" else f"{platform.machine()} CPU"
-    return {"device": f"{model}, {torch.get_num_threads()} threads", "stages": stages, "settings": settings}
+    return {
+        "device": f"{model}, {torch.get_num_threads()} threads",
+        "stages": stages,
+        "settings": settings,
+        "before": before,
+    }
 
 
 def _familiarity(folder: Path) -> dict:

@@ -117,3 +117,16 @@ def test_the_bundle_loads_and_generates_alike(run_folder, settings, tmp_path):
     assert abs(a.frames - b.frames).max() < 0.1
     assert abs(a.image - b.image).max() < 0.1
     assert a.frames.shape == (4, 32, 32, 3)
+
+
+def test_training_goes_on_from_a_bundle(run_folder, settings, tmp_path):
+    package.write_bundle(run_folder, settings, CPU, tmp_path / "bundle")
+    package.start_from(str(tmp_path / "bundle"), tmp_path / "more", settings)
+    before = diffusion.base_networks(run_folder, settings, CPU, "base")
+    (tmp_path / "more" / "cache.safetensors").symlink_to(run_folder / "cache.safetensors")
+    again = diffusion.base_networks(tmp_path / "more", settings, CPU, "spatial")
+    for p, q in zip(before.unet.parameters(), again.unet.parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=0.01, rtol=0.01)  # bf16 in the bundle
+    record = package.training_record(tmp_path / "more", settings, CPU)
+    assert record["stages"] == {}
+    assert "| codec |" in record["before"]
