@@ -5,6 +5,7 @@ python scripts/evaluate_embedded.py --out docs/results
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.progress import track
 
 from showme.bundle import load_bundle
 from showme.evaluation.tabletop import SceneScore, score_split, summarise
+from showme.manifest import read_manifest
 
 
 def main(
@@ -39,7 +41,7 @@ def main(
             columns[name] = score_split(pipeline, name, count, lambda it, name=name: track(it, description=name))
     record = {
         "model": bundle.info.name,
-        "hash": bundle.hash,
+        "weights": weights_hash(bundle.folder),
         "steps": pipeline.config.num_inference_steps,
         "guidance_scale": pipeline.config.guidance_scale,
         "frames": pipeline.config.num_frames,
@@ -58,6 +60,13 @@ def main(
     scores = {name: [asdict(score) for score in column] for name, column in columns.items()}
     (out / "embedded.json").write_text(json.dumps({"record": record, "scenes": scores}, indent=1) + "\n")
     print(table)
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 over the weights' own: the same whatever the bundle's card says."""
+    files = read_manifest(folder)
+    digests = [f"{name} {files[name]['sha256']}" for name in sorted(files) if name.endswith(".safetensors")]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def as_table(columns: dict[str, list[SceneScore]]) -> str:

@@ -1,6 +1,6 @@
 """Draw docs/images/demo.gif: photo, video of the action and picture of the result for three unseen scenes.
 
-python scripts/readme_animation.py --seeds 3 --seeds 8 --seeds 21
+python scripts/readme_animation.py --seeds 1 --seeds 5 --seeds 9
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     clips: Annotated[int | None, typer.Option(help="training clips, when not the preset's number")] = None,
     start_from: Annotated[str | None, typer.Option(help="a bundle whose parts replace the stages before base")] = None,
+    figures: Annotated[Path | None, typer.Option(help="evaluate_embedded.py's table, for the bundle's card")] = None,
     bundle: Annotated[Path, typer.Option(help="where the bundle goes")] = Path("src/showme/assets/embedded"),
 ) -> None:
     """Run one stage, or all of them in order."""
@@ -57,7 +58,8 @@ def main(
         if stage in ("all", each):
             print(f"{each}: {run(out, settings, torch.device(name))}")
     if stage in ("all", "bundle"):
-        print(f"bundle: {package.write_bundle(out, settings, torch.device(name), bundle)}")
+        table = figures.read_text().split("\n", 2)[2].strip() if figures is not None else None
+        print(f"bundle: {package.write_bundle(out, settings, torch.device(name), bundle, table)}")
 
 
 def _bounded(settings: Settings, stage: str, minutes: float | None) -> Settings:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 
-def model_card(record: dict) -> str:
-    """Markdown from :func:`package.training_record`."""
+def model_card(record: dict, figures: str | None) -> str:
+    """Markdown from :func:`package.training_record` and scripts/evaluate_embedded.py's table, when there is one."""
+    measured = figures or "Not measured yet: `python scripts/evaluate_embedded.py`."
     settings = record["settings"]
     minutes = sum(stage["minutes"] for stage in record["stages"].values())
     rows = "\n".join(
@@ -30,6 +31,10 @@ a video of the action, {settings.frames} frames at {settings.fps} per second. Tr
 {rows}
 
 It knows the actions, shapes and colours of its world and nothing else; photos from elsewhere come out wrong, and the
-generator says so. Measured figures: `docs/results/embedded.md` of the project.
+generator says so.
+
+## Figures
+
+{measured}
 
 {record["before"]}"""

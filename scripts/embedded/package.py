@@ -26,7 +26,7 @@ from .frames import load_frames
 from .settings import Settings
 
 # Chosen on the validation split: scripts/evaluate_embedded.py --split validation --novel-scenes 0 --guidance ...
-STEPS = 20
+STEPS = 4
 GUIDANCE = 1.5
 
 _SYNONYMS = {
@@ -60,8 +60,10 @@ def build_pipeline(folder: Path, settings: Settings, device: torch.device) -> Sh
     )
 
 
-def write_bundle(folder: Path, settings: Settings, device: torch.device, destination: Path) -> str:
-    """Save the bundle, bf16 on disk; returns its hash."""
+def write_bundle(
+    folder: Path, settings: Settings, device: torch.device, destination: Path, figures: str | None = None
+) -> str:
+    """Save the bundle, bf16 on disk, with the measured ``figures`` (Markdown) in its card; returns its hash."""
     info = BundleInfo(
         name="embedded",
         height=settings.size,
@@ -76,7 +78,7 @@ def write_bundle(folder: Path, settings: Settings, device: torch.device, destina
     )
     record = training_record(folder, settings, device)
     pipeline = build_pipeline(folder, settings, device)
-    digest = save_bundle(pipeline, info, destination, card=model_card(record), dtype=torch.bfloat16)
+    digest = save_bundle(pipeline, info, destination, card=model_card(record, figures), dtype=torch.bfloat16)
     return digest
 
 

@@ -16,7 +16,7 @@ class Settings(BaseModel):
     frames: int = Field(8, description="frames kept of a clip's 16, evenly spaced, first and last included")
     fps: int = Field(4, description="frames per second of a generated clip")
     minutes: dict[str, float] = Field(
-        {"codec": 14, "encoders": 3, "spatial": 8, "base": 54, "stage1": 6, "stage2": 6},
+        {"codec": 14, "encoders": 3, "spatial": 8, "base": 54, "stage1": 6, "stage2": 5},
         description="wall-clock bound of each training stage",
     )
     codec_widths: tuple[int, ...] = Field((32, 32, 64, 128), description="codec channels per level")
