@@ -1,4 +1,4 @@
-"""Draw docs/images/demo.gif: photo, video of the action and picture of the result for three unseen scenes.
+"""Draw docs/images/demo.webp: photo, video of the action and picture of the result for three unseen scenes.
 
 python scripts/readme_animation.py --seeds 1 --seeds 5 --seeds 9
 """
@@ -21,7 +21,7 @@ _MILLISECONDS, _HOLD = 250, 1250
 
 def main(
     seeds: Annotated[list[int], typer.Option(help="scenes of the test split")],
-    out: Annotated[Path, typer.Option(help="the file")] = Path("docs/images/demo.gif"),
+    out: Annotated[Path, typer.Option(help="the file")] = Path("docs/images/demo.webp"),
 ) -> None:
     """Generate for each scene and write the animation."""
     pipeline = showme.load()
@@ -35,7 +35,7 @@ def main(
     pictures = [_picture(rows, index) for index in range(count)]
     out.parent.mkdir(parents=True, exist_ok=True)
     durations = [_MILLISECONDS] * (count - 1) + [_HOLD]
-    pictures[0].save(out, save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True)
+    pictures[0].save(out, save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=85, method=6)
 
 
 def _picture(rows, index: int) -> Image.Image:
