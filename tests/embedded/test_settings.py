@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from embedded import codec, diffusion, encoders
 from embedded.settings import PRESETS
-
 from showme.methods.showme.adapters import STATE_IMAGE, STATE_VIDEO, lora_config
 
 LIMIT_MEBIBYTES = 60
