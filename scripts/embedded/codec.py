@@ -16,8 +16,8 @@ from .settings import Settings
 # The first part of the minutes trains on crops: more different detail per second. Whole pictures then settle what
 # crops get wrong, borders and the statistics of the norms.
 _CROP_SHARE = 0.6
-# The posterior's spread is held fixed: learning it from scratch starts with noise that drowns the latent, and minutes
-# go by before it shrinks. A little noise keeps the decoder forgiving of the diffusion model's errors.
+# The posterior's spread is held fixed and small: the diffusion model reads the mean alone, and a little noise keeps the
+# decoder forgiving of its errors.
 _LATENT_NOISE = 0.05
 _SIZE_WEIGHT = 1e-4
 

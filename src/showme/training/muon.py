@@ -102,8 +102,8 @@ def _gradient(p: Tensor) -> Tensor:
 def orthogonalised(matrices: Tensor, steps: int = 3) -> Tensor:
     """(n, rows, columns) -> matrices of the same singular vectors with singular values near 1, by Newton-Schulz.
 
-    In bf16: the iteration tolerates the rounding. Three steps, not the usual five: on two cores five take a third of
-    the time of a training step, and only directions below a hundredth of the largest gain from them.
+    In bf16: the iteration tolerates the rounding. Three steps, not the usual five, which take a third of a training
+    step's time on two cores; the weakest directions then stay below one.
     """
     x = matrices.bfloat16()
     tall = x.shape[-2] > x.shape[-1]
