@@ -38,6 +38,8 @@ _SYNONYMS = {
     "magenta": "pink", "beside": "next", "near": "next", "leftwards": "left", "rightwards": "right",
 }  # fmt: skip
 STARTED_FROM = "started-from.md"
+# What whoever trained wants readers of the card to know of this run, in Markdown; optional.
+NOTES = "notes.md"
 _FAMILIARITY_PICTURES = 1500
 
 
@@ -111,7 +113,7 @@ def start_from(source: str, folder: Path, settings: Settings) -> None:
 def training_record(folder: Path, settings: Settings, device: torch.device) -> dict:
     """Device, and minutes, steps and samples of every stage, read from the stages' checkpoints."""
     stages = {}
-    before = (folder / STARTED_FROM).read_text() if (folder / STARTED_FROM).exists() else ""
+    texts = [path.read_text().strip() for name in (NOTES, STARTED_FROM) if (path := folder / name).exists()]
     for name in settings.minutes:
         path = folder / name / "state.json"
         state = json.loads(path.read_text()) if path.exists() else {"step": 0}
@@ -123,7 +125,7 @@ def training_record(folder: Path, settings: Settings, device: torch.device) -> d
         "device": f"{model}, {torch.get_num_threads()} threads",
         "stages": stages,
         "settings": settings,
-        "before": before,
+        "before": "\n\n".join(texts),
     }
 
 

@@ -1,7 +1,7 @@
 """Muon for matrices and kernels, AdamW for the rest, as one optimiser.
 
 Muon replaces a matrix's momentum by the nearest matrix with all singular values near one, so that rare directions
-learn as fast as common ones. On the small networks here that reaches a loss in about half the steps of AdamW.
+learn as fast as common ones. In one run each on the embedded codec it reached a loss in about half AdamW's steps.
 ``torch.optim.Muon`` takes two-dimensional parameters only; most of these are convolution kernels.
 """
 
