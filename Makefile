@@ -27,5 +27,5 @@ $(READY): requirements.lock pyproject.toml
 
 # Pins what pyproject.toml asks for; run it after changing the dependencies.
 lock: $(READY)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra worlds --extra dev \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra worlds --extra perception --extra train --extra dev \
 		--no-header --no-annotate --no-emit-index-url --constraint constraints.txt --output-file requirements.lock pyproject.toml

@@ -16,7 +16,7 @@ import typer
 from rich.progress import track
 
 from showme.bundle import load_bundle
-from showme.evaluation.tabletop import SceneScore, score_split, summarise
+from showme.evaluation.tabletop import Judge, SceneScore, score_split, summarise
 from showme.manifest import read_manifest
 
 
@@ -28,6 +28,8 @@ def main(
     steps: Annotated[int | None, typer.Option(help="denoising steps, when not the model's own")] = None,
     guidance: Annotated[float | None, typer.Option(help="guidance scale, when not the model's own")] = None,
     split: Annotated[str, typer.Option(help="of the unseen seeds: test, or validation to choose settings by")] = "test",
+    goal: Annotated[bool, typer.Option("--goal", help="the video is to end with the picture")] = False,
+    name: Annotated[str, typer.Option(help="of the two files")] = "embedded",
 ) -> None:
     """Score the scenes and write the table."""
     bundle = load_bundle(model)
@@ -35,15 +37,17 @@ def main(
     pipeline.set_progress_bar_config(disable=True)
     overrides = {"num_inference_steps": steps, "guidance_scale": guidance}
     pipeline.register_to_config(**{key: value for key, value in overrides.items() if value is not None})
+    judge = Judge(pipeline, goal=goal)
     columns: dict[str, list[SceneScore]] = {}
-    for name, count in ((split, scenes), ("test_novel", novel_scenes)):
+    for part, count in ((split, scenes), ("test_novel", novel_scenes)):
         if count:
-            columns[name] = score_split(pipeline, name, count, lambda it, name=name: track(it, description=name))
+            columns[part] = score_split(judge, part, count, lambda it, part=part: track(it, description=part))
     record = {
         "model": bundle.info.name,
         "weights": weights_hash(bundle.folder),
         "steps": pipeline.config.num_inference_steps,
         "guidance_scale": pipeline.config.guidance_scale,
+        "goal": goal,
         "frames": pipeline.config.num_frames,
         "size": [bundle.info.height, bundle.info.width],
         "dtype": str(pipeline.dtype).removeprefix("torch."),
@@ -56,9 +60,9 @@ def main(
         f"# {bundle.info.name} on the tabletop world\n\n`python scripts/evaluate_embedded.py --out docs/results`\n"
     )
     settings = "\n".join(f"- {key}: {value}" for key, value in record.items())
-    (out / "embedded.md").write_text(f"{heading}\n{table}\n\nMeans with 95% bootstrap intervals.\n\n{settings}\n")
-    scores = {name: [asdict(score) for score in column] for name, column in columns.items()}
-    (out / "embedded.json").write_text(json.dumps({"record": record, "scenes": scores}, indent=1) + "\n")
+    (out / f"{name}.md").write_text(f"{heading}\n{table}\n\nMeans with 95% bootstrap intervals.\n\n{settings}\n")
+    scenes_ = {part: [asdict(score) for score in column] for part, column in columns.items()}
+    (out / f"{name}.json").write_text(json.dumps({"record": record, "scenes": scenes_}, indent=1) + "\n")
     print(table)
 
 

@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 from PIL import Image, ImageDraw, ImageFont
 
-import showme
+from showme.bundle import load_bundle
 from showme.worlds.tabletop import render
 
 _SIDE, _GAP, _LABEL = 176, 8, 24
 _PAPER, _INK = (255, 255, 255), (40, 40, 46)
-_MILLISECONDS, _HOLD = 250, 1250
+_HOLD = 1250
 
 
 def main(
@@ -24,7 +24,8 @@ def main(
     out: Annotated[Path, typer.Option(help="the file")] = Path("docs/images/demo.webp"),
 ) -> None:
     """Generate for each scene and write the animation."""
-    pipeline = showme.load()
+    bundle = load_bundle("embedded")
+    pipeline, milliseconds = bundle.pipeline, round(1000 / bundle.info.fps)
     rows = []
     for seed in seeds:
         clip = render(seed, "test", labels=False)
@@ -34,7 +35,7 @@ def main(
     count = len(rows[0][2])
     pictures = [_picture(rows, index) for index in range(count)]
     out.parent.mkdir(parents=True, exist_ok=True)
-    durations = [_MILLISECONDS] * (count - 1) + [_HOLD]
+    durations = [milliseconds] * (count - 1) + [_HOLD]
     pictures[0].save(out, save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=85, method=6)
 
 

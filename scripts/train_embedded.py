@@ -1,4 +1,4 @@
-"""Train the embedded model from nothing: render, codec, encoders, base, ShowMe stage 1, ShowMe stage 2, bundle.
+"""Train the embedded model from nothing: render, codec, encoders, base, ShowMe's two stages, bundle.
 
     python scripts/train_embedded.py --out runs/embedded             # every stage, in order; call again to resume
     python scripts/train_embedded.py --out runs/embedded --stage base --minutes 60
@@ -15,17 +15,24 @@ from typing import Annotated
 import torch
 import typer
 
-from embedded import cache, codec, diffusion, encoders, frames, package
+from embedded import cache, codec, diffusion, encoders, frames, package, tuning
 from embedded.settings import PRESETS, Settings
+from showme.run_folder import MODEL
 
 STAGES = {
     "codec": codec.train_codec,
     "encoders": encoders.train_encoders,
     "cache": cache.write_cache,
     "spatial": diffusion.train_spatial,
+    "coarse": diffusion.train_coarse,
     "base": diffusion.train_base,
-    "stage1": diffusion.train_stage1,
-    "stage2": diffusion.train_stage2,
+    "base-model": package.write_base,
+    "state_image": lambda out, settings, device: tuning.train_stage(
+        "state_image", out, out / package.BASE_MODEL, settings
+    ),
+    "state_video": lambda out, settings, device: tuning.train_stage(
+        "state_video", out, out / "state_image" / MODEL, settings
+    ),
 }
 
 
@@ -35,7 +42,7 @@ def main(
     minutes: Annotated[float | None, typer.Option(help="bound of the stage; of all stages together with 'all'")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     clips: Annotated[int | None, typer.Option(help="training clips, when not the preset's number")] = None,
-    start_from: Annotated[str | None, typer.Option(help="a bundle whose parts replace the stages before base")] = None,
+    start_from: Annotated[str | None, typer.Option(help="a bundle that stands for all stages before coarse")] = None,
     figures: Annotated[Path | None, typer.Option(help="evaluate_embedded.py's table, for the bundle's card")] = None,
     bundle: Annotated[Path, typer.Option(help="where the bundle goes")] = Path("src/showme/assets/embedded"),
 ) -> None:
@@ -64,11 +71,13 @@ def main(
 
 def _bounded(settings: Settings, stage: str, minutes: float | None) -> Settings:
     """Settings with the stage's minutes, or with all of them scaled to the total."""
-    if minutes is None or stage in ("render", "cache", "bundle"):
-        return settings
     old = settings.minutes
-    total = sum(old.values())
-    new = {k: v * minutes / total for k, v in old.items()} if stage == "all" else {**old, stage: minutes}
+    # The codec is trained in two parts.
+    bounded = [name for name in old if stage == "all" or name == stage or name.startswith(f"{stage}_")]
+    if minutes is None or not bounded:
+        return settings
+    share = minutes / sum(old[name] for name in bounded)
+    new = {name: value * share if name in bounded else value for name, value in old.items()}
     return settings.model_copy(update={"minutes": new})
 
 

@@ -1,72 +1,95 @@
-"""Stage "cache": what the frozen encoders say of every training clip, computed once."""
+"""Stage "cache": what the frozen codec and image encoder say of every training clip, and the instructions as ids."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
-from rich.progress import track
-from safetensors.torch import load_file, save_file
+from diffusers import AutoencoderKL, DDIMScheduler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
-from transformers import CLIPVisionModel, PreTrainedTokenizerFast
+from transformers import CLIPTextModel, CLIPVisionModel, PreTrainedTokenizerFast
 
-from showme.methods.showme.objective import FIRST_FRAMES
+from showme.data.sources import Record, read_folder
+from showme.methods.showme import ShowMePipeline
+from showme.methods.showme.cache import CachedClips, clip_parts, open_cache
+from showme.models import ImageProjector, VideoUNet
 
-from .frames import load_frames, to_unit
+from .encoders import build_feature_extractor
 from .settings import Settings
 
-_CLIPS_AT_ONCE = 8
+CACHE = "cache"
+# Chosen on the validation split: scripts/evaluate_embedded.py --split validation --novel-scenes 0 --guidance ...
+STEPS = 4
+GUIDANCE = 1.5
 
 
-@dataclass(frozen=True)
-class Cache:
-    """latents (N, T, C, h, w), scaled; image (N, F, tokens, D) of the first F frames; null_image (1, tokens, D);
-    ids (N, L) and null_ids (1, L) of the instructions and of the empty sentence."""
-
-    latents: Tensor
-    image: Tensor
-    null_image: Tensor
-    ids: Tensor
-    null_ids: Tensor
+def training_records(folder: Path, settings: Settings) -> list[Record]:
+    """The rendered training clips."""
+    return read_folder(folder / "clips" / "train", settings.clips)
 
 
-@torch.no_grad()
+def assemble(
+    folder: Path, settings: Settings, unet: VideoUNet, projector: ImageProjector, text: CLIPTextModel, scheduler
+) -> ShowMePipeline:
+    """A pipeline of trained or untrained networks and the frozen parts of ``folder``."""
+    pipeline = ShowMePipeline(
+        unet=unet.eval(),
+        image_projector=projector.eval(),
+        vae=AutoencoderKL.from_pretrained(folder / "codec-model").eval(),
+        text_encoder=text.eval(),
+        tokenizer=PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"),
+        image_encoder=CLIPVisionModel.from_pretrained(folder / "image-encoder").eval(),
+        feature_extractor=build_feature_extractor(settings),
+        scheduler=scheduler,
+        num_frames=settings.frames,
+        guidance_scale=GUIDANCE,
+        num_inference_steps=STEPS,
+        height=settings.size,
+        width=settings.size,
+    )
+    return pipeline
+
+
+class EncodedClips:
+    """Row -> latents (T, C, h, w), image tokens (F, N, D), null_image (N, D), ids (L,), null_ids (L,)."""
+
+    def __init__(self, folder: Path, settings: Settings, device: torch.device):
+        records = training_records(folder, settings)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
+        texts = [*(record.instruction for record in records), ""]
+        self.tokens = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        self.clips = _open(folder, settings, records, device)
+        self.ids = self.clips.ids
+
+    def __getitem__(self, row: int) -> dict[str, Tensor]:
+        return {**self.clips[row], "ids": self.tokens[row], "null_ids": self.tokens[-1]}
+
+
 def write_cache(folder: Path, settings: Settings, device: torch.device) -> dict:
-    """Encode every clip of the training split into ``folder``/cache.safetensors; kept if it exists."""
-    path = folder / "cache.safetensors"
-    if path.exists():
-        return {"clips": len(read_cache(folder).ids)}
-    codec = AutoencoderKL.from_pretrained(folder / "codec-model").to(device, memory_format=torch.channels_last)
-    image_encoder = CLIPVisionModel.from_pretrained(folder / "image-encoder").to(device)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
-    frames, instructions = load_frames(folder, "train")
-    latents, image = [], []
-    for start in track(range(0, len(frames), _CLIPS_AT_ONCE), description="encoding"):
-        pixels = to_unit(frames[start : start + _CLIPS_AT_ONCE]).to(device)
-        flat = pixels.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
-            mode = codec.encode(flat).latent_dist.mode()
-            tokens = image_encoder(pixels[:, :FIRST_FRAMES].flatten(0, 1)).last_hidden_state
-        latents.append((mode * codec.config.scaling_factor).half().unflatten(0, pixels.shape[:2]).cpu())
-        image.append(tokens.half().unflatten(0, (-1, FIRST_FRAMES)).cpu())
-    # Black in the pipeline's sense: a tensor of zeros in [-1, 1], as the unconditional half of guidance uses it.
-    black = torch.zeros(1, 3, settings.size, settings.size, device=device)
-    ids = tokenizer([*instructions, ""], padding="max_length", truncation=True, return_tensors="pt").input_ids
-    tensors = {
-        "latents": torch.cat(latents),
-        "image": torch.cat(image),
-        "null_image": image_encoder(black).last_hidden_state.half().cpu(),
-        "ids": ids[:-1].contiguous(),
-        "null_ids": ids[-1:].contiguous(),
-    }
-    staged = path.with_suffix(".partial")
-    save_file(tensors, staged)
-    staged.replace(path)
-    return {"clips": len(ids) - 1}
+    """Encode every clip of the training split into ``folder``/cache; what is there already is kept."""
+    return {"clips": len(EncodedClips(folder, settings, device).ids)}
 
 
-def read_cache(folder: Path) -> Cache:
-    """What :func:`write_cache` wrote."""
-    return Cache(**load_file(folder / "cache.safetensors"))
+def _open(folder: Path, settings: Settings, records: list[Record], device: torch.device) -> CachedClips:
+    tiny = {"block_out_channels": (16,), "attention_levels": (True,), "norm_num_groups": 16, "temporal_in_heads": 0}
+    text = CLIPTextModel.from_pretrained(folder / "text-encoder")
+    # Only the frozen parts are asked; the networks that are to be trained have no say here.
+    pipeline = assemble(folder, settings, VideoUNet(**tiny), ImageProjector(dim=16, depth=1), text, DDIMScheduler())
+    pipeline.to(device)
+    parts = clip_parts(pipeline, records, settings.frames)
+    with Progress(TextColumn("encoding {task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                  TextColumn("left"), TimeRemainingColumn()) as bars:  # fmt: skip
+        return open_cache(folder / CACHE, records, parts, progress=_reporter(bars))
+
+
+def _reporter(bars: Progress) -> Callable[[str, int, int], None]:
+    rows: dict = {}
+
+    def report(part: str, done: int, total: int) -> None:
+        if part not in rows:
+            rows[part] = bars.add_task(part, total=total)
+        bars.update(rows[part], completed=done)
+
+    return report

@@ -1,4 +1,8 @@
-"""Stage "codec": a small AutoencoderKL, 8 times smaller in height and width."""
+"""Stages "codec_crops" and "codec": a small AutoencoderKL, 8 times smaller in height and width.
+
+Crops show more different detail per second; whole pictures then settle what crops get wrong, borders and the statistics
+of the norms.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,15 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 
-from showme.training import Stage, run_stage
+from showme.data.stream import generator_at
 
 from .frames import load_frames, to_unit
 from .settings import Settings
+from .stage import round_to_bf16, run_stage
 
-# The first part of the minutes trains on crops: more different detail per second. Whole pictures then settle what
-# crops get wrong, borders and the statistics of the norms.
-_CROP_SHARE = 0.6
 # The posterior's spread is held fixed and small: the diffusion model reads the mean alone, and a little noise keeps the
 # decoder forgiving of its errors.
 _LATENT_NOISE = 0.05
@@ -38,27 +41,52 @@ def build_codec(settings: Settings) -> AutoencoderKL:
     ).to(memory_format=torch.channels_last)
 
 
-def train_codec(folder: Path, settings: Settings, device: torch.device) -> dict:
-    """Train for the stage's minutes, set the scale of the latents, and save to ``folder``/codec-model."""
-    frames, _ = load_frames(folder, "train")
-    torch.manual_seed(settings.seed)
-    codec = build_codec(settings).to(device)
+class CodecObjective(nn.Module):
+    """Batch of ``pixels`` -> the codec's loss."""
 
-    def loss(step: int, progress: float) -> dict[str, Tensor]:
-        crops = progress < _CROP_SHARE
-        count = settings.codec_batch if crops else max(settings.codec_batch // 4, 1)
-        pixels = _sample(frames, count, settings.codec_crop if crops else None).to(device)
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
-            mean = codec.encode(pixels).latent_dist.mode()
-            decoded = codec.decode(mean + _LATENT_NOISE * torch.randn_like(mean)).sample
+    def __init__(self, settings: Settings):
+        super().__init__()
+        torch.manual_seed(settings.seed)
+        self.codec = build_codec(settings)
+
+    @property
+    def trained(self) -> dict[str, nn.Module]:
+        """By the name that checkpoints use."""
+        return {"codec": self.codec}
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        pixels = batch["pixels"].contiguous(memory_format=torch.channels_last)
+        mean = self.codec.encode(pixels).latent_dist.mode()
+        decoded = self.codec.decode(mean + _LATENT_NOISE * torch.randn_like(mean)).sample
         return codec_loss(decoded.float(), pixels, mean.float())
 
-    state = run_stage(
-        Stage("codec", {"codec": codec}, loss, settings.minutes["codec"], settings.codec_batch, 1e-3), folder
-    )
-    _set_scale(codec, frames, device)
-    codec.save_pretrained(folder / "codec-model")
+
+class Pictures(Dataset):
+    """Position -> a random frame in [-1, 1]; with ``crop``, of two random crops of it the one with more in it."""
+
+    def __init__(self, frames: Tensor, seed: int, crop: int | None):
+        self.frames, self.seed, self.crop = frames, seed, crop
+
+    def __getitem__(self, position: int) -> dict[str, Tensor]:
+        generator = generator_at(self.seed, position, self.crop or 0)
+        clip, time = (int(torch.randint(n, (), generator=generator)) for n in self.frames.shape[:2])
+        picture = to_unit(self.frames[clip, time])
+        if self.crop is not None:
+            picture = max((_crop(picture, self.crop, generator) for _ in range(2)), key=lambda c: float(c.var()))
+        return {"pixels": picture}
+
+
+def train_codec(folder: Path, settings: Settings, device: torch.device) -> dict:
+    """Train on crops, then on whole pictures, set the scale of the latents, and save to ``folder``/codec-model."""
+    frames, _ = load_frames(folder, "train")
+    objective = CodecObjective(settings)
+    crops = Pictures(frames, settings.seed, settings.codec_crop)
+    run_stage("codec_crops", objective, crops, folder, settings, settings.codec_batch, last=False)
+    whole = Pictures(frames, settings.seed, None)
+    state = run_stage("codec", objective, whole, folder, settings, max(settings.codec_batch // 4, 1))
+    _set_scale(objective.codec, frames, objective.codec.device)
+    round_to_bf16(objective.codec)
+    objective.codec.save_pretrained(folder / "codec-model")
     return state
 
 
@@ -73,19 +101,9 @@ def codec_loss(decoded: Tensor, pixels: Tensor, mean: Tensor) -> dict[str, Tenso
     return {"l1": error.abs().mean(), "slope": 0.5 * slopes, "size": _SIZE_WEIGHT * mean.square().mean()}
 
 
-def _sample(frames: Tensor, count: int, crop: int | None) -> Tensor:
-    """Random frames in [-1, 1]; with ``crop``, of two random crops the one with more in it."""
-    clips = torch.randint(len(frames), (count,)).tolist()
-    times = torch.randint(frames.shape[1], (count,)).tolist()
-    pictures = [to_unit(frames[clip, t]) for clip, t in zip(clips, times, strict=True)]
-    if crop is not None:
-        pictures = [max((_crop(p, crop) for _ in range(2)), key=lambda c: float(c.var())) for p in pictures]
-    return torch.stack(pictures)
-
-
-def _crop(picture: Tensor, side: int) -> Tensor:
+def _crop(picture: Tensor, side: int, generator: torch.Generator) -> Tensor:
     # Multiples of the codec's factor, so that crops lie on the grid that whole pictures are coded on.
-    top, left = (8 * int(torch.randint((size - side) // 8 + 1, ())) for size in picture.shape[-2:])
+    top, left = (8 * int(torch.randint((n - side) // 8 + 1, (), generator=generator)) for n in picture.shape[-2:])
     return picture[:, top : top + side, left : left + side]
 
 

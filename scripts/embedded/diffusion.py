@@ -1,45 +1,40 @@
-"""Stages "spatial", "base", "stage1", "stage2": the video diffusion model and ShowMe's two adapters on it.
+"""Stages "spatial", "coarse" and "base": the video diffusion model that ShowMe's two stages tune.
 
 The base is made as the published ones were: a spatial half trained on single frames first, then the temporal half
-with it on clips. A share of the base's steps still sees single frames without the temporal half: on clips alone the
-spatial half forgets how to stand by itself (its loss at t = 800 rose from 0.47 to 0.69), and stage 1 would spend its
-minutes on that. The base's condition beside the noisy latents is z0 on every frame (DynamiCrafter's form) or
-``[z0; zeros]`` (ShowMe's), half of the clips each, so that stage 2 need not teach frozen convolutions what zeros mean.
+with it on clips, which are coarse in time at first: half the frames show the same action for half the price. Beside the
+clips single frames still come without the temporal half: on clips alone the spatial half forgets how to stand by itself
+(its loss at t = 800 rose from 0.47 to 0.69), and ShowMe's first stage would spend its minutes on that. The base's
+condition beside the noisy latents is z0 on every frame (DynamiCrafter's form) or ``[z0; zeros]`` (ShowMe's), half of
+the clips each, so that stage 2 need not teach frozen convolutions what zeros mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
+from torch.utils.data import Dataset, default_collate
 from transformers import CLIPTextModel
 
-from showme.methods.showme.adapters import STATE_IMAGE, STATE_VIDEO, lora_config
-from showme.methods.showme.objective import (
-    Batch,
-    ConditionDropout,
-    denoising_loss,
-    state_image_loss,
-    state_video_loss,
-)
+from showme.data.clips import evenly_spaced
+from showme.data.stream import generator_at, mixed_seed, shuffled
+from showme.methods.showme.config import DropoutConfig
+from showme.methods.showme.denoising import denoise
 from showme.methods.showme.pipeline import condition_clip
+from showme.methods.showme.samples import LAST_FRAMES, Draw, conditions, noised
 from showme.models import ImageProjector, VideoUNet
-from showme.training import Stage, run_stage
-from showme.training.checkpoint import load_checkpoint
 
-from .cache import Cache, read_cache
+from .cache import EncodedClips
 from .settings import Settings
+from .stage import load_stage, run_stage
 
-_DROPOUT = ConditionDropout()
-# Draws lean to the noisy end, t = 1000 u^0.7: there the instruction decides where things go.
-_TIMESTEP_POWER = 0.7
-_LEARNING_RATE = 1e-3
-_MUON_RATE = 0.02
-# Adapters start on a network that already works: a third of the step.
-_LORA_RATE = 0.007
+# Draws lean to the noisy end, t = 1000 sqrt(u): there the instruction decides where things go.
+TIMESTEP_POWER = 0.5
+# Half of the single frames are drawn from a clip's last three, which show what the instruction asked for.
+_RESULT_SHARE = 0.5
 
 
 def build_unet(settings: Settings) -> VideoUNet:
@@ -88,143 +83,121 @@ def build_scheduler() -> DDIMScheduler:
     )
 
 
-class Networks:
-    """The modules that the four stages train, and the cache that they train on."""
+class BaseObjective(nn.Module):
+    """Batch of ``frames`` (temporal half off), of a ``clip``, or of both -> a term each.
+
+    The text encoder learns too, so that samples bring ids instead of tokens.
+    """
 
     def __init__(self, folder: Path, settings: Settings, device: torch.device):
+        super().__init__()
         torch.manual_seed(settings.seed)
-        self.settings, self.device, self.folder = settings, device, folder
-        self.cache: Cache = read_cache(folder)
-        self.unet = build_unet(settings).to(device)
-        self.projector = build_projector(settings).to(device)
-        self.text_encoder = CLIPTextModel.from_pretrained(folder / "text-encoder").to(device)
+        self.unet = build_unet(settings)
+        self.projector = build_projector(settings)
+        # torch's fused attention is slow backward on a CPU in bf16: see showme.models.dot_product.
+        attention = "eager" if device.type == "cpu" else "sdpa"
+        self.text = CLIPTextModel.from_pretrained(folder / "text-encoder", attn_implementation=attention).train()
         self.scheduler = build_scheduler()
 
     @property
-    def modules(self) -> dict[str, nn.Module]:
+    def trained(self) -> dict[str, nn.Module]:
         """By the names that checkpoints use."""
-        return {"unet": self.unet, "projector": self.projector, "text": self.text_encoder}
+        return {"unet": self.unet, "projector": self.projector, "text": self.text}
 
-    def batch(self, size: int) -> Batch:
-        """Random clips of the cache, with their text encoded now: the base trains the text encoder too."""
-        rows = torch.randint(len(self.cache.ids), (size,))
-        ids = torch.cat([self.cache.null_ids, self.cache.ids[rows]]).to(self.device)
-        text = self.text_encoder(ids).last_hidden_state
-        return Batch(
-            latents=self.cache.latents[rows].to(self.device).float(),
-            text=text[1:],
-            null_text=text[:1],
-            image=self.cache.image[rows].to(self.device).float(),
-            null_image=self.cache.null_image.to(self.device).float(),
-        )
+    def forward(self, batch: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        return {name: self._loss(dict(part), temporal=name == "clip") for name, part in batch.items()}
 
-    def timesteps(self, size: int) -> Tensor:
-        """(size,) whole numbers in 0..999, leaning to the noisy end."""
-        return (1000 * torch.rand(size) ** _TIMESTEP_POWER).long().to(self.device)
-
-    def arguments(self, size: int) -> tuple:
-        """What every loss of showme's objective takes."""
-        return self.unet, self.projector, self.scheduler, self.batch(size), _DROPOUT, self.timesteps(size)
-
-    def add_adapter(self, name: str) -> None:
-        """Freeze all that is there and add a trainable adapter."""
-        for module in self.modules.values():
-            module.requires_grad_(False)
-        self.unet.add_adapter(lora_config(self.unet, name, self.settings.lora_rank, dropout=0.0), adapter_name=name)
-
-    def run(self, name: str, terms: Callable[[int], dict[str, Tensor]], batch_size: int, muon_rate: float) -> dict:
-        """Run one stage over the trainable parameters of all modules."""
-
-        def loss(step: int, progress: float) -> dict[str, Tensor]:
-            with torch.autocast(self.device.type, torch.bfloat16):
-                return terms(batch_size)
-
-        trained = {k: m for k, m in self.modules.items() if any(p.requires_grad for p in m.parameters())}
-        minutes = self.settings.minutes[name]
-        return run_stage(Stage(name, trained, loss, minutes, batch_size, _LEARNING_RATE, muon_rate), self.folder)
+    def _loss(self, part: dict[str, Tensor], temporal: bool) -> Tensor:
+        if part["latents"].ndim == 6:
+            # Several frames came with each sample.
+            part = {name: value.flatten(0, 1) for name, value in part.items()}
+        # Each sentence once: few differ.
+        ids, which = part["ids"].unique(dim=0, return_inverse=True)
+        text = self.text(ids).last_hidden_state[which]
+        return denoise(self.unet, self.projector, self.scheduler, {**part, "text": text}, temporal).loss
 
 
-def base_networks(folder: Path, settings: Settings, device: torch.device, stage: str) -> Networks:
-    """Networks as the stage "spatial" or "base" left them."""
-    networks = Networks(folder, settings, device)
-    load_checkpoint(folder / stage, networks.modules)
-    return networks
+class BaseSamples(Dataset):
+    """Position -> single frames of several clips, ``count`` frames of one clip, or both.
 
+    Args:
+        clips: what is cached of the clips.
+        seed: of order and draws.
+        single: single frames per sample.
+        count: frames of a clip, evenly spaced; 0: no clip.
+    """
 
-def stage1_networks(folder: Path, settings: Settings, device: torch.device) -> Networks:
-    """The base with ``state_image`` in place and trainable, the image projector trainable with it."""
-    networks = base_networks(folder, settings, device, "base")
-    networks.add_adapter(STATE_IMAGE)
-    networks.projector.requires_grad_(True)
-    return networks
+    def __init__(self, clips: EncodedClips, seed: int, single: int, count: int):
+        self.clips, self.single, self.count = clips, single, count
+        self.seed = mixed_seed(seed, single, count)
+        self.draw = Draw(self.seed, DropoutConfig(), timestep_power=TIMESTEP_POWER)
 
+    def __getitem__(self, position: int) -> dict[str, dict[str, Tensor]]:
+        sample = {}
+        if self.single:
+            places = range(position * self.single, (position + 1) * self.single)
+            frames = [self._sample(place, self._frame, 2) for place in places]
+            sample["frames"] = default_collate(frames) if self.single > 1 else frames[0]
+        if self.count:
+            sample["clip"] = self._sample(position, self._clip, 1)
+        return sample
 
-def stage2_networks(folder: Path, settings: Settings, device: torch.device) -> Networks:
-    """Stage 1's result, frozen, with ``state_video`` in place and trainable; both adapters active."""
-    networks = stage1_networks(folder, settings, device)
-    trained = {"unet": networks.unet, "projector": networks.projector}
-    load_checkpoint(folder / "stage1", trained)
-    networks.add_adapter(STATE_VIDEO)
-    networks.unet.set_adapters([STATE_IMAGE, STATE_VIDEO])
-    for name, parameter in networks.unet.named_parameters():
-        parameter.requires_grad_(STATE_VIDEO in name)
-    return networks
+    def _sample(self, place: int, take: Callable, salt: int) -> dict[str, Tensor]:
+        generator = generator_at(self.seed, place, salt)
+        clip = self.clips[shuffled(place, len(self.clips.ids), self.seed)]
+        # Text is dropped by its ids: they stand where tokens would.
+        given = conditions({**clip, "text": clip["ids"], "null_text": clip["null_ids"]}, 0, self.draw, generator)
+        latents, concat = take(clip["latents"].float().transpose(0, 1), generator)
+        return {"ids": given["text"].long(), "image": given["image"], **noised(latents, concat, self.draw, generator)}
 
+    def _frame(self, latents: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A frame (C, 1, h, w), any or one of the last ones, beside the first."""
+        total = latents.shape[1]
+        least = max(total - LAST_FRAMES, 0) if float(torch.rand((), generator=generator)) < _RESULT_SHARE else 0
+        frame = int(torch.randint(least, total, (), generator=generator))
+        return latents[:, frame : frame + 1], latents[:, :1]
 
-def single_frame_loss(networks: Networks, size: int) -> Tensor:
-    """Any frame of ``size`` clips from the first one and the instruction, without the temporal half."""
-    unet, projector, scheduler, batch, dropout, timesteps = networks.arguments(size)
-    frames = torch.randint(0, batch.latents.shape[1], (size,))
-    target = batch.latents[torch.arange(size), frames][:, :, None]
-    first, start = batch.latents[:, :1].transpose(1, 2), torch.zeros(size, dtype=torch.long)
-    return denoising_loss(
-        unet, projector, scheduler, target, first, batch, start, dropout, timesteps, None, temporal=False
-    )
-
-
-def clip_loss(networks: Networks, size: int) -> Tensor:
-    """``size`` whole clips, each beside z0 on every frame or ``[z0; zeros]``."""
-    unet, projector, scheduler, batch, dropout, timesteps = networks.arguments(size)
-    latents = batch.latents.transpose(1, 2)
-    repeat = torch.rand(size) < 0.5
-    forms = [condition_clip(z[None, :, :1], latents.shape[2], bool(r)) for z, r in zip(latents, repeat, strict=True)]
-    start = torch.zeros(size, dtype=torch.long)
-    return denoising_loss(
-        unet, projector, scheduler, latents, torch.cat(forms), batch, start, dropout, timesteps, None, temporal=True
-    )
+    def _clip(self, latents: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(C, T, h, w) beside z0 on every frame or [z0; zeros]."""
+        repeat = float(torch.rand((), generator=generator)) < 0.5
+        chosen = latents[:, evenly_spaced(latents.shape[1], self.count)]
+        return chosen, condition_clip(latents[None, :, :1], self.count, repeat)[0]
 
 
 def train_spatial(folder: Path, settings: Settings, device: torch.device) -> dict:
     """The spatial half on single frames."""
-    networks = Networks(folder, settings, device)
-    return networks.run(
-        "spatial", lambda size: {"frame": single_frame_loss(networks, size)}, settings.image_batch, _MUON_RATE
-    )
+    objective = BaseObjective(folder, settings, device)
+    for name, parameter in objective.unet.named_parameters():
+        parameter.requires_grad_(not _is_temporal(name))
+    samples = BaseSamples(EncodedClips(folder, settings, device), settings.seed, 1, 0)
+    return run_stage("spatial", objective, samples, folder, settings, settings.image_batch)
+
+
+def train_coarse(folder: Path, settings: Settings, device: torch.device) -> dict:
+    """The whole network on clips of half the frames, beside single frames."""
+    return _train_clips("coarse", "spatial", settings.coarse_frames, folder, settings, device)
 
 
 def train_base(folder: Path, settings: Settings, device: torch.device) -> dict:
-    """The whole network on clips, and its spatial half on single frames in a share of the steps."""
-    networks = base_networks(folder, settings, device, "spatial")
-
-    def terms(size: int) -> dict[str, Tensor]:
-        if float(torch.rand(())) < settings.single_frame_share:
-            return {"frame": single_frame_loss(networks, settings.image_batch)}
-        return {"clip": clip_loss(networks, size)}
-
-    return networks.run("base", terms, settings.video_batch, _MUON_RATE)
+    """The whole network on clips of all frames, beside single frames."""
+    return _train_clips("base", "coarse", settings.frames, folder, settings, device)
 
 
-def train_stage1(folder: Path, settings: Settings, device: torch.device) -> dict:
-    """ShowMe stage 1: spatial LoRA and Q-Former, temporal half off, first frames to last frames."""
-    networks = stage1_networks(folder, settings, device)
-    return networks.run(
-        "stage1", lambda size: {"noise": state_image_loss(*networks.arguments(size))}, settings.image_batch, _LORA_RATE
-    )
+def base_objective(folder: Path, settings: Settings, device: torch.device, stage: str) -> BaseObjective:
+    """Networks as a stage left them; the spatial stage knows nothing of the temporal half."""
+    objective = BaseObjective(folder, settings, device)
+    for name, parameter in objective.unet.named_parameters():
+        parameter.requires_grad_(stage != "spatial" or not _is_temporal(name))
+    load_stage(folder, stage, objective.trained)
+    return objective.requires_grad_(True)
 
 
-def train_stage2(folder: Path, settings: Settings, device: torch.device) -> dict:
-    """ShowMe stage 2: spatial and temporal LoRA over the frozen first, beside ``[z0; zeros]``."""
-    networks = stage2_networks(folder, settings, device)
-    return networks.run(
-        "stage2", lambda size: {"noise": state_video_loss(*networks.arguments(size))}, settings.video_batch, _LORA_RATE
-    )
+def _train_clips(name: str, before: str, count: int, folder: Path, settings: Settings, device: torch.device) -> dict:
+    objective = base_objective(folder, settings, device, before)
+    clips = EncodedClips(folder, settings, device)
+    samples = BaseSamples(clips, settings.seed, settings.frames_per_clip, count)
+    return run_stage(name, objective, samples, folder, settings, settings.video_batch, last=name == "base")
+
+
+def _is_temporal(name: str) -> bool:
+    return "temporal" in name or name.startswith("scalar_embedding")

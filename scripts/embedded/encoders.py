@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 from transformers import (
     CLIPImageProcessor,
     CLIPTextConfig,
@@ -21,13 +22,13 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from showme.training import Stage, run_stage
+from showme.data.stream import shuffled
 from showme.worlds.tabletop.vocabulary import all_words
 
 from .frames import load_frames, to_unit
 from .settings import Settings
+from .stage import round_to_bf16, run_stage
 
-_BATCH = 64
 _HEAD_WIDTH = 32
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]")
@@ -102,29 +103,50 @@ class ChangeHead(nn.Module):
         return self.log_scale.exp().clamp(max=100) * words @ change.T
 
 
+class ContrastiveObjective(nn.Module):
+    """Batch of ``ids`` (B, L) and ``pictures`` (B, 2, 3, H, W), first and last -> CLIP's loss."""
+
+    def __init__(self, settings: Settings):
+        super().__init__()
+        torch.manual_seed(settings.seed)
+        self.text, self.image = build_encoders(settings)
+        self.head = ChangeHead(settings.text_width, settings.image_width)
+
+    @property
+    def trained(self) -> dict[str, nn.Module]:
+        """By the names that checkpoints use."""
+        return {"text": self.text, "image": self.image, "head": self.head}
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        tokens = self.image(batch["pictures"].flatten(0, 1)).last_hidden_state.mean(dim=1).unflatten(0, (-1, 2))
+        similarity = self.head(self.text(batch["ids"]).pooler_output, tokens[:, 0], tokens[:, 1])
+        return {"contrastive": contrastive_loss(similarity.float(), batch["ids"])}
+
+
+class Changes(Dataset):
+    """Position -> a clip's instruction as ids and its first and last frame in [-1, 1]."""
+
+    def __init__(self, frames: Tensor, ids: Tensor, seed: int):
+        self.frames, self.ids, self.seed = frames, ids, seed
+
+    def __getitem__(self, position: int) -> dict[str, Tensor]:
+        row = shuffled(position, len(self.ids), self.seed)
+        return {"ids": self.ids[row], "pictures": to_unit(self.frames[row][[0, -1]])}
+
+
 def train_encoders(folder: Path, settings: Settings, device: torch.device) -> dict:
     """Train both encoders for the stage's minutes and save them with the tokenizer under ``folder``."""
     frames, instructions = load_frames(folder, "train")
     tokenizer = build_tokenizer(settings)
     ids = tokenizer(instructions, padding="max_length", truncation=True, return_tensors="pt").input_ids
-    torch.manual_seed(settings.seed)
-    text_encoder, image_encoder = (model.to(device) for model in build_encoders(settings))
-    head = ChangeHead(settings.text_width, settings.image_width).to(device)
-
-    def loss(step: int, progress: float) -> dict[str, Tensor]:
-        rows = torch.randint(len(ids), (_BATCH,))
-        pictures = to_unit(frames[rows][:, [0, -1]]).to(device).flatten(0, 1)
-        with torch.autocast(device.type, torch.bfloat16):
-            tokens = image_encoder(pictures).last_hidden_state.mean(dim=1).unflatten(0, (-1, 2))
-            words = text_encoder(ids[rows].to(device)).pooler_output
-            similarity = head(words, tokens[:, 0], tokens[:, 1])
-        return {"contrastive": contrastive_loss(similarity.float(), ids[rows].to(device))}
-
-    modules: dict[str, nn.Module] = {"text": text_encoder, "image": image_encoder, "head": head}
-    state = run_stage(Stage("encoders", modules, loss, settings.minutes["encoders"], _BATCH, 1e-3), folder)
+    objective = ContrastiveObjective(settings)
+    changes = Changes(frames, ids, settings.seed)
+    state = run_stage("encoders", objective, changes, folder, settings, settings.encoder_batch)
+    # The image encoder is final; the text encoder goes on learning.
+    round_to_bf16(objective.image)
     tokenizer.save_pretrained(folder / "tokenizer")
-    text_encoder.save_pretrained(folder / "text-encoder")
-    image_encoder.save_pretrained(folder / "image-encoder")
+    objective.text.save_pretrained(folder / "text-encoder")
+    objective.image.save_pretrained(folder / "image-encoder")
     return state
 
 

@@ -5,23 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.progress import track
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from showme.data.clips import evenly_spaced
 from showme.worlds.render import render_dataset
 
 from .settings import Settings
 
 SOURCE_FRAMES = 16
-
-
-def kept_frames(frames: int) -> list[int]:
-    """Indices of the kept frames: evenly spaced, first and last included."""
-    return np.linspace(0, SOURCE_FRAMES - 1, frames).round().astype(int).tolist()
 
 
 def render_and_pack(folder: Path, settings: Settings) -> None:
@@ -31,12 +26,13 @@ def render_and_pack(folder: Path, settings: Settings) -> None:
         if packed.exists():
             continue
         index = render_dataset(folder / "clips" / split, count, split, labels=False)
-        _pack(index, packed, settings)
+        pack(index, packed, settings)
 
 
-def _pack(index: Path, packed: Path, settings: Settings) -> None:
+def pack(index: Path, packed: Path, settings: Settings) -> None:
+    """Copy the kept frames of the clips that ``index`` lists into the file ``packed``."""
     rows = [json.loads(line) for line in index.read_text().splitlines()]
-    keep = kept_frames(settings.frames)
+    keep = evenly_spaced(SOURCE_FRAMES, settings.frames)
     frames = torch.empty(len(rows), settings.frames, 3, settings.size, settings.size, dtype=torch.uint8)
     for number, row in enumerate(track(rows, description=f"packing {packed.stem}")):
         with safe_open(index.parent / row["file"], "np") as file:

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
 from PIL import Image
-from transformers import CLIPVisionModel, PreTrainedTokenizerFast
 
 from showme.bundle import BundleInfo, load_bundle, save_bundle
 from showme.generation.familiarity import fit_familiarity, image_features
-from showme.methods.showme import ShowMePipeline
 from showme.methods.showme.adapters import bare_weights
-from showme.training.checkpoint import load_checkpoint, save_checkpoint
+from showme.run_folder import MODEL
+from showme.training import CHECKPOINTS
+from showme.training.checkpoint import newest_checkpoint, read_state, save_checkpoint
 from showme.training.muon import MuonAdamW
 from showme.worlds.tabletop.vocabulary import TEMPLATES, all_words, phrase
 
+from .cache import STEPS, assemble
 from .card import model_card
-from .diffusion import build_projector, build_unet, stage2_networks
-from .encoders import build_feature_extractor
+from .diffusion import base_objective, build_projector, build_unet
 from .frames import load_frames
 from .settings import Settings
 
-# Chosen on the validation split: scripts/evaluate_embedded.py --split validation --novel-scenes 0 --guidance ...
-STEPS = 4
-GUIDANCE = 1.5
-
+BASE_MODEL = "base-model"
 _SYNONYMS = {
     "shove": "push", "slide": "push", "drag": "pull", "nearer": "closer", "raise": "lift", "pick": "lift",
     "set": "put", "in": "into", "onto": "on", "flip": "turn", "rotate": "turn", "shut": "close", "slice": "cut",
@@ -43,29 +38,11 @@ NOTES = "notes.md"
 _FAMILIARITY_PICTURES = 1500
 
 
-def build_pipeline(folder: Path, settings: Settings, device: torch.device) -> ShowMePipeline:
-    """The pipeline of the trained parts, both adapters in place."""
-    networks = stage2_networks(folder, settings, device)
-    load_checkpoint(folder / "stage2", {"unet": networks.unet})
-    return ShowMePipeline(
-        unet=networks.unet.eval(),
-        image_projector=networks.projector.eval(),
-        vae=AutoencoderKL.from_pretrained(folder / "codec-model").eval(),
-        text_encoder=networks.text_encoder.eval(),
-        tokenizer=PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"),
-        image_encoder=CLIPVisionModel.from_pretrained(folder / "image-encoder").eval(),
-        feature_extractor=build_feature_extractor(settings),
-        scheduler=networks.scheduler,
-        num_frames=settings.frames,
-        guidance_scale=GUIDANCE,
-        num_inference_steps=STEPS,
-    )
-
-
-def write_bundle(
-    folder: Path, settings: Settings, device: torch.device, destination: Path, figures: str | None = None
-) -> str:
-    """Save the bundle, bf16 on disk, with the measured ``figures`` (Markdown) in its card; returns its hash."""
+def write_base(folder: Path, settings: Settings, device: torch.device) -> Path:
+    """Save the base as a bundle, bf16 on disk, which ShowMe's stages tune; returns its folder."""
+    place = folder / BASE_MODEL
+    objective = base_objective(folder, settings, device, "base").cpu()
+    pipeline = assemble(folder, settings, objective.unet, objective.projector, objective.text, objective.scheduler)
     info = BundleInfo(
         name="embedded",
         height=settings.size,
@@ -78,14 +55,22 @@ def write_bundle(
         instruction_examples=tuple(phrase(a, "red box", "blue bowl", 0) for a in TEMPLATES),
         familiarity=_familiarity(folder),
     )
+    save_bundle(pipeline, info, place, dtype=torch.bfloat16)
+    return place
+
+
+def write_bundle(
+    folder: Path, settings: Settings, device: torch.device, destination: Path, figures: str | None = None
+) -> str:
+    """Save the last stage's model with the measured ``figures`` (Markdown) in its card; returns its hash."""
+    tuned = load_bundle(folder / "state_video" / MODEL, device="cpu", dtype=torch.float32)
     record = training_record(folder, settings, device)
-    pipeline = build_pipeline(folder, settings, device)
-    digest = save_bundle(pipeline, info, destination, card=model_card(record, figures), dtype=torch.bfloat16)
-    return digest
+    info = tuned.info.model_copy(update={"name": "embedded"})
+    return save_bundle(tuned.pipeline, info, destination, card=model_card(record, figures), dtype=torch.bfloat16)
 
 
 def start_from(source: str, folder: Path, settings: Settings) -> None:
-    """Put a bundle's parts where the stages before "base" would have left them, so that training goes on from it.
+    """Put a bundle's parts where the stages before "coarse" would have left them, so that training goes on from it.
 
     The optimisers start afresh, and so does the count of minutes; the card of the next bundle keeps this one's.
 
@@ -95,17 +80,17 @@ def start_from(source: str, folder: Path, settings: Settings) -> None:
     """
     bundle = load_bundle(source, device="cpu", dtype=torch.float32)
     pipeline = bundle.pipeline
-    unet, projector = build_unet(settings), build_projector(settings)
-    with bare_weights(pipeline.unet):
-        unet.load_state_dict(pipeline.unet.state_dict())
-    projector.load_state_dict(pipeline.image_projector.state_dict())
-    text_encoder = pipeline.text_encoder.requires_grad_(True)
-    modules = {"unet": unet, "projector": projector, "text": text_encoder}
     pipeline.vae.save_pretrained(folder / "codec-model")
     pipeline.tokenizer.save_pretrained(folder / "tokenizer")
-    text_encoder.save_pretrained(folder / "text-encoder")
+    pipeline.text_encoder.save_pretrained(folder / "text-encoder")
     pipeline.image_encoder.save_pretrained(folder / "image-encoder")
-    save_checkpoint(folder / "spatial", modules, MuonAdamW(modules.values()), {"step": 0, "seconds": 0, "samples": 0})
+    unet, projector = build_unet(settings), build_projector(settings)
+    for ours, theirs in ((unet, pipeline.unet), (projector, pipeline.image_projector)):
+        with bare_weights(theirs):
+            ours.load_state_dict(theirs.state_dict())
+    modules = {"unet": unet, "projector": projector, "text": pipeline.text_encoder.requires_grad_(True)}
+    place = folder / "coarse" / CHECKPOINTS
+    save_checkpoint(place, modules, MuonAdamW(modules.values()), {"step": 0, "seconds": 0.0, "samples": 0})
     card = (bundle.folder / "README.md").read_text().split("\n# ", 1)[1]
     (folder / STARTED_FROM).write_text(f"## Before that: the bundle {bundle.hash[:12]}\n\n{card.split(chr(10), 1)[1]}")
 
@@ -115,8 +100,8 @@ def training_record(folder: Path, settings: Settings, device: torch.device) -> d
     stages = {}
     texts = [path.read_text().strip() for name in (NOTES, STARTED_FROM) if (path := folder / name).exists()]
     for name in settings.minutes:
-        path = folder / name / "state.json"
-        state = json.loads(path.read_text()) if path.exists() else {"step": 0}
+        path = newest_checkpoint(folder / name / CHECKPOINTS)
+        state = read_state(path) if path is not None else {"step": 0}
         if not state["step"]:
             continue  # taken from the bundle that the run started from
         stages[name] = {"minutes": round(state["seconds"] / 60, 1), "steps": state["step"], "samples": state["samples"]}

@@ -10,19 +10,30 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    clips: int = Field(4000, description="training clips rendered")
+    clips: int = Field(8000, description="training clips rendered")
     validation_clips: int = Field(64, description="validation clips rendered")
+    validation_scenes: int = Field(4, description="of them, how many ShowMe's stages are shown")
     size: int = Field(128, description="height and width in pixels")
-    frames: int = Field(8, description="frames kept of a clip's 16, evenly spaced, first and last included")
-    fps: int = Field(4, description="frames per second of a generated clip")
+    frames: int = Field(16, description="frames kept of a clip's 16, evenly spaced, first and last included")
+    fps: int = Field(8, description="frames per second of a generated clip")
     minutes: dict[str, float] = Field(
-        {"codec": 14, "encoders": 3, "spatial": 8, "base": 54, "stage1": 6, "stage2": 5},
+        {
+            "codec_crops": 8,
+            "codec": 6,
+            "encoders": 3,
+            "spatial": 50,
+            "coarse": 50,
+            "base": 50,
+            "state_image": 8,
+            "state_video": 24,
+        },
         description="wall-clock bound of each training stage",
     )
     codec_widths: tuple[int, ...] = Field((32, 32, 64, 128), description="codec channels per level")
     latent_channels: int = Field(8, description="channels of the latent")
     codec_crop: int = Field(64, description="side of the crops that most of the codec's steps see")
     codec_batch: int = Field(32, description="crops per step; whole pictures come in a quarter as many")
+    encoder_batch: int = Field(64, description="instructions and changes per step of the encoders")
     text_width: int = Field(128, description="width of the text tokens and of the UNet's context")
     text_layers: int = Field(3, description="layers of the text encoder")
     text_tokens: int = Field(24, description="tokens of an instruction")
@@ -35,8 +46,10 @@ class Settings(BaseModel):
     temporal_conv_depth: int = Field(1, description="convolutions per temporal stack")
     image_batch: int = Field(64, description="clips per step without the temporal half")
     video_batch: int = Field(8, description="clips per step with it")
-    single_frame_share: float = Field(0.3, description="of the base's steps, how many see single frames")
+    coarse_frames: int = Field(8, description="frames of a clip, evenly spaced, in the stage coarse")
+    frames_per_clip: int = Field(2, description="single frames that come with every clip of coarse and base")
     lora_rank: int = Field(32, description="rank of both adapters")
+    goal_share: float = Field(0.5, description="of the last stage's clips, how many know their end")
     seed: int = Field(0, description="of initialisation and every step")
 
 
@@ -44,9 +57,16 @@ PRESETS = {
     "cpu": Settings(),
     "cuda": Settings(
         clips=12_000,
-        frames=16,
-        fps=8,
-        minutes={"codec": 4, "encoders": 1, "spatial": 2, "base": 9, "stage1": 1.5, "stage2": 2.5},
+        minutes={
+            "codec_crops": 2.5,
+            "codec": 1.5,
+            "encoders": 1,
+            "spatial": 2,
+            "coarse": 5,
+            "base": 4,
+            "state_image": 1.5,
+            "state_video": 2.5,
+        },
         codec_widths=(32, 64, 128, 128),
         codec_batch=128,
         image_queries=64,

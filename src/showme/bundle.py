@@ -107,7 +107,7 @@ def save_bundle(
     from .bundle_weights import write_pipeline
 
     folder = Path(folder).absolute()
-    _refuse_foreign(folder)
+    refuse_foreign(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
     try:
@@ -163,7 +163,9 @@ def load_pipeline(
     """
     from .bundle_weights import read_pipeline
 
-    return read_pipeline(files.folder, device, dtype)
+    pipeline = read_pipeline(files.folder, device, dtype)
+    pipeline.register_to_config(height=files.info.height, width=files.info.width)
+    return pipeline
 
 
 def load_bundle(
@@ -181,23 +183,31 @@ def resolve_model(name: str | Path) -> Path:
         InputError: nothing of that name, with the nearest that exists.
     """
     text = str(name)
-    if text == "embedded" or (_ASSETS / text / MANIFEST).is_file():
+    if text == "embedded" or _kind(_ASSETS / text / MANIFEST) == "file":
         if not (_ASSETS / text / MANIFEST).is_file():
             raise InputError("The embedded model is not in this installation: reinstall showme, or give --model.")
         return _ASSETS / text
     path = Path(text)
-    if text and path.is_dir():
+    if text and _kind(path) == "folder":
         if not (path / INFO).is_file():
-            raise InputError(
-                f"{path} is a folder but no ShowMe model (it has no {INFO}): "
-                "convert a published checkpoint with `showme convert` first."
-            )
+            how = "convert a published checkpoint with `showme convert` first"
+            if (path / "model_index.json").is_file():
+                how = "write a pipeline with showme.bundle.save_bundle, or load it with ShowMePipeline.from_pretrained"
+            raise InputError(f"{path} is a folder but no ShowMe model (it has no {INFO}): {how}.")
         return path
-    if path.is_file():
+    if _kind(path) == "file":
         raise InputError(f"{path} is a file: give the folder of a model, or convert it with `showme convert` first.")
     if _HUB_ID.fullmatch(text) and not text.startswith("."):
         return _from_hub(text)
     raise InputError(_unknown(text))
+
+
+def _kind(path: Path) -> str | None:
+    """What lies there; a name that no disk takes (too long, a NUL in it) is nothing."""
+    try:
+        return "folder" if path.is_dir() else ("file" if path.is_file() else None)
+    except (OSError, ValueError):
+        return None
 
 
 def available_models() -> list[str]:
@@ -210,9 +220,10 @@ def available_models() -> list[str]:
 def _unknown(name: str) -> str:
     names = available_models()
     near = difflib.get_close_matches(name, names, n=1)
-    meant = f" did you mean {near[0]}?" if near else ""
-    have = ", ".join(names) or "none here"
-    return f"There is no model {name!r}:{meant} Choose one of [{have}], a model's folder, or a hub id owner/name."
+    meant = f"did you mean {near[0]}? " if near else ""
+    have = f"{', '.join(names)}, " if names else ""
+    shown = name if len(name) <= 60 else f"{name[:60]}..."
+    return f"There is no model {shown!r}: {meant}choose {have}a model's folder, or a hub id owner/name."
 
 
 def _from_hub(name: str) -> Path:
@@ -232,7 +243,12 @@ def _from_hub(name: str) -> Path:
         ) from error
 
 
-def _refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Path) -> None:
+    """Check that a bundle may be written to ``folder``: nothing there, an empty folder, or an older bundle.
+
+    Raises:
+        InputError: a file, or a folder with other things in it.
+    """
     if folder.is_file():
         raise InputError(f"{folder} is a file: choose another folder for the model.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / INFO).is_file():

@@ -39,7 +39,10 @@ def read_manifest(folder: Path) -> dict[str, dict]:
     if not path.is_file():
         raise InputError(f"{path} is missing: the model is incomplete, {REMEDY}.")
     try:
-        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        text = path.read_text(encoding="utf-8")
+        if not text.endswith("\n"):
+            raise ValueError("cut short")
+        files = json.loads(text)["files"]
         return {str(name): {"sha256": entry["sha256"], "size": entry["size"]} for name, entry in files.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged (not a manifest): {REMEDY}.") from error

@@ -15,7 +15,7 @@ import typer
 
 from .. import __version__
 from ..errors import InputError
-from . import convert, data, doctor, generate
+from . import convert, data, doctor, generate, train
 
 app = typer.Typer(
     name="showme",
@@ -26,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("generate")(generate.generate)
+app.command("train")(train.train)
 app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.doctor)
 app.add_typer(convert.app, name="convert")
@@ -58,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         code = _fail("interrupted.", 130)
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            # Not a mistake but a question: the help as it is, and the code that the parser gives it.
+            print(error.format_message(), file=sys.stderr)  # type: ignore[attr-defined]
+            sys.exit(2)
         if debug:
             raise
         code = _fail(*explain(error))

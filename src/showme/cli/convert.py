@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..bundle import refuse_foreign, resolve_model
 from ..errors import InputError
 
 app = typer.Typer(help="Turn a published checkpoint into a model for --model.", no_args_is_help=True)
-
-
-@app.callback()
-def _families() -> None:
-    """Keeps ``dynamicrafter`` a word of its own while it is the only family."""
 
 
 @app.command()
@@ -26,17 +24,56 @@ def dynamicrafter(
     """DynamiCrafter-256, -512 or -1024."""
     if size not in (None, 256, 512, 1024):
         raise InputError(f"--size {size}: choose 256, 512 or 1024.")
+    if source.is_dir():
+        raise InputError(f"{source} is a folder: give the path of the published model.ckpt.")
     if not source.is_file():
         raise InputError(f"There is no file {source}: give the path of the published model.ckpt.")
-
-    from rich.console import Console
+    refuse_foreign(dest)
 
     from ..conversion.dynamicrafter_checkpoint import convert_checkpoint
+
+    with _converting(source) as progress:
+        convert_checkpoint(source, dest, size, progress)
+    _done(dest)
+
+
+@app.command()
+def showme(
+    base: Annotated[str, typer.Argument(help="DynamiCrafter-256, as `showme convert dynamicrafter` made it.")],
+    source: Annotated[Path, typer.Argument(help="Folder with lora_image.pth and lora_video.pth.")],
+    dest: Annotated[Path, typer.Argument(help="Folder for the model.")],
+    frames: Annotated[int, typer.Option(min=2, help="12 for SSv2, 16 for EPIC-KITCHENS-100 and Ego4D.")] = 16,
+    frame_stride: Annotated[
+        int | None, typer.Option(min=1, help="3 for SSv2, 2 for the others; by --frames when not given.")
+    ] = None,
+) -> None:
+    """ShowMe's released LoRA files, on the DynamiCrafter-256 that they were trained on."""
+    resolve_model(base)
+    refuse_foreign(dest)
+    stride = frame_stride or (3 if frames == 12 else 2)
+    from ..conversion.showme_checkpoint import convert_showme
+
+    with _converting(source) as progress:
+        inert = convert_showme(base, source, dest, frames, stride, progress)
+    if inert:
+        typer.echo(f"left out, for they are zero: {len(inert)} matrices of layers that stage 1 never ran ({inert[0]}).")
+    _done(dest)
+
+
+@contextlib.contextmanager
+def _converting(source: Path) -> Iterator[Callable[[str], None]]:
+    """A spinner that names the step; a checkpoint that does not fit becomes one sentence."""
+    from rich.console import Console
+
     from ..conversion.keys import ConversionError
 
     with Console(stderr=True).status("loading") as status:
         try:
-            folder = convert_checkpoint(source, dest, size, status.update)
+            yield status.update
         except ConversionError as error:
-            raise InputError(f"{source} cannot be converted: {error}") from error
+            reason = str(error).removeprefix(f"{source} ")
+            raise InputError(f"{source} {'' if reason != str(error) else 'cannot be converted: '}{reason}") from error
+
+
+def _done(folder: Path) -> None:
     typer.echo(f'done: showme generate PHOTO "INSTRUCTION" --model {folder}')

@@ -1,4 +1,4 @@
-"""``showme data``: making training data."""
+"""``showme data``: making training data, and computing what training reads of it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
+from .bars import cache_bars, job_bars
 
-app = typer.Typer(help="Make training data.", no_args_is_help=True)
+app = typer.Typer(help="Make training data, and compute what training reads of it.", no_args_is_help=True)
 _SPLITS = ("train", "validation", "test", "test_novel")
-
-
-@app.callback()
-def _data() -> None:
-    """Keeps ``render`` a word of its own while it is the only command."""
 
 
 @app.command()
@@ -47,21 +43,11 @@ def render(
 
 
 def _render(out: Path, count: int, split: str, seed: int | None, processes: int | None, labels: bool) -> Path:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     try:
         from ..worlds.render import render_dataset
         from ..worlds.tabletop.splits import SPLITS
     except ModuleNotFoundError as error:
-        raise InputError(f'The package {error.name} is missing: pip install "showme[worlds]".') from error
+        raise InputError(f"The package {error.name} is missing: pip install {error.name}.") from error
 
     owned = SPLITS[split]
     first = owned.start if seed is None else seed
@@ -69,8 +55,7 @@ def _render(out: Path, count: int, split: str, seed: int | None, processes: int 
         raise InputError(
             f"--seed {first} with --count {count}: {split} has the seeds {owned.start} to {owned.stop - 1}."
         )
-    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+    with job_bars("rendering") as bars:
         row = bars.add_task("rendering", total=count)
         return render_dataset(
             out,
@@ -81,3 +66,20 @@ def _render(out: Path, count: int, split: str, seed: int | None, processes: int 
             labels=labels,
             progress=lambda done, total: bars.update(row, completed=done, total=total),
         )
+
+
+@app.command()
+def cache(
+    config: Annotated[Path, typer.Argument(help="YAML of the run that is to read the cache.")],
+    fields: Annotated[list[str] | None, typer.Argument(help="Settings to change: data.clips=100")] = None,
+) -> None:
+    """Compute latents, tokens and reward targets of every clip once; an interrupted run goes on where it stopped."""
+    from ..config import load_config
+    from ..methods.showme.config import ShowMeConfig
+
+    settings = load_config(config, ShowMeConfig, fields or ())
+    from ..experiment import fill_cache
+
+    with cache_bars() as progress:
+        count = fill_cache(settings, progress)
+    typer.echo(f"cached:  {count} clips in {settings.data.cache}")

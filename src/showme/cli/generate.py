@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .bars import job_bars
+
 if TYPE_CHECKING:
     from ..generation.run import GenerateResult
 
@@ -30,23 +32,16 @@ def generate(
     frames: Annotated[int | None, typer.Option(help="Frames of the video; the model's own when left out.")] = None,
     fit: Annotated[str, typer.Option(help="crop cuts the photo to the model's shape, pad adds bars.")] = "crop",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or mps; a GPU when there is one.")] = None,
+    goal: Annotated[
+        bool, typer.Option("--goal", help="With both tasks: the video is to end with the picture of the result.")
+    ] = False,
 ) -> None:
     """Make the picture of the result and the video of the action from one photo and one instruction."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     from ..generation.request import GenerateRequest
     from ..generation.run import generate as run
 
-    request = GenerateRequest(image, instruction, model, task, out, seed, steps, guidance, frames, fit, device)
-    columns = (TextColumn("{task.description:22}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=_stderr()) as bars:
+    request = GenerateRequest(image, instruction, model, task, out, seed, steps, guidance, frames, fit, device, goal)
+    with job_bars("{task.description:22}") as bars:
         rows: dict = {}
 
         def report(stage: str, step: int, steps: int) -> None:
@@ -60,12 +55,6 @@ def generate(
         for row in rows.values():
             bars.update(row, completed=bars.tasks[row].total)
     _say(result)
-
-
-def _stderr():
-    from rich.console import Console
-
-    return Console(stderr=True)
 
 
 def _say(result: GenerateResult) -> None:

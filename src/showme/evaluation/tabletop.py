@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image
 
+from ..data.clips import evenly_spaced
+from ..losses.motion import divergence_over_time, pooled_flow_magnitude
+from ..losses.structure import depth_reward, edge_reward
 from ..methods.showme import ShowMePipeline
+from ..perception import depth_eye, edge_eye, flow_eye
 from ..worlds.tabletop import Clip, render, wrong_instruction
 from ..worlds.tabletop.locator import locate
 from .intervals import Interval, bootstrap
@@ -17,17 +21,26 @@ from .metrics.psnr import psnr
 
 NEAR_PIXELS = 8.0
 TASKS = ("image", "video")
+# Errors of edges and depth are small numbers: they are told in thousandths.
+_THOUSAND = 1e3
+_FLOW_GRID = (16, 16)
+# Equal pictures agree without bound, and a mean must not.
+_EQUAL_DB = 100.0
 
 
 @dataclass(frozen=True)
 class SceneScore:
-    """One scene's figures.
+    """One scene's figures; those of a task by the task's name.
 
     first_frame_psnr: of the first frame against the true last one, dB. codec_psnr: of the true last frame through
     the codec. gain, wrong_gain: PSNR of the generated end minus first_frame_psnr, dB, with the right and with a wrong
-    instruction. near: the named object, located in the generated end, lies within 8 pixels of its true place.
-    locator_near: the locator's own answer on the true last frame does. stayed_near: its answer on the first frame does,
-    so that standing still would count.
+    instruction. near: the named object, located in the generated end, lies within 8 pixels of its true place. edge,
+    depth: mean squared error of Sobel edges and of normalised disparity of the generated against the true end, in
+    thousandths. motion: KL of when each place of the generated video moves, by optical flow; None without a video.
+    agreement: PSNR of the video's last frame against the picture of the result, dB, 100 at most; None without both.
+    locator_near:
+    the locator's own answer on the true last frame is near. stayed_near: its answer on the first frame is, so that
+    standing still would count.
     """
 
     seed: int
@@ -37,35 +50,94 @@ class SceneScore:
     gain: dict[str, float]
     wrong_gain: dict[str, float]
     near: dict[str, bool]
+    edge: dict[str, float]
+    depth: dict[str, float]
+    motion: float | None
+    agreement: float | None
     locator_near: bool
     stayed_near: bool
 
 
-def score_scene(pipeline: ShowMePipeline, clip: Clip, seed: int) -> SceneScore:
-    """Generate the end of ``clip`` by both tasks, with its own and a wrong instruction, and compare."""
-    first, last = clip.frames[0], clip.frames[-1]
-    ends = _ends(pipeline, first, clip.instruction, seed)
-    wrong_ends = _ends(pipeline, first, wrong_instruction(clip.scene), seed)
-    baseline = psnr(first, last)
-    truth = clip.final_state["visible_centroid"]
-    return SceneScore(
-        seed=clip.scene.seed,
-        action=clip.scene.action,
-        first_frame_psnr=baseline,
-        codec_psnr=psnr(_through_codec(pipeline, last), last),
-        gain={task: psnr(end, last) - baseline for task, end in ends.items()},
-        wrong_gain={task: psnr(end, last) - baseline for task, end in wrong_ends.items()},
-        near={task: _near(locate(end, clip.scene, first), truth) for task, end in ends.items()},
-        locator_near=_near(locate(last, clip.scene, first), truth),
-        stayed_near=_near(locate(first, clip.scene, first), truth),
-    )
+class Judge:
+    """Scores scenes, with the offline eyes.
+
+    Args:
+        pipeline: the model.
+        tasks: which of ``image`` and ``video`` it is asked for, in one call.
+        goal: whether the video is to end with the picture of the result.
+        num_frames: of the video; None: the model's.
+
+    Raises:
+        InputError: OpenCV is missing, which videos need.
+    """
+
+    def __init__(
+        self,
+        pipeline: ShowMePipeline,
+        tasks: Sequence[str] = TASKS,
+        goal: bool = False,
+        num_frames: int | None = None,
+    ):
+        self.pipeline, self.tasks, self.goal = pipeline, tuple(tasks), goal
+        self.num_frames = num_frames or pipeline.config.num_frames
+        self.edges, self.depth = edge_eye("sobel"), depth_eye("tabletop")
+        self.flow = flow_eye("dis") if "video" in self.tasks else None
+
+    def score(self, clip: Clip, seed: int) -> SceneScore:
+        """Generate the end of ``clip`` by every task, with its own and a wrong instruction, and compare."""
+        first, last = clip.frames[0], clip.frames[-1]
+        ends, frames = self._generate(first, clip.instruction, seed)
+        wrong_ends, _ = self._generate(first, wrong_instruction(clip.scene), seed)
+        baseline = psnr(first, last)
+        truth = clip.final_state["visible_centroid"]
+        return SceneScore(
+            seed=clip.scene.seed,
+            action=clip.scene.action,
+            first_frame_psnr=baseline,
+            codec_psnr=psnr(_through_codec(self.pipeline, last), last),
+            gain={task: psnr(end, last) - baseline for task, end in ends.items()},
+            wrong_gain={task: psnr(end, last) - baseline for task, end in wrong_ends.items()},
+            near={task: _near(locate(end, clip.scene, first), truth) for task, end in ends.items()},
+            edge={task: self._difference(edge_reward, self.edges, end, last) for task, end in ends.items()},
+            depth={task: self._difference(depth_reward, self.depth, end, last) for task, end in ends.items()},
+            motion=None if frames is None else self._motion(frames, clip.frames),
+            agreement=min(psnr(ends["video"], ends["image"]), _EQUAL_DB) if len(ends) == len(TASKS) else None,
+            locator_near=_near(locate(last, clip.scene, first), truth),
+            stayed_near=_near(locate(first, clip.scene, first), truth),
+        )
+
+    def _generate(
+        self, first: np.ndarray, instruction: str, seed: int
+    ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+        """The ends by task, and the video's frames (T, H, W, 3)."""
+        output = self.pipeline(
+            Image.fromarray(first), instruction, self.tasks, goal=self.goal, num_frames=self.num_frames, seed=seed
+        )
+        ends, frames = {}, None
+        if output.image is not None:
+            ends["image"] = np.asarray(output.image)
+        if output.frames is not None:
+            frames = np.stack([np.asarray(frame) for frame in output.frames])
+            ends["video"] = frames[-1]
+        return ends, frames
+
+    @torch.no_grad()
+    def _difference(self, error: Callable, eye: Callable, end: np.ndarray, last: np.ndarray) -> float:
+        seen, true = eye(_pixels(np.stack([end, last]))).split(1)
+        return _THOUSAND * float(error(seen, true))
+
+    def _motion(self, frames: np.ndarray, true: np.ndarray) -> float:
+        assert self.flow is not None
+        true = true[evenly_spaced(len(true), len(frames))]
+        ours, theirs = (pooled_flow_magnitude(self.flow(_pixels(clip)[None]), _FLOW_GRID) for clip in (frames, true))
+        return float(divergence_over_time(theirs, ours))
 
 
 def score_split(
-    pipeline: ShowMePipeline, split: str, count: int, progress: Callable[[Iterable], Iterator] = iter
+    judge: Judge, split: str, count: int, progress: Callable[[Iterable], Iterator] = iter, seed: int = 0
 ) -> list[SceneScore]:
-    """Score the first ``count`` scenes of a split."""
-    return [score_scene(pipeline, render(seed, split), seed) for seed in progress(range(count))]
+    """Score the first ``count`` scenes of a split; scene n is generated with ``seed`` + n."""
+    return [judge.score(render(scene, split), seed + scene) for scene in progress(range(count))]
 
 
 def summarise(scores: list[SceneScore]) -> dict[str, Interval]:
@@ -74,19 +146,27 @@ def summarise(scores: list[SceneScore]) -> dict[str, Interval]:
         "first frame repeated, PSNR (dB)": [s.first_frame_psnr for s in scores],
         "true last frame through the codec, PSNR (dB)": [s.codec_psnr for s in scores],
     }
-    for task in TASKS:
+    for task in scores[0].gain:
         rows[f"{task}: gain over the first frame (dB)"] = [s.gain[task] for s in scores]
         rows[f"{task}: the same with a wrong instruction (dB)"] = [s.wrong_gain[task] for s in scores]
         rows[f"{task}: fall by the wrong instruction (dB)"] = [s.gain[task] - s.wrong_gain[task] for s in scores]
         rows[f"{task}: object within 8 pixels"] = [float(s.near[task]) for s in scores]
+        rows[f"{task}: error of edges (thousandths)"] = [s.edge[task] for s in scores]
+        rows[f"{task}: error of depth (thousandths)"] = [s.depth[task] for s in scores]
+    for name, values in (
+        ("video: KL of motion over time", [s.motion for s in scores]),
+        ("agreement of the video's last frame with the picture, PSNR (dB)", [s.agreement for s in scores]),
+    ):
+        if None not in values:
+            rows[name] = [float(value) for value in values if value is not None]
     rows["object within 8 pixels if it had stayed in place"] = [float(s.stayed_near) for s in scores]
     rows["locator on true last frames, within 8 pixels"] = [float(s.locator_near) for s in scores]
     return {name: bootstrap(values) for name, values in rows.items()}
 
 
-def _ends(pipeline: ShowMePipeline, first: np.ndarray, instruction: str, seed: int) -> dict[str, np.ndarray]:
-    output = pipeline(Image.fromarray(first), instruction, task="both", seed=seed)
-    return {"image": np.asarray(output.image), "video": np.asarray(output.frames[-1])}
+def _pixels(frames: np.ndarray) -> torch.Tensor:
+    """uint8 (N, H, W, 3) -> (N, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
 
 
 @torch.no_grad()

@@ -22,7 +22,12 @@ def check_folder(out: Path, photo: Path) -> None:
         InputError: a file in its place or on its way, or the photo itself in the place of a result.
     """
     for place in (out, *out.absolute().parents):
-        if place.exists() and not place.is_dir():
+        try:
+            blocked = place.exists() and not place.is_dir()
+        except OSError as error:
+            name = f"{str(out)[:60]}..." if len(str(out)) > 60 else str(out)
+            raise InputError(f"The output folder {name} cannot be made ({error.strerror}): choose another.") from error
+        if blocked:
             raise InputError(f"The output folder {out} cannot be made: {place} is a file, choose another --out.")
     for name in OWN_FILES:
         target = out / name

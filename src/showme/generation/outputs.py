@@ -77,7 +77,7 @@ def make_strip(
     cells = [("photo", first)]
     if frames:
         for index in spaced(len(frames), _STRIP_CELLS):
-            cells.append((f"{index / fps:.1f} s", frames[index]))
+            cells.append((f"{index / fps:.2f} s", frames[index]))
     if result is not None:
         cells.append(("result", result))
     width = round(first.width * _STRIP_HEIGHT / first.height)

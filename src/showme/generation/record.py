@@ -1,6 +1,7 @@
 """``run.json``: everything needed to make the same result again, and what came of it.
 
-Two runs with the same settings on the same machine write the same bytes, except for the field ``seconds``.
+Two runs with the same settings on the same machine, with the same number of CPU threads, write the same bytes, except
+for the field ``seconds``.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class SettingsRecord(_Record):
     eta: float = Field(description="stochasticity of the sampler, 0 to 1")
     frames: int
     scalar: float | None = Field(description="frame stride or fps condition; null: the network's own")
+    goal: bool = Field(description="whether the video was to end with the picture of the result")
     scheduler: str
     device: str
     dtype: str
@@ -72,6 +74,7 @@ class MachineRecord(_Record):
     showme: str
     packages: dict[str, str]
     accelerator: str | None
+    threads: int = Field(description="of the CPU: sums in another order round differently")
 
 
 class RunRecord(_Record):
@@ -86,7 +89,7 @@ class RunRecord(_Record):
     seconds: dict[str, float] = Field(description="per stage; the only field that differs between equal runs")
 
 
-def machine_record(accelerator: str | None) -> MachineRecord:
+def machine_record(accelerator: str | None, threads: int) -> MachineRecord:
     """Versions and platform of this machine."""
     return MachineRecord(
         platform=platform.platform(),
@@ -94,4 +97,5 @@ def machine_record(accelerator: str | None) -> MachineRecord:
         showme=__version__,
         packages={name: importlib.metadata.version(name) for name in _PACKAGES},
         accelerator=accelerator,
+        threads=threads,
     )

@@ -26,7 +26,8 @@ class GenerateRequest:
     image: a picture file. instruction: one sentence. model: ``embedded``, a bundle's folder or a hub id. task:
     ``image``, ``video``, ``both`` or ``image,video``. out: folder for the results. seed: 0 or more. steps: denoising
     steps per task. guidance: w; 1 turns it off. frames: of the video. fit: ``crop`` or ``pad``. device: ``cpu``,
-    ``cuda``, ``cuda:1``, ``mps``; a GPU when there is one when None.
+    ``cuda``, ``cuda:1``, ``mps``; a GPU when there is one when None. goal: the video is to end with the picture of the
+    result; both are made, by a model that was trained for it.
     """
 
     image: Path
@@ -40,6 +41,7 @@ class GenerateRequest:
     frames: int | None = None
     fit: str = "crop"
     device: str | None = None
+    goal: bool = False
 
 
 def check_request(request: GenerateRequest) -> tuple[str, ...]:
@@ -59,6 +61,8 @@ def check_request(request: GenerateRequest) -> tuple[str, ...]:
         raise InputError(f"--guidance {guidance:g}: choose a number from 0 to {MAX_GUIDANCE:g} (1 turns it off).")
     if request.device is not None and not _DEVICE.fullmatch(request.device):
         raise InputError(f"--device {request.device!r}: choose cpu, cuda, cuda:N or mps.")
+    if request.goal and len(tasks) < len(TASKS):
+        raise InputError("--goal lets the video end with the picture of the result: ask for --task both.")
     return tasks
 
 

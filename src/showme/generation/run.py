@@ -6,6 +6,7 @@ seconds. The files appear together at the end (:mod:`.folder`).
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Callable
@@ -17,14 +18,15 @@ from typing import Any
 from PIL import Image
 
 from ..bundle import BundleFiles, BundleInfo, load_pipeline, open_bundle
+from ..errors import InputError
 from ..manifest import sha256_of
+from ..pictures.fit import Fit, fit_photo
+from ..pictures.photo import Photo, open_photo
 from . import folder
 from .familiarity import is_unfamiliar
-from .fit import Fit, fit_photo
 from .instruction import check_instruction, prompt_for, unknown_words, warnings_for
 from .outputs import make_strip, write_png, write_video
 from .page import Page, render_page
-from .photo import Photo, open_photo
 from .record import InputRecord, ModelRecord, RunRecord, SettingsRecord, machine_record
 from .request import GenerateRequest, check_request
 
@@ -110,9 +112,12 @@ def _prepare(request: GenerateRequest) -> _Prepared:
     photo = open_photo(request.image)
     files = open_bundle(request.model)
     info = files.info
+    if request.goal and not json.loads((files.folder / "model_index.json").read_text()).get("goal_conditioning"):
+        raise InputError(f"The model {info.name} was not trained to reach a goal: leave --goal out.")
     first_frame, fit = fit_photo(photo.image, info.height, info.width, request.fit)
     unknown = unknown_words(instruction, info.vocabulary, info.synonyms)
-    notes = [*photo.notes, fit.words, *warnings_for(unknown, info.instruction_examples)]
+    shape = [fit.words] if fit.changed else []
+    notes = [*photo.notes, *shape, *warnings_for(unknown, info.instruction_examples)]
     if is_unfamiliar(first_frame, info.familiarity):
         notes.append(_outside(request, info))
     if "video" in tasks and request.frames not in (None, info.num_frames):
@@ -158,6 +163,7 @@ def _run_task(pipeline: Pipeline, prepared: _Prepared, task: str, made: _Made, r
         guidance_scale=request.guidance,
         scalar=info.default_scalar,
         seed=request.seed,
+        goal=made.image if request.goal and task == "video" else False,
         callback_on_step_end=after_step,
     )
     made.image = output.image or made.image
@@ -195,6 +201,7 @@ def _settings(prepared: _Prepared, pipeline: Pipeline, enlarged: int | None) -> 
         eta=config.eta,
         frames=request.frames or info.num_frames,
         scalar=info.default_scalar,
+        goal=request.goal,
         scheduler=type(pipeline.scheduler).__name__,
         device=str(pipeline.device),
         dtype=str(pipeline.unet.dtype).removeprefix("torch."),
@@ -215,6 +222,8 @@ def _page(prepared: _Prepared, settings: SettingsRecord) -> Page:
         "Guidance": f"{settings.guidance:g}",
         "Device": f"{settings.device}, {settings.dtype}",
     }
+    if settings.goal:
+        table["The video's end"] = "the picture of the result"
     if settings.video_enlarged is not None:
         enlarged = f", enlarged {settings.video_enlarged} times for viewing" if settings.video_enlarged > 1 else ""
         table["Video"] = f"{settings.frames} frames at {info.fps:g} per second{enlarged}"
@@ -256,16 +265,18 @@ def _record(prepared: _Prepared, settings: SettingsRecord, seconds: dict[str, fl
         ),
         settings=settings,
         warnings=prepared.notes,
-        machine=machine_record(_accelerator(settings.device)),
+        machine=machine_record(*_machine(settings.device)),
         outputs={path.name: sha256_of(path) for path in sorted(staging.iterdir())},
         seconds=seconds,
     )
 
 
-def _accelerator(device: str) -> str | None:
+def _machine(device: str) -> tuple[str | None, int]:
+    """The accelerator's name, and how many CPU threads torch uses."""
     import torch
 
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else None
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
+    return name, torch.get_num_threads()
 
 
 def _result(out: Path, prepared: _Prepared, record: RunRecord) -> GenerateResult:

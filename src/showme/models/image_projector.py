@@ -8,11 +8,12 @@ that the spatial layers attend to.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from diffusers.loaders import PeftAdapterMixin
 from torch import Tensor, nn
+
+from .dot_product import dot_product_attention
 
 
 class PerceiverAttention(nn.Module):
@@ -33,7 +34,7 @@ class PerceiverAttention(nn.Module):
         tokens, queries = self.norm_tokens(tokens), self.norm_queries(queries)
         q = self._split_heads(self.to_q(queries))
         k, v = self.to_kv(torch.cat([tokens, queries], dim=1)).chunk(2, dim=-1)
-        out = F.scaled_dot_product_attention(q, self._split_heads(k), self._split_heads(v))
+        out = dot_product_attention(q, self._split_heads(k), self._split_heads(v))
         return self.to_out(out.transpose(1, 2).flatten(2))
 
     def _split_heads(self, x: Tensor) -> Tensor:

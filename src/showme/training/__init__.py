@@ -1,5 +1,5 @@
 """Training machinery that knows no paper."""
 
-from .loop import Stage, run_stage
+from .trainer import CHECKPOINTS, Trainer
 
-__all__ = ["Stage", "run_stage"]
+__all__ = ["CHECKPOINTS", "Trainer"]

@@ -1,5 +1,6 @@
 """Choosing an offscreen OpenGL backend, and saying plainly when there is none."""
 
+import contextlib
 import ctypes.util
 import importlib
 import os
@@ -7,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 _OSMESA_SENTENCE = "No offscreen OpenGL library was found: install OSMesa with `apt-get install libosmesa6`."
-_MUJOCO_SENTENCE = 'The mujoco package is missing: install it with `pip install "showme[worlds]"`.'
+_MUJOCO_SENTENCE = "The mujoco package is missing: install it with `pip install mujoco`."
 
 
 class OpenGLMissingError(RuntimeError):
@@ -58,6 +59,8 @@ def load_mujoco() -> ModuleType:
     failure: Exception | None = None
     for backend in backends():
         os.environ["MUJOCO_GL"] = backend
+        if backend == "osmesa":
+            _load_triton_first()
         try:
             return importlib.import_module("mujoco")
         except ModuleNotFoundError as error:
@@ -68,3 +71,13 @@ def load_mujoco() -> ModuleType:
             # PyOpenGL and mujoco report an absent library as any of these three.
             failure = error
     raise OpenGLMissingError(_OSMESA_SENTENCE) from failure
+
+
+def _load_triton_first() -> None:
+    """Import triton, torch's compiler, where it is installed.
+
+    It and OSMesa bring an LLVM each. In this order both work; the other way round, as when somebody renders a scene and
+    then loads a model, triton's import ends the process with a segmentation fault.
+    """
+    with contextlib.suppress(ImportError):
+        import triton  # noqa: F401

@@ -1,5 +1,21 @@
-"""ShowMe (arXiv 2511.17839): one video diffusion model for the picture of the result and the video of the action."""
+"""ShowMe (arXiv 2511.17839): the picture of the result and the video of the action from one model.
 
-from .pipeline import ShowMeOutput, ShowMePipeline
+The pipeline is imported when it is asked for: settings are read and refused without torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .pipeline import ShowMeOutput, ShowMePipeline
 
 __all__ = ["ShowMeOutput", "ShowMePipeline"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import pipeline
+
+    return getattr(pipeline, name)

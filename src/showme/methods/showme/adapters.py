@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...errors import InputError
-from ...models import VideoUNet
+from ...models import ImageProjector, VideoUNet
 
 ADAPTER_FOLDER = "adapters"
+# The UNet's files lie in the folder itself, the projector's in a folder of its name.
+COMPONENT_FOLDERS = {"unet": ADAPTER_FOLDER, "image_projector": f"{ADAPTER_FOLDER}/image_projector"}
 LORA_CONFIG = "lora_config"
 
 STATE_IMAGE = "state_image"
@@ -29,24 +32,62 @@ STATE_VIDEO = "state_video"
 ACTIVE_ADAPTERS = {"image": [STATE_IMAGE], "video": [STATE_IMAGE, STATE_VIDEO]}
 
 # q, k, v of every attention (not to_out) and both feed-forward projections, as in the released configuration.
-_LEAF = r"(attn[12]\.to_(q|k|v|k_ip|v_ip)|ff\.proj_(in|out))"
-_SPATIAL = rf".*spatial_attention\.{_LEAF}"
-_TEMPORAL = rf".*temporal_(attention|in)\.{_LEAF}"
+_ATTENTION = r"attn[12]\.to_(q|k|v|k_ip|v_ip)"
+_FEED_FORWARD = r"ff\.proj_(in|out)"
+_SPATIAL = r".*spatial_attention\."
+_TEMPORAL = r".*temporal_(attention|in)\."
+_PROJECTOR = r"attentions\.\d+\.to_(q|kv)"
 
 
-def lora_config(unet: nn.Module, adapter: str, rank: int, dropout: float) -> LoraConfig:
+def lora_config(
+    unet: nn.Module, adapter: str, rank: int, dropout: float, feed_forward_rank: int | None = None
+) -> LoraConfig:
     """The adapter's places in ``unet``: spatial layers for ``state_image``, spatial and temporal for ``state_video``.
 
     The scale is 1 whatever the rank (lora_alpha = r), as in the released code: y = W x + B A x.
 
+    Args:
+        unet: the network.
+        adapter: its name.
+        rank: of attention.
+        dropout: on the adapter's input.
+        feed_forward_rank: of feed-forward layers; as ``rank`` when None, left out when 0.
+
     Raises:
         ValueError: another adapter name.
     """
-    patterns = {STATE_IMAGE: _SPATIAL, STATE_VIDEO: f"({_SPATIAL})|({_TEMPORAL})"}
-    if adapter not in patterns:
+    halves = {STATE_IMAGE: (_SPATIAL,), STATE_VIDEO: (_SPATIAL, _TEMPORAL)}
+    if adapter not in halves:
         raise ValueError(f"adapter {adapter!r}: choose {STATE_IMAGE} or {STATE_VIDEO}.")
-    targets = [name for name, _ in unet.named_modules() if re.fullmatch(patterns[adapter], name)]
-    return LoraConfig(r=rank, lora_alpha=rank, lora_dropout=dropout, target_modules=targets)
+    feed_forward_rank = rank if feed_forward_rank is None else feed_forward_rank
+    leaf = f"({_ATTENTION}|{_FEED_FORWARD})" if feed_forward_rank else _ATTENTION
+    pattern = "|".join(f"({half}{leaf})" for half in halves[adapter])
+    other = {f".*{_FEED_FORWARD}": feed_forward_rank} if feed_forward_rank not in (0, rank) else {}
+    return _config(unet, pattern, rank, dropout, other)
+
+
+def projector_lora_config(projector: nn.Module, rank: int, dropout: float) -> LoraConfig:
+    """LoRA on the q, k, v of the Q-Former's attentions. Keys and values are one matrix here, with twice the rank."""
+    return _config(projector, _PROJECTOR, rank, dropout, {r".*to_kv": 2 * rank})
+
+
+def _config(network: nn.Module, pattern: str, rank: int, dropout: float, other: dict[str, int]) -> LoraConfig:
+    targets = [name for name, _ in network.named_modules() if re.fullmatch(pattern, name)]
+    return LoraConfig(
+        r=rank, lora_alpha=rank, lora_dropout=dropout, target_modules=targets, rank_pattern=other, alpha_pattern=other
+    )
+
+
+def add_fresh_adapter(network: VideoUNet | ImageProjector, name: str, config: LoraConfig) -> None:
+    """Add an adapter that changes nothing yet: A ~ N(0, 1/r), B = 0, as the released code begins."""
+    with warnings.catch_warnings():
+        # A second adapter is what this model has.
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")
+        network.add_adapter(config, name)
+    layers: list[Any] = [layer for layer in network.modules() if isinstance(layer, LoraLayer)]
+    for layer in layers:
+        if name in layer.lora_A:
+            torch.nn.init.normal_(layer.lora_A[name].weight, std=layer.r[name] ** -0.5)
 
 
 @contextlib.contextmanager
@@ -65,9 +106,9 @@ def active_adapters(unet: VideoUNet, task: str) -> Iterator[None]:
     if not names:
         yield
         return
-    unet.enable_adapters()
-    unet.set_adapters(names)
     if hasattr(unet, "_hf_hook"):
+        unet.enable_adapters()
+        unet.set_adapters(names)
         yield
         return
     with _merged(unet, names):
@@ -76,20 +117,24 @@ def active_adapters(unet: VideoUNet, task: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _merged(unet: VideoUNet, names: list[str]) -> Iterator[None]:
-    old: list[tuple[nn.Module, Tensor]] = []
+    layers: list[Any] = [layer for layer in unet.modules() if isinstance(layer, LoraLayer)]
+    if any(layer.disable_adapters for layer in layers):
+        unet.enable_adapters()
+    old: list[tuple[Any, Any, Tensor]] = []
     try:
-        for layer in unet.modules():
-            present = [name for name in names if isinstance(layer, LoraLayer) and name in layer.lora_A]
-            if present:
-                base = layer.get_base_layer()
-                old.append((base, base.weight.data))
-                base.weight.data = base.weight.data + sum(layer.get_delta_weight(name) for name in present)
-        unet.disable_adapters()
+        for layer in layers:
+            base = layer.get_base_layer()
+            old.append((layer, base, base.weight.data))
+            for name in names:
+                if name in layer.lora_A:
+                    base.weight.data = base.weight.data + layer.get_delta_weight(name)
+            # peft runs a layer that says so without its adapters.
+            layer.merged_adapters = list(names)
         yield
     finally:
-        for base, weight in old:
+        for layer, base, weight in old:
             base.weight.data = weight
-        unet.enable_adapters()
+            layer.merged_adapters = []
 
 
 def adapter_state(unet: nn.Module, name: str) -> dict[str, Tensor]:
@@ -113,8 +158,8 @@ def save_adapters(unet: nn.Module, folder: Path, dtype: torch.dtype | None = Non
         save_file(state, folder / f"{name}.safetensors", metadata)
 
 
-def load_adapter(unet: VideoUNet, path: Path) -> None:
-    """Add the adapter in ``path`` to ``unet`` under the file's name.
+def load_adapter(network: VideoUNet | ImageProjector, path: Path) -> None:
+    """Add the adapter in ``path`` to ``network`` under the file's name.
 
     Raises:
         InputError: a tensor missing, unknown or misshapen, or a file that :func:`save_adapters` did not write.
@@ -125,14 +170,35 @@ def load_adapter(unet: VideoUNet, path: Path) -> None:
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     if LORA_CONFIG not in metadata:
         raise InputError(f"{path} has no {LORA_CONFIG} in its header: save the adapter with save_adapters.")
-    unet.add_adapter(LoraConfig(**json.loads(metadata[LORA_CONFIG])), name)
-    expected = set(adapter_state(unet, name))
-    check_keys(path, expected - set(state), set(state) - expected)
+    attach_adapter(network, name, LoraConfig(**json.loads(metadata[LORA_CONFIG])), state, path)
+
+
+def attach_adapter(
+    network: VideoUNet | ImageProjector, name: str, config: LoraConfig, state: dict[str, Tensor], origin: Path
+) -> None:
+    """Add an adapter to ``network`` and fill it, every tensor in its place once.
+
+    Args:
+        network: what it belongs to.
+        name: its name there.
+        config: peft's settings.
+        state: its tensors, named as :func:`adapter_state` names them.
+        origin: the file that they came from, for messages.
+
+    Raises:
+        InputError: a tensor missing, unknown or misshapen.
+    """
+    with warnings.catch_warnings():
+        # A second adapter is what this model has.
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")
+        network.add_adapter(config, name)
+    expected = set(adapter_state(network, name))
+    check_keys(origin, expected - set(state), set(state) - expected)
     try:
-        set_peft_model_state_dict(unet, state, adapter_name=name)
+        set_peft_model_state_dict(network, state, adapter_name=name)
     except RuntimeError as error:
         raise InputError(
-            f"{path} does not fit the network ({str(error).strip().splitlines()[0].rstrip('.')})."
+            f"{origin} does not fit the network ({str(error).strip().splitlines()[0].rstrip('.')})."
         ) from error
 
 

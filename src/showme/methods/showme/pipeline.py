@@ -21,7 +21,9 @@ from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModel, Pre
 
 from ...models import ImageProjector, VideoUNet, split_image_tokens
 from ...models.schedulers import rescale_guidance
-from .adapters import ADAPTER_FOLDER, active_adapters, bare_weights, load_adapter, save_adapters
+from ...pictures.fit import fit_photo
+from ...pictures.photo import upright_rgb
+from .adapters import COMPONENT_FOLDERS, active_adapters, bare_weights, load_adapter, save_adapters
 
 TASKS = ("image", "video")
 
@@ -30,8 +32,8 @@ TASKS = ("image", "video")
 class ShowMeOutput(BaseOutput):
     """What a call returns; a task that was not asked for leaves its field None.
 
-    image: the result, a PIL image (or an array (H, W, 3) in [0, 1], or a latent (C, h, w)).
-    frames: the action, a list of T PIL images (or (T, H, W, 3), or (T, C, h, w)).
+    image: the result, a PIL image (or an array (H, W, 3) in [0, 1], a tensor (3, H, W), or a latent (C, h, w)).
+    frames: the action, a list of T PIL images (or (T, H, W, 3), (T, 3, H, W), or (T, C, h, w)).
     """
 
     image: Any = None
@@ -59,6 +61,9 @@ class ShowMePipeline(DiffusionPipeline):
         repeat_first_frame: True repeats z0 on every frame, as plain DynamiCrafter does; False is ShowMe's
             ``[z0; zeros]``.
         guidance_scale, guidance_rescale, num_inference_steps, eta: used when a call does not say.
+        height, width: what photos are brought to; None takes them as they are.
+        goal_conditioning: whether the video may know its end: it was trained with the result's latent in the last slot
+            of the condition for a share of the clips.
     """
 
     model_cpu_offload_seq = "text_encoder->image_encoder->image_projector->unet->vae"
@@ -80,6 +85,9 @@ class ShowMePipeline(DiffusionPipeline):
         guidance_rescale: float = 0.0,
         num_inference_steps: int = 50,
         eta: float = 0.0,
+        height: int | None = None,
+        width: int | None = None,
+        goal_conditioning: bool = False,
     ):
         super().__init__()
         self.register_modules(
@@ -99,6 +107,9 @@ class ShowMePipeline(DiffusionPipeline):
             guidance_rescale=guidance_rescale,
             num_inference_steps=num_inference_steps,
             eta=eta,
+            height=height,
+            width=width,
+            goal_conditioning=goal_conditioning,
         )
         self.vae_scale_factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
@@ -110,6 +121,7 @@ class ShowMePipeline(DiffusionPipeline):
         instruction: str,
         task: str | Sequence[str] = "both",
         *,
+        goal: Image.Image | Tensor | bool = False,
         num_frames: int | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
@@ -125,9 +137,13 @@ class ShowMePipeline(DiffusionPipeline):
         """Make the picture of the result, the video of the action, or both.
 
         Args:
-            image: the first frame, already of the model's size: PIL RGB, or a tensor (1, 3, H, W) in [0, 1].
+            image: the first frame. A PIL image of any size, mode and orientation is turned upright, laid on white
+                where it is transparent, scaled and cropped in the middle to ``height`` x ``width`` of the config. A
+                tensor (1, 3, H, W) in [0, 1] is taken as it is.
             instruction: what is to be done, one sentence.
-            task: ``image``, ``video``, ``both``, or a sequence of the first two.
+            task: ``image``, ``video``, ``both``, or the first two as a sequence or with a comma between.
+            goal: the picture that the video is to end with, like ``image``; True takes the picture of the result, which
+                this call makes too; False lets the video find its own end. For models with ``goal_conditioning``.
             num_frames: T of the video.
             num_inference_steps: denoising steps per task.
             guidance_scale: w in e_uncond + w (e_cond - e_uncond); 1 turns guidance off.
@@ -136,39 +152,51 @@ class ShowMePipeline(DiffusionPipeline):
             scalar: frame stride or frames per second, as the model was trained; its own default when None.
             seed: a whole number; each task draws from its own generator seeded with it. Excludes ``generator``.
             generator: torch generator that both tasks draw from in turn.
-            output_type: ``pil``, ``np`` or ``latent``.
+            output_type: ``pil``, ``np``, ``pt`` or ``latent``.
             callback_on_step_end: called as ``f(pipeline, step, timestep, {"latents": ...})`` after each step.
 
         Returns:
             :class:`ShowMeOutput`.
 
         Raises:
-            ValueError: an unknown task or output type, a size that the codec cannot take, or seed with generator.
+            ValueError: an unknown task or output type, a size that the codec cannot take, fewer than one step, seed
+                with generator, a goal for a model that was not trained with goals, or goal=True without both tasks.
         """
         tasks = resolve_tasks(task)
-        if output_type not in ("pil", "np", "latent"):
-            raise ValueError(f"output_type {output_type!r}: choose pil, np or latent.")
+        if goal is not False and not self.config.goal_conditioning:
+            raise ValueError("This model was not trained to reach a goal: leave goal out, or train with goal_share.")
+        if goal is True and len(tasks) < len(TASKS):
+            raise ValueError('goal=True takes the picture of the result: ask for task="both", or give a picture.')
+        if output_type not in ("pil", "np", "pt", "latent"):
+            raise ValueError(f"output_type {output_type!r}: choose pil, np, pt or latent.")
+        steps = self.config.num_inference_steps if num_inference_steps is None else num_inference_steps
+        if steps < 1:
+            raise ValueError(f"num_inference_steps {steps}: at least 1 is needed.")
         if seed is not None and generator is not None:
             raise ValueError("Give seed or generator, not both.")
         scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
         conditions = self._encode(image, instruction, guided=scale != 1.0)
         output = ShowMeOutput()
+        end = self._goal_latent(goal)
         for name in tasks:
             latents = self._denoise(
                 conditions,
                 temporal=name == "video",
                 num_frames=(num_frames or self.config.num_frames) if name == "video" else 1,
-                steps=num_inference_steps or self.config.num_inference_steps,
+                steps=steps,
                 guidance=scale,
                 rescale=self.config.guidance_rescale if guidance_rescale is None else guidance_rescale,
                 eta=self.config.eta if eta is None else eta,
                 scalar=scalar,
                 generator=self._generator(seed) if generator is None else generator,
                 callback=callback_on_step_end,
+                goal=end if name == "video" else None,
             )
             frames = self._decode(latents, output_type)
             if name == "image":
                 output.image = frames[0]
+                if goal is True:
+                    end = latents
             else:
                 output.frames = frames
         return output
@@ -186,14 +214,16 @@ class ShowMePipeline(DiffusionPipeline):
                 if isinstance(component, torch.nn.Module):
                     stack.enter_context(bare_weights(component, dtype))
             super().save_pretrained(save_directory, **kwargs)
-        save_adapters(self.unet, Path(save_directory) / ADAPTER_FOLDER, dtype)
+        for component, subfolder in COMPONENT_FOLDERS.items():
+            save_adapters(getattr(self, component), Path(save_directory) / subfolder, dtype)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> ShowMePipeline:
         """As :meth:`diffusers.DiffusionPipeline.from_pretrained`, with the adapters of a folder added."""
         pipeline = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-        for path in sorted((Path(pretrained_model_name_or_path) / ADAPTER_FOLDER).glob("*.safetensors")):
-            load_adapter(pipeline.unet, path)
+        for component, subfolder in COMPONENT_FOLDERS.items():
+            for path in sorted((Path(pretrained_model_name_or_path) / subfolder).glob("*.safetensors")):
+                load_adapter(getattr(pipeline, component), path)
         return pipeline
 
     def _generator(self, seed: int | None) -> torch.Generator | None:
@@ -201,21 +231,37 @@ class ShowMePipeline(DiffusionPipeline):
 
     def _encode(self, image, instruction: str, guided: bool) -> _Conditions:
         """Text, image tokens and z0, each computed once; with guidance the empty conditions come first."""
-        pixels = self.image_processor.preprocess(image).to(self._execution_device, self.vae.dtype)
+        # Asked once: diffusers walks through every module of every network for the answer, 12 ms each time.
+        device = self._execution_device
+        pixels = self.image_processor.preprocess(self._fitted(image)).to(device, self.vae.dtype)
         texts, views = [instruction], [pixels]
         if guided:
             texts, views = ["", instruction], [torch.zeros_like(pixels), pixels]
         return _Conditions(
-            text=self.encode_text(texts),
+            text=self.encode_text(texts, device),
             image_tokens=self.encode_image(torch.cat(views)),
             first_latent=self.encode_latents(pixels),
         )
 
-    def encode_text(self, texts: list[str]) -> Tensor:
-        """Sentences -> text tokens (B, L, D) that the UNet attends to."""
+    def _goal_latent(self, goal) -> Tensor | None:
+        """A picture that was given as the goal -> its latent (1, C, 1, h, w)."""
+        if isinstance(goal, bool):
+            return None
+        pixels = self.image_processor.preprocess(self._fitted(goal)).to(self._execution_device, self.vae.dtype)
+        return self.encode_latents(pixels)[:, :, None]
+
+    def _fitted(self, image):
+        if not isinstance(image, Image.Image):
+            return image
+        image = upright_rgb(image)
+        height, width = self.config.height, self.config.width
+        return image if height is None or width is None else fit_photo(image, height, width)[0]
+
+    def encode_text(self, texts: list[str], device: torch.device | None = None) -> Tensor:
+        """Sentences -> text tokens (B, L, D) that the UNet attends to, on ``device`` (the pipeline's when None)."""
         longest = self.tokenizer.model_max_length
         batch = self.tokenizer(texts, padding="max_length", truncation=True, max_length=longest, return_tensors="pt")
-        return self.text_encoder(batch.input_ids.to(self._execution_device)).last_hidden_state
+        return self.text_encoder(batch.input_ids.to(device or self._execution_device)).last_hidden_state
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) in [-1, 1] -> image context tokens (B, N, D), through encoder and projector."""
@@ -240,13 +286,13 @@ class ShowMePipeline(DiffusionPipeline):
         return self.vae.encode(pixels).latent_dist.mode() * self.vae.config.scaling_factor
 
     def _denoise(
-        self, conditions, temporal, num_frames, steps, guidance, rescale, eta, scalar, generator, callback
+        self, conditions, temporal, num_frames, steps, guidance, rescale, eta, scalar, generator, callback, goal
     ) -> Tensor:
         """Run the sampler from pure noise; returns latents (1, C, T, h, w)."""
         z0 = conditions.first_latent[:, :, None]
         shape = (1, z0.shape[1], num_frames, *z0.shape[-2:])
         latents = randn_tensor(shape, generator=generator, device=z0.device, dtype=z0.dtype)
-        concat = condition_clip(z0, num_frames, self.config.repeat_first_frame)
+        concat = condition_clip(z0, num_frames, self.config.repeat_first_frame, goal)
         batch = conditions.text.shape[0]
         image_tokens = split_image_tokens(conditions.image_tokens, num_frames)
         self.scheduler.set_timesteps(steps, device=z0.device)
@@ -282,13 +328,16 @@ class ShowMePipeline(DiffusionPipeline):
         if output_type == "latent":
             return frames
         frames = self.decode_latents(frames)
+        if output_type == "pt":
+            return frames
         arrays = frames.permute(0, 2, 3, 1).float().cpu().numpy()
         if output_type == "np":
             return arrays
         return [Image.fromarray(np.round(array * 255).astype(np.uint8)) for array in arrays]
 
-    def decode_latents(self, latents: Tensor, chunk: int = 8) -> Tensor:
-        """Scaled latents (N, C, h, w) -> pictures (N, 3, H, W) in [0, 1], ``chunk`` at a time to bound memory."""
+    def decode_latents(self, latents: Tensor, chunk: int = 4) -> Tensor:
+        """Scaled latents (N, C, h, w) -> pictures (N, 3, H, W) in [0, 1], ``chunk`` at a time: less memory,
+        and on a CPU faster than more at once."""
         parts = latents.to(self.vae.dtype).split(chunk)
         pixels = torch.cat([self.vae.decode(part / self.vae.config.scaling_factor).sample for part in parts])
         return (pixels / 2 + 0.5).clamp(0, 1)
@@ -300,25 +349,26 @@ def resolve_tasks(task: str | Sequence[str]) -> list[str]:
     Raises:
         ValueError: a name that is no task, or none at all.
     """
-    names = list(TASKS) if task == "both" else ([task] if isinstance(task, str) else list(task))
+    names = list(TASKS) if task == "both" else (task.split(",") if isinstance(task, str) else list(task))
     unknown = [name for name in names if name not in TASKS]
     if unknown or not names:
         raise ValueError(f"task {', '.join(map(repr, unknown)) or 'missing'}: choose image, video or both.")
     return [name for name in TASKS if name in names]
 
 
-def condition_clip(z0: Tensor, num_frames: int, repeat: bool) -> Tensor:
+def condition_clip(z0: Tensor, num_frames: int, repeat: bool, goal: Tensor | None = None) -> Tensor:
     """The condition beside the noisy latents: ``[z0; zeros]`` (ShowMe) or z0 on every frame (DynamiCrafter).
 
     Args:
         z0: first frame's latent (B, C, 1, h, w).
         num_frames: T.
         repeat: which of the two.
+        goal: the result's latent, like z0, for the last slot; None leaves it as it is.
 
     Returns:
         (B, C, T, h, w).
     """
-    if repeat:
-        return z0.expand(-1, -1, num_frames, -1, -1)
-    zeros = torch.zeros_like(z0).expand(-1, -1, num_frames - 1, -1, -1)
-    return torch.cat([z0, zeros], dim=2)
+    frames = [z0 if repeat or not index else torch.zeros_like(z0) for index in range(num_frames)]
+    if goal is not None and num_frames > 1:
+        frames[-1] = goal
+    return torch.cat(frames, dim=2)

@@ -61,6 +61,11 @@ def open_photo(path: str | Path) -> Photo:
         return Photo(rgb, sha256_of(path), size_bytes, image.format or "unknown", tuple(notes))
 
 
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """A picture that is open already: turned as its EXIF data say, and RGB."""
+    return to_rgb(ImageOps.exif_transpose(image), [])
+
+
 def to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
     """Any Pillow mode as RGB: transparency over white, 16-bit and float greys scaled to 8 bits; ``notes`` says so."""
     if image.mode in _HIGH_RANGE:

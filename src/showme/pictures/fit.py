@@ -27,6 +27,11 @@ class Fit:
     scale: float
     words: str
 
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything that a user should know."""
+        return self.lost > 1e-6 or self.added > 0 or self.scale >= _BLUR_FACTOR
+
 
 def fit_photo(image: Image.Image, height: int, width: int, fit: str = "crop") -> tuple[Image.Image, Fit]:
     """Bring a photo to ``height`` x ``width`` without bending it.

@@ -1,0 +1,1 @@
+"""The study of ShowMe's parts on the embedded model."""

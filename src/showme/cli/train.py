@@ -1,0 +1,35 @@
+"""``showme train``: a YAML of settings becomes a model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .bars import cache_bars
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML of the run, such as configs/embedded/state_image.yaml.")],
+    fields: Annotated[
+        list[str] | None, typer.Argument(help="Settings to change: training.steps=100 out=runs/mine")
+    ] = None,
+) -> None:
+    """Train, or go on with, one stage; alone or under `accelerate launch -m showme.cli train ...`."""
+    from ..config import load_config
+    from ..methods.showme.config import ShowMeConfig
+
+    settings = load_config(config, ShowMeConfig, fields or ())
+    from ..experiment import train as run
+
+    with cache_bars() as progress:
+        model = run(settings, progress)
+    if os.environ.get("RANK", "0") != "0":
+        return
+    page = settings.out / "validation" / "index.html"
+    if page.exists():
+        typer.echo(f"look at: {page}")
+    typer.echo(f"log:     {settings.out / 'log.jsonl'}")
+    typer.echo(f"model:   {model}")

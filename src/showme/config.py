@@ -1,0 +1,167 @@
+"""Settings of a run: what they may be, and how they are read from a YAML file and from ``field=value`` on the line.
+
+Every settings class forbids fields that it does not know and is frozen; a wrong one is told in one sentence that names
+the file, the field and the remedy. The settings of a method stand beside it, in ``methods/<name>/config.py``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import InputError
+
+
+class Settings(BaseModel):
+    """Base of all settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OptimizerConfig(Settings):
+    """How weights are stepped."""
+
+    name: Literal["adamw", "muon"] = Field("adamw", description="muon: Muon for matrices and kernels, AdamW for others")
+    learning_rate: float = Field(1e-4, gt=0, description="AdamW's step")
+    muon_rate: float = Field(0.02, gt=0, description="Muon's step, with name: muon")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="AdamW's moments")
+    weight_decay: float = Field(0.01, ge=0, description="decoupled, times the step")
+    clip_norm: float | None = Field(0.5, gt=0, description="largest norm of the gradient; null: any")
+
+
+class TrainingConfig(Settings):
+    """What the trainer does, whatever the method."""
+
+    steps: int | None = Field(None, ge=1, description="bound in optimiser steps; either this or minutes")
+    minutes: float | None = Field(None, gt=0, description="bound in minutes of training, over all resumptions")
+    batch_size: int = Field(64, ge=1, description="samples per optimiser step, over all processes and accumulation")
+    accumulation: int = Field(1, ge=1, description="parts that each process takes its share of a batch in")
+    optimizer: OptimizerConfig = OptimizerConfig()
+    warmup: int = Field(0, ge=0, description="steps over which the rate rises to its peak")
+    schedule: Literal["constant", "linear", "cosine"] = Field("constant", description="the rate after that")
+    precision: Literal["no", "bf16"] = Field("bf16", description="of autocast; no: fp32")
+    gradient_checkpointing: bool = Field(False, description="recompute layers in the backward pass: less memory")
+    ema: float | None = Field(None, gt=0, lt=1, description="decay of averaged weights; null: none")
+    seed: int = Field(20230211, ge=0, description="of the order of clips and of everything drawn at random")
+    workers: int = Field(0, ge=0, description="processes that read samples; 0: the training one")
+    checkpoint_seconds: float = Field(600, gt=0, description="training time between checkpoints")
+    checkpoint_steps: int | None = Field(None, ge=1, description="steps between checkpoints, beside the seconds")
+    keep_checkpoints: int = Field(2, ge=1, description="how many of the newest stay")
+    validate_steps: int | None = Field(None, ge=1, description="steps between validations; null: at the end alone")
+    tensorboard: bool = Field(True, description="write a tensorboard log beside log.jsonl where it is installed")
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> TrainingConfig:
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError("give steps or minutes, one of them")
+        if self.batch_size % self.accumulation:
+            raise ValueError(
+                f"batch_size {self.batch_size} does not divide into {self.accumulation} accumulation parts"
+            )
+        return self
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def load_config(path: str | Path, settings: type[SettingsT], overrides: Sequence[str] = ()) -> SettingsT:
+    """Read a YAML file, change single fields, and check the whole.
+
+    Args:
+        path: of the YAML file.
+        settings: the class that it describes.
+        overrides: ``field.of.field=value`` each; the value is read as YAML.
+
+    Raises:
+        InputError: no such file, no YAML, an unknown field, or a value that it cannot have.
+    """
+    tree = read_yaml(path)
+    for override in overrides:
+        _override(tree, override)
+    try:
+        return settings.model_validate(tree)
+    except ValidationError as error:
+        raise InputError(_sentence(Path(path), settings, error)) from error
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds.
+
+    Raises:
+        InputError: no such file, or no mapping in it.
+    """
+    path = Path(path)
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {path}: give the YAML of a run, such as those in configs/.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as text: give the YAML of a run.") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML ({' '.join(str(error).split())}).") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{path} holds no settings: write `field: value` lines, as the files in configs/ do.")
+    return tree
+
+
+def dump_config(settings: Settings, path: Path) -> None:
+    """Write settings, defaults included, as :func:`load_config` reads them."""
+    path.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    name, equals, value = override.partition("=")
+    if not equals or not name:
+        raise InputError(f"{override!r} on the command line: write field=value, such as training.steps=100.")
+    *branches, leaf = name.split(".")
+    for branch in branches:
+        below = tree.get(branch)
+        if not isinstance(below, dict):
+            below = tree[branch] = {}
+        tree = below
+    try:
+        tree[leaf] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"{override!r} on the command line: {value!r} is no YAML value.") from error
+
+
+def _sentence(path: Path, settings: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    field = ".".join(place) or "the settings"
+    if first["type"] == "extra_forbidden":
+        known = _known_fields(settings, place[:-1])
+        near = difflib.get_close_matches(place[-1], known, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        return f"{path}: there is no field {field}: {meant}choose {', '.join(known)}."
+    if first["type"] == "missing":
+        return f"{path}: the field {field} is missing: {_description(settings, place) or 'add it'}."
+    message = first["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(first["input"], dict) else f" {first['input']!r}"
+    return f"{path}: {field}{given}: {message[0].lower()}{message[1:]}."
+
+
+def _known_fields(settings: type[BaseModel], place: Sequence[str]) -> list[str]:
+    return list(_class_at(settings, place).model_fields)
+
+
+def _description(settings: type[BaseModel], place: Sequence[str]) -> str | None:
+    fields = _class_at(settings, place[:-1]).model_fields
+    return fields[place[-1]].description if place[-1] in fields else None
+
+
+def _class_at(settings: type[BaseModel], place: Sequence[str]) -> type[BaseModel]:
+    """The settings class that stands at a path of field names."""
+    for name in place:
+        field = settings.model_fields.get(name)
+        choices = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        below = [each for each in choices if isinstance(each, type) and issubclass(each, BaseModel)]
+        if not below:
+            break
+        settings = below[0]
+    return settings

@@ -1,0 +1,121 @@
+"""Settings of ShowMe's two training stages; defaults are the released configuration's (arXiv 2511.17839)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ...config import Settings, TrainingConfig
+
+
+class DataConfig(Settings):
+    """Which clips, and what becomes of them."""
+
+    source: Path = Field(description="folder of clips with an index.jsonl, or that file")
+    cache: Path = Field(Path("runs/cache"), description="folder of what is computed from the clips once")
+    clips: int | None = Field(None, ge=1, description="the first so many alone; null: all")
+    frames: int = Field(16, ge=2, description="T, evenly spaced over a clip, first and last included")
+    frame_stride: float | Literal["clip"] | None = Field(
+        None, description="frame stride given to the network; clip: that of each clip; null: the network's default"
+    )
+
+
+class AdapterConfig(Settings):
+    """Where LoRA sits, and of which rank."""
+
+    rank: int | None = Field(None, ge=1, description="of attention; null: 128 for state_image, 64 for state_video")
+    feed_forward_rank: int | None = Field(None, ge=0, description="of feed-forward layers; null: as attention; 0: none")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the adapter's input")
+    projector: Literal["lora", "full", "frozen"] = Field("lora", description="the Q-Former's training, in state_image")
+    projector_rank: int = Field(128, ge=1, description="of the Q-Former's attention, with projector: lora")
+
+
+class DropoutConfig(Settings):
+    """Probabilities of dropping a condition, disjoint."""
+
+    text: float = Field(0.05, ge=0, le=1, description="the instruction alone")
+    image: float = Field(0.05, ge=0, le=1, description="the image tokens alone")
+    both: float = Field(0.05, ge=0, le=1, description="the two together")
+
+    @model_validator(mode="after")
+    def _no_more_than_all(self) -> DropoutConfig:
+        if self.text + self.image + self.both > 1:
+            raise ValueError("text, image and both add up to more than 1")
+        return self
+
+
+class RewardConfig(Settings):
+    """Reward tuning: terms added to the denoising loss. Eyes are named as in showme.perception; null: no term."""
+
+    edge: str | None = Field(None, description="structure: sobel or hed:FILE; state_image")
+    edge_weight: float = Field(1.0, gt=0, description="of its term")
+    depth: str | None = Field(None, description="structure: tabletop or transformers:MODEL; state_image")
+    depth_weight: float = Field(1.0, gt=0, description="of its term")
+    motion: str | None = Field(None, description="dis, raft or raft:FILE; state_video")
+    motion_weight: float = Field(1.0, gt=0, description="of its term, beside the paper's alpha = 0.01")
+
+    @property
+    def structure(self) -> dict[str, str]:
+        """Eyes of the structure reward, by term."""
+        return {name: eye for name, eye in (("edge", self.edge), ("depth", self.depth)) if eye is not None}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weights by term."""
+        return {"edge": self.edge_weight, "depth": self.depth_weight, "motion": self.motion_weight}
+
+
+class ValidationConfig(Settings):
+    """Fixed scenes that the public pipeline is shown during training."""
+
+    source: Path | None = Field(None, description="folder of clips with an index.jsonl; null: the training clips")
+    scenes: int = Field(4, ge=0, description="the first so many of it; 0: no validation")
+    steps: int | None = Field(None, ge=1, description="denoising steps; null: the model's own")
+
+
+class ShowMeConfig(Settings):
+    """One run of one stage."""
+
+    method: Literal["showme"] = Field("showme", description="the paper")
+    stage: Literal["state_image", "state_video"] = Field(
+        description="state_image: manipulation; state_video: prediction"
+    )
+    model: str = Field("embedded", description="what is tuned: embedded, a model's folder, or a hub id")
+    out: Path = Field(description="folder of the run: log, checkpoints, validation page, and the model at the end")
+    tuning: Literal["lora", "full"] = Field("lora", description="full: every weight of the UNet and the Q-Former")
+    fresh: bool = Field(False, description="drop the stage's adapter that the model has, instead of going on with it")
+    data: DataConfig
+    adapter: AdapterConfig = AdapterConfig()
+    dropout: DropoutConfig = DropoutConfig()
+    goal_share: float = Field(
+        0.0, ge=0, le=1, description="state_video: share of clips whose last slot of the condition holds the result"
+    )
+    image_temporal_convolutions: bool | None = Field(
+        None, description="state_image: whether temporal convolutions run on single frames; null: as in the model"
+    )
+    timestep_power: float = Field(1.0, gt=0, description="t = 1000 u^p, u uniform: below 1 the noisy end comes oftener")
+    rewards: RewardConfig = RewardConfig()
+    validation: ValidationConfig = ValidationConfig()
+    training: TrainingConfig
+
+    @model_validator(mode="after")
+    def _fits_the_stage(self) -> ShowMeConfig:
+        if self.stage == "state_video" and self.rewards.structure:
+            raise ValueError("rewards.edge and rewards.depth look at the picture: they are of stage state_image")
+        if self.stage == "state_image" and self.rewards.motion:
+            raise ValueError("rewards.motion looks at the video: it is of stage state_video")
+        if self.stage == "state_image" and self.goal_share:
+            raise ValueError("goal_share is of stage state_video")
+        return self
+
+    @property
+    def rank(self) -> int:
+        """Of the stage's attention adapters."""
+        return self.adapter.rank or (128 if self.stage == "state_image" else 64)
+
+    @property
+    def feed_forward_rank(self) -> int:
+        """Of the stage's feed-forward adapters; 0: none."""
+        return self.rank if self.adapter.feed_forward_rank is None else self.adapter.feed_forward_rank

@@ -1,0 +1,129 @@
+"""Training samples of ShowMe's two stages: everything random about a sample is drawn here, from its position alone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ...data.stream import generator_at, shuffled
+from .config import DropoutConfig
+from .pipeline import condition_clip
+
+FIRST_FRAMES = 2
+LAST_FRAMES = 3
+
+
+class Clips(Protocol):
+    """What samples are made of: row -> ``latents`` (T, C, h, w) scaled, ``image`` (F, N, D) encoder tokens of the first
+    F frames, ``text`` (L, D), ``null_image`` (N, D), ``null_text`` (L, D), and what rewards ask for: ``edge`` and
+    ``depth`` (3, 1, H, W) of the last three frames, ``flow`` (T - 1, h, w). ``scalar`` () where clips differ in it."""
+
+    ids: list[str]
+
+    def __getitem__(self, row: int) -> Mapping[str, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How samples are drawn. seed; dropout of conditions; timesteps: their number in the schedule; timestep_power: t =
+    timesteps u^power; goal_share: of video samples, how many know their end."""
+
+    seed: int
+    dropout: DropoutConfig = field(default_factory=DropoutConfig)
+    timesteps: int = 1000
+    timestep_power: float = 1.0
+    goal_share: float = 0.0
+
+
+class ShuffledClips(Dataset, ABC):
+    """Position -> sample, every epoch in another order."""
+
+    def __init__(self, clips: Clips, draw: Draw):
+        self.clips, self.draw = clips, draw
+
+    def __getitem__(self, position: int) -> dict[str, Tensor]:
+        clip = self.clips[self._row(position)]
+        return self.sample(clip, generator_at(self.draw.seed, position, 1))
+
+    @abstractmethod
+    def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """One sample of ``clip``; everything random comes from ``generator``."""
+
+    def describe(self, positions: Sequence[int]) -> str:
+        """The ids of the clips at these positions."""
+        return "clips " + ", ".join(self.clips.ids[self._row(position)] for position in positions)
+
+    def _row(self, position: int) -> int:
+        return shuffled(position, len(self.clips.ids), self.draw.seed)
+
+
+class StateImageSamples(ShuffledClips):
+    """Stage 1, state manipulation: a last frame to be foretold from a first, [z*_t; z^0], T = 1."""
+
+    def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        start, end = state_image_pair(len(clip["latents"]), generator)
+        first = clip["latents"][start].float()[:, None]
+        sample = conditions(clip, start, self.draw, generator)
+        sample |= noised(clip["latents"][end].float()[:, None], first, self.draw, generator)
+        for name in ("edge", "depth"):
+            if name in clip:
+                seen = clip[name]
+                sample[name] = seen[end - len(clip["latents"]) + len(seen)].float()
+        return sample
+
+
+class StateVideoSamples(ShuffledClips):
+    """Stage 2, state prediction: all T frames beside ``[z^0; zeros]``, or ``[z^0; zeros; z^T]`` with a known end."""
+
+    def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        latents = clip["latents"].float().transpose(0, 1)
+        goal = latents[:, -1:] if float(torch.rand((), generator=generator)) < self.draw.goal_share else None
+        concat = condition_clip(latents[None, :, :1], latents.shape[1], False, None if goal is None else goal[None])[0]
+        sample = conditions(clip, 0, self.draw, generator)
+        sample |= noised(latents, concat, self.draw, generator)
+        if "flow" in clip:
+            sample["flow"] = clip["flow"].float()
+        return sample
+
+
+def state_image_pair(frames: int, generator: torch.Generator | None) -> tuple[int, int]:
+    """Indices of stage 1's pair in a clip of ``frames``: one of the first two and one of the last three."""
+    start = torch.randint(0, min(FIRST_FRAMES, frames), (), generator=generator)
+    end = torch.randint(max(frames - LAST_FRAMES, 0), frames, (), generator=generator)
+    return int(start), int(end)
+
+
+def conditions(clip: Mapping[str, Tensor], start: int, draw: Draw, generator: torch.Generator) -> dict[str, Tensor]:
+    """Text and image tokens, dropped at times (5% each and both in the paper), and the frame stride if clips have one.
+
+    Args:
+        clip: of :class:`Clips`.
+        start: the frame whose image tokens are meant.
+        draw: settings.
+        generator: of the sample.
+    """
+    u, dropout = float(torch.rand((), generator=generator)), draw.dropout
+    no_text = u < dropout.text or dropout.text + dropout.image <= u < dropout.text + dropout.image + dropout.both
+    no_image = dropout.text <= u < dropout.text + dropout.image + dropout.both
+    chosen = {
+        "text": clip["null_text"] if no_text else clip["text"],
+        "image": clip["null_image"] if no_image else clip["image"][start],
+    }
+    return {name: value.float() for name, value in chosen.items()} | {k: clip[k] for k in ("scalar",) if k in clip}
+
+
+def noised(latents: Tensor, concat: Tensor, draw: Draw, generator: torch.Generator) -> dict[str, Tensor]:
+    """Latents (C, T, h, w) to be denoised beside ``concat``, with their noise and timestep."""
+    u = float(torch.rand((), generator=generator))
+    return {
+        "latents": latents,
+        "concat": concat,
+        "noise": torch.randn(latents.shape, generator=generator),
+        "timestep": torch.tensor(int(draw.timesteps * u**draw.timestep_power)),
+    }

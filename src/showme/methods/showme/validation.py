@@ -1,0 +1,89 @@
+"""Validation during training: the public pipeline on fixed scenes, and how near it comes to the truth."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ...data.clips import read_frames
+from ...data.sources import Record, read_folder
+from ...evaluation.metrics.psnr import psnr
+from ...generation.outputs import write_png, write_video
+from ...training.validation import Scene, Validated, add_validation
+from .config import ShowMeConfig
+from .pipeline import ShowMePipeline
+
+_FPS = 8.0
+
+
+class Validator:
+    """Shows the pipeline the run's scenes with its stage's task and adds a column to ``validation/index.html``.
+
+    Args:
+        config: the run's settings.
+        size: (height, width) of the model's pictures.
+
+    Raises:
+        InputError: no clips where the settings say.
+    """
+
+    def __init__(self, config: ShowMeConfig, size: tuple[int, int]):
+        self.config, self.size = config, size
+        self.task = "image" if config.stage == "state_image" else "video"
+        source = config.validation.source or config.data.source
+        count = config.validation.scenes
+        self.records: list[Record] = read_folder(source, count) if count else []
+        self.folder: Path = config.out / "validation"
+
+    @cached_property
+    def clips(self) -> list[np.ndarray]:
+        """True frames (T, H, W, 3) of every scene."""
+        return [read_frames(record.path, self.config.data.frames, *self.size)[0] for record in self.records]
+
+    def run(self, step: int, pipeline: ShowMePipeline) -> dict[str, float]:
+        """Generate every scene with ``pipeline`` and write the page; returns the figures."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        scenes = [self._scene(number) for number in range(len(self.records))]
+        pipeline.set_progress_bar_config(disable=True)
+        files, gains = [], []
+        for number, (record, clip) in enumerate(zip(self.records, self.clips, strict=True)):
+            name, end = self._generate(pipeline, number, record, clip, step)
+            files.append(name)
+            gains.append(psnr(end, clip[-1]) - psnr(clip[0], clip[-1]))
+        figures = {"gain over the first frame, dB": float(np.mean(gains))}
+        title = f"{self.config.stage} of {self.config.out.name}"
+        add_validation(self.folder, title, scenes, Validated(step, files, figures))
+        return figures
+
+    def _scene(self, number: int) -> Scene:
+        first, truth = f"scene{number}-first.png", f"scene{number}-truth." + ("png" if self.task == "image" else "mp4")
+        if not (self.folder / truth).exists():
+            clip = [Image.fromarray(frame) for frame in self.clips[number]]
+            write_png(clip[0], self.folder / first)
+            if self.task == "image":
+                write_png(clip[-1], self.folder / truth)
+            else:
+                write_video(clip, self.folder / truth, _FPS)
+        return Scene(self.records[number].instruction, first, truth)
+
+    def _generate(
+        self, pipeline: ShowMePipeline, number: int, record: Record, clip: np.ndarray, step: int
+    ) -> tuple[str, np.ndarray]:
+        """The file that was written, and the end that the model foretells."""
+        stem = f"scene{number}-step{step:07d}"
+        output = pipeline(
+            Image.fromarray(clip[0]),
+            record.instruction,
+            self.task,
+            num_frames=len(clip),
+            num_inference_steps=self.config.validation.steps,
+            seed=number,
+        )
+        if self.task == "image":
+            write_png(output.image, self.folder / f"{stem}.png")
+            return f"{stem}.png", np.asarray(output.image)
+        write_video(output.frames, self.folder / f"{stem}.mp4", _FPS)
+        return f"{stem}.mp4", np.asarray(output.frames[-1])

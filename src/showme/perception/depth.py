@@ -1,0 +1,224 @@
+"""Relative inverse depth with gradients: a small network of the tabletop world, and pretrained ones of transformers.
+
+Every eye for depth is a frozen module: pictures (N, 3, H, W), RGB in [0, 1] -> disparity (N, 1, H, W), 1 / depth up to
+a scale and a shift of each picture: near is large. Its parameters take no gradient, its input does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..errors import InputError
+
+TABLETOP_WEIGHTS = Path(__file__).parents[1] / "assets" / "depth" / "tabletop.safetensors"
+
+# Sides of the pictures are halved three times.
+_STRIDE = 8
+_NORM_GROUPS = 8
+
+
+class _Residual(nn.Module):
+    """x + conv(silu(norm(conv(silu(norm(x)))))), 3x3 kernels with ``dilation``."""
+
+    def __init__(self, width: int, dilation: int = 1):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            convolution = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
+            layers += [nn.GroupNorm(_NORM_GROUPS, width), nn.SiLU(), convolution]
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class TabletopDepth(nn.Module):
+    """A convolutional encoder-decoder, trained on the true depth of the tabletop world (``scripts/train_depth.py``).
+
+    Smooth throughout, and light enough to be differentiated through at every step of a training on a CPU. The picture
+    itself enters at half its size; the only layers of full size are the two that sharpen the outlines. The packaged
+    weights answer in about 1/metre (0.5 to 3) for pictures of that world.
+
+    Args:
+        widths: channels at 1/2, 1/4 and 1/8 of the picture's size, multiples of 8.
+        dilations: one residual block at 1/8 each; together they see the whole of a 128x128 picture.
+        fine_width: channels at full size.
+    """
+
+    def __init__(
+        self,
+        widths: tuple[int, int, int] = (16, 32, 40),
+        dilations: tuple[int, ...] = (1, 2, 4),
+        fine_width: int = 4,
+    ):
+        super().__init__()
+        self.config = {"widths": list(widths), "dilations": list(dilations), "fine_width": fine_width}
+        half, quarter, eighth = widths
+        self.enter = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, half, 3, padding=1))
+        self.encode_half = _Residual(half)
+        self.to_quarter = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
+        self.encode_quarter = _Residual(quarter)
+        self.to_eighth = nn.Conv2d(quarter, eighth, 3, stride=2, padding=1)
+        self.middle = nn.Sequential(*(_Residual(eighth, dilation) for dilation in dilations))
+        self.from_eighth = nn.Conv2d(eighth, quarter, 1)
+        self.decode_quarter = _Residual(quarter)
+        self.from_quarter = nn.Conv2d(quarter, half, 1)
+        self.decode_half = _Residual(half)
+        self.from_half = nn.Conv2d(half, fine_width, 1)
+        self.outlines = nn.Conv2d(3, fine_width, 3, padding=1)
+        self.leave = nn.Sequential(nn.SiLU(), nn.Conv2d(fine_width, 1, 3, padding=1))
+        self.requires_grad_(False).eval()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1] -> disparity (N, 1, H, W).
+
+        Raises:
+            ValueError: a side that 8 does not divide.
+        """
+        height, width = pixels.shape[-2:]
+        if height % _STRIDE or width % _STRIDE:
+            raise ValueError(f"depth is seen in pictures whose sides {_STRIDE} divides, not {width}x{height}: resize.")
+        x = pixels - 0.5
+        half = self.encode_half(self.enter(x))
+        quarter = self.encode_quarter(self.to_quarter(half))
+        eighth = self.middle(self.to_eighth(quarter))
+        quarter = self.decode_quarter(quarter + _doubled(self.from_eighth(eighth)))
+        half = self.decode_half(half + _doubled(self.from_quarter(quarter)))
+        return self.leave(_doubled(self.from_half(half)) + self.outlines(x))
+
+    @classmethod
+    def from_assets(cls, path: str | Path = TABLETOP_WEIGHTS) -> TabletopDepth:
+        """The packaged weights, or another training's, in fp32.
+
+        Raises:
+            InputError: no such file, or not what ``to_file`` writes.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"There is no depth file {path}: make it with scripts/train_depth.py.")
+        try:
+            with safe_open(path, "pt") as file:
+                network = cls(**json.loads((file.metadata() or {})["config"]))
+                network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{path} does not hold the weights of a TabletopDepth: make it with scripts/train_depth.py."
+            ) from error
+        # Forward and backward together take two thirds of the time, on a CPU, of the other layout.
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def to_file(self, path: str | Path, **notes: str) -> None:
+        """Write fp16 weights, with the settings and the ``notes`` in the header."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        weights = {name: weight.detach().cpu().half().contiguous() for name, weight in self.state_dict().items()}
+        save_file(weights, path, {"config": json.dumps(self.config), **notes})
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+# Families of transformers whose relative models foretell disparity; the others foretell metres.
+_DISPARITY_FAMILIES = ("depth_anything", "dpt")
+
+
+class TransformersDepth(nn.Module):
+    """A pretrained monocular depth network: Depth Anything (arXiv 2401.10891), or MiDaS as DPT (arXiv 2103.13413).
+
+    Pictures are resized (bicubic, antialiased) to the size that the network's image processor asks for, normalised with
+    its mean and standard deviation, and the prediction is resized back, all with gradient.
+
+    Args:
+        network: a depth estimation model of transformers.
+        processor: its DPTImageProcessor, whose settings are read and nothing else.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, processor):
+        super().__init__()
+        self.network = network
+        config: Any = network.config
+        patch = getattr(config, "patch_size", None) or config.backbone_config.patch_size
+        self.multiple = math.lcm(patch, processor.ensure_multiple_of or 1)
+        self.size = (processor.size["height"], processor.size["width"])
+        self.keep_aspect_ratio = bool(processor.keep_aspect_ratio)
+        self.register_buffer("mean", torch.tensor(processor.image_mean)[None, :, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(processor.image_std)[None, :, None, None], persistent=False)
+        self.requires_grad_(False).eval()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        height, width = pixels.shape[-2:]
+        x = F.interpolate(pixels, self.network_size(height, width), mode="bicubic", antialias=True)
+        disparity = self.network(pixel_values=(x - self.mean) / self.std).predicted_depth[:, None]
+        return F.interpolate(disparity, (height, width), mode="bilinear", antialias=True)
+
+    def network_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width at which the network sees a picture, as its image processor would choose them."""
+        scales = [self.size[0] / height, self.size[1] / width]
+        if self.keep_aspect_ratio:
+            # The one that changes the picture less.
+            scales = [min(reversed(scales), key=lambda scale: abs(1 - scale))] * 2
+        rows, columns = (
+            max(1, round(scale * side / self.multiple)) * self.multiple
+            for scale, side in zip(scales, (height, width), strict=True)
+        )
+        return rows, columns
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path) -> TransformersDepth:
+        """A folder, or a model of the hub such as ``depth-anything/Depth-Anything-V2-Small-hf``.
+
+        What is on this disk already is taken without asking the hub. Weights must be safetensors.
+
+        Raises:
+            InputError: nothing there, the hub cannot be reached, or a network that foretells metres.
+        """
+        try:
+            network, processor = _load(str(name), local_files_only=True)
+        except (OSError, ValueError) as error:
+            if Path(name).is_dir():
+                raise InputError(
+                    f"{name} does not hold a depth network: give a folder with config.json, model.safetensors and "
+                    "preprocessor_config.json of a Depth Anything or DPT model."
+                ) from error
+            network, processor = _download(str(name))
+        config = network.config
+        # DPT models that pad their pictures are DINOv2's, which foretell metres.
+        metric = getattr(config, "depth_estimation_type", "relative") != "relative" or processor.do_pad
+        if config.model_type not in _DISPARITY_FAMILIES or metric:
+            raise InputError(
+                f"{name} foretells metres, not relative inverse depth: choose a Depth Anything or MiDaS model."
+            )
+        return cls(network, processor)
+
+
+def _load(name: str, local_files_only: bool):
+    """The network with its image processor."""
+    # Imported here: transformers' registries take seconds, and the tabletop's eye needs none of them.
+    from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+
+    processor = AutoImageProcessor.from_pretrained(name, local_files_only=local_files_only)
+    network = AutoModelForDepthEstimation.from_pretrained(name, local_files_only=local_files_only, use_safetensors=True)
+    return network, processor
+
+
+def _download(name: str):
+    try:
+        return _load(name, local_files_only=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"The depth network {name} is not on this disk and could not be fetched from the hub: check its name and "
+            "the connection, or give the folder of a copy."
+        ) from error
