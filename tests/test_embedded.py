@@ -12,8 +12,8 @@ from PIL import Image
 import showme
 from showme.bundle import open_bundle
 from showme.generation.familiarity import is_unfamiliar
-from showme.generation.fit import fit_photo
 from showme.generation.instruction import unknown_words
+from showme.pictures.fit import fit_photo
 
 EXAMPLES = sorted((Path(showme.__file__).parent / "assets" / "examples").glob("*.png"))
 DATA = Path(os.environ.get("SHOWME_DATA_DIR", Path(__file__).parents[2] / "shared" / "data"))

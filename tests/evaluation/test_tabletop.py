@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from showme.evaluation.tabletop import score_scene, summarise
+from showme.evaluation.tabletop import Judge, summarise
 from showme.methods.showme import ShowMeOutput
 
 
@@ -16,12 +16,13 @@ class Answer:
     def __init__(self, pipeline, answer):
         self.image_processor, self.vae = pipeline.image_processor, pipeline.vae
         self.encode_latents, self.decode_latents = pipeline.encode_latents, pipeline.decode_latents
-        self.answer, self.instructions = answer, []
+        self.config, self.answer, self.instructions = pipeline.config, answer, []
 
-    def __call__(self, image, instruction, task, seed):
+    def __call__(self, image, instruction, task, goal, num_frames, seed):
         self.instructions.append(instruction)
         picture = self.answer(image, instruction)
-        return ShowMeOutput(image=picture, frames=[image, picture])
+        frames = [picture if index else image for index in range(num_frames)]
+        return ShowMeOutput(image=picture, frames=frames)
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +34,13 @@ def clip(opengl):
 
 def test_standing_still_gains_nothing_and_listens_to_nothing(tiny_pipeline, clip):
     pipeline = Answer(tiny_pipeline, lambda image, instruction: image)
-    score = score_scene(pipeline, clip, seed=0)
+    score = Judge(pipeline).score(clip, seed=0)
     assert score.gain == score.wrong_gain == {"image": 0.0, "video": 0.0}
     assert score.near["image"] == score.stayed_near
+    assert score.agreement == 100.0
+    assert score.edge["video"] > 0
+    assert score.depth["image"] > 0
+    assert score.motion > 0
     assert pipeline.instructions[0] == clip.instruction != pipeline.instructions[1]
 
 
@@ -43,7 +48,7 @@ def test_the_truth_beats_standing_still_by_what_the_first_frame_lacks(tiny_pipel
     almost = np.clip(clip.frames[-1].astype(int) + 2, 0, 255).astype(np.uint8)
     truth = {clip.instruction: almost}
     pipeline = Answer(tiny_pipeline, lambda image, words: Image.fromarray(truth.get(words, clip.frames[0])))
-    score = score_scene(pipeline, clip, seed=0)
+    score = Judge(pipeline).score(clip, seed=0)
     # 20 log10(255 / 2), or a little more where white could not rise.
     assert score.gain["video"] + score.first_frame_psnr == pytest.approx(42.1, abs=0.5)
     assert score.wrong_gain["video"] == 0.0

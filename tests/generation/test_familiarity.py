@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from showme.generation.familiarity import fit_familiarity, image_features, is_unfamiliar, unfamiliarity
-from showme.generation.fit import fit_photo
+from showme.pictures.fit import fit_photo
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = Path(os.environ.get("SHOWME_DATA_DIR", ROOT.parent / "shared" / "data")) / "bridge_v2_teaser"

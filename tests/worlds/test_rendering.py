@@ -1,6 +1,8 @@
 """Determinism, first frames, the locator, data sets and missing libraries."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -114,5 +116,12 @@ def test_a_missing_mujoco_package_is_named(monkeypatch):
 
     monkeypatch.setenv("MUJOCO_GL", "osmesa")
     monkeypatch.setattr(gl.importlib, "import_module", fail)
-    with pytest.raises(gl.MujocoMissingError, match=r"showme\[worlds\]"):
+    with pytest.raises(gl.MujocoMissingError, match="pip install mujoco"):
         gl.load_mujoco()
+
+
+def test_a_model_can_be_loaded_after_a_scene_was_rendered():
+    """In a process of its own: OSMesa's LLVM before triton's is a segmentation fault."""
+    pytest.importorskip("triton", reason="triton is not installed")
+    program = "from showme.worlds.tabletop import render; render(5, labels=False); import triton"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 
-from showme.methods.showme.adapters import STATE_IMAGE, STATE_VIDEO, active_adapters, lora_config
-from showme.models import VideoUNet
+from showme.methods.showme.adapters import (
+    STATE_IMAGE,
+    STATE_VIDEO,
+    active_adapters,
+    add_fresh_adapter,
+    bare_weights,
+    lora_config,
+    projector_lora_config,
+)
+from showme.models import ImageProjector, VideoUNet
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +54,46 @@ def test_the_scale_is_one_and_the_name_is_checked(unet):
     assert config.lora_alpha / config.r == 1
     with pytest.raises(ValueError, match="state_image"):
         lora_config(unet, "other", 4, 0.1)
+
+
+def test_an_adapter_begins_as_the_released_one(unet):
+    fresh = VideoUNet.from_config(unet.config)
+    before = {key: value.clone() for key, value in fresh.state_dict().items()}
+    add_fresh_adapter(fresh, STATE_VIDEO, lora_config(fresh, STATE_VIDEO, 16, 0.1, feed_forward_rank=4))
+    layers = {name: layer for name, layer in fresh.named_modules() if isinstance(layer, LoraLayer)}
+    for name, layer in layers.items():
+        rank = 4 if ".ff." in name else 16
+        assert layer.lora_A[STATE_VIDEO].weight.shape[0] == rank
+        assert layer.scaling[STATE_VIDEO] == 1
+        assert not layer.lora_B[STATE_VIDEO].weight.any()
+    for rank in (4, 16):
+        first = torch.cat([layer.lora_A[STATE_VIDEO].weight.flatten() for layer in layers.values()
+                           if layer.r[STATE_VIDEO] == rank])  # fmt: skip
+        assert float(first.detach().std()) == pytest.approx(rank**-0.5, rel=0.05)
+    with bare_weights(fresh):
+        assert all(torch.equal(value, before[key]) for key, value in fresh.state_dict().items())
+
+
+def test_full_size_adapters_have_the_papers_number_of_parameters():
+    with torch.device("meta"):
+        unet, projector = VideoUNet(), ImageProjector()
+        unet.add_adapter(lora_config(unet, STATE_IMAGE, 128, 0.1), STATE_IMAGE)
+        unet.add_adapter(lora_config(unet, STATE_VIDEO, 64, 0.1), STATE_VIDEO)
+        projector.add_adapter(projector_lora_config(projector, 128, 0.1), STATE_IMAGE)
+
+    def count(network, name: str) -> float:
+        return sum(p.numel() for key, p in network.named_parameters() if f".{name}." in key) / 1e6
+
+    assert count(unet, STATE_IMAGE) == pytest.approx(49.92, abs=0.01)
+    assert count(unet, STATE_VIDEO) == pytest.approx(24.96 + 21.62, abs=0.01)
+    # 2.75 M with keys and values apart; as one matrix of twice the rank, half of the second factor more.
+    assert count(projector, STATE_IMAGE) == pytest.approx(3.54, abs=0.01)
+
+
+def test_feed_forward_layers_can_be_left_alone(unet):
+    targets = lora_config(unet, STATE_IMAGE, 4, 0.1, feed_forward_rank=0).target_modules
+    assert targets
+    assert not any(".ff." in target for target in targets)
 
 
 def test_active_adapters_cost_nothing_change_nothing_and_leave_no_trace(tiny_pipeline):

@@ -8,6 +8,7 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler
 from PIL import Image
 
+import showme
 from showme.methods.showme import ShowMePipeline
 from showme.methods.showme.pipeline import resolve_tasks
 from showme.models.schedulers import DynamicRescaleDDIMScheduler
@@ -152,3 +153,35 @@ def test_a_pipeline_with_our_own_scheduler_loads(tiny_pipeline, tmp_path):
     finally:
         tiny_pipeline.scheduler = old
     assert ShowMePipeline.from_pretrained(tmp_path).scheduler.config.rescale_base == 0.3
+
+
+MODES = ("RGB", "RGBA", "LA", "L", "P", "1", "CMYK", "I;16")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_photo_of_any_mode_and_size_is_brought_to_the_models(tiny_bundle, mode):
+    pipeline = showme.load(tiny_bundle)
+    picture = Image.effect_noise((50, 40), 60)
+    picture = picture.convert("I").convert("I;16") if mode == "I;16" else picture.convert("RGB").convert(mode)
+    output = pipeline(picture, WORDS, task="image", seed=0, num_inference_steps=1)
+    assert (output.image.mode, output.image.size) == ("RGB", (32, 32))
+
+
+def test_a_photo_is_turned_upright_first(tiny_bundle, photo):
+    pipeline = showme.load(tiny_bundle)
+    sideways = photo.rotate(90)
+    sideways.getexif()[0x0112] = 6
+    settings = {"task": "image", "seed": 0, "num_inference_steps": 1, "output_type": "latent"}
+    assert torch.equal(pipeline(sideways, WORDS, **settings).image, pipeline(photo, WORDS, **settings).image)
+
+
+def test_tensors_come_out_when_asked_for(tiny_pipeline, photo):
+    output = tiny_pipeline(photo, WORDS, task="image,video", seed=0, output_type="pt")
+    assert output.image.shape == (3, 32, 32)
+    assert output.frames.shape == (4, 3, 32, 32)
+    assert 0 <= float(output.frames.min()) <= float(output.frames.max()) <= 1
+
+
+def test_no_step_at_all_is_refused(tiny_pipeline, photo):
+    with pytest.raises(ValueError, match="at least 1"):
+        tiny_pipeline(photo, WORDS, num_inference_steps=0)

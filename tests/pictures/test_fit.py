@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from showme.generation.fit import fit_photo
+from showme.pictures.fit import fit_photo
 
 
 def picture(width: int, height: int) -> Image.Image:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from showme.errors import InputError
-from showme.generation.photo import open_photo
+from showme.pictures.photo import open_photo
 
 WIDTH, HEIGHT = 40, 30
 

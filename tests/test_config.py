@@ -1,0 +1,104 @@
+"""Settings: what a file says, what the line changes, and one sentence for everything wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from showme.config import dump_config, load_config
+from showme.errors import InputError
+from showme.methods.showme.config import ShowMeConfig
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+LEAST = """
+stage: state_image
+out: run
+data: {source: clips}
+training: {steps: 10}
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text(LEAST)
+    return path
+
+
+def test_the_defaults_are_the_papers(file):
+    config = load_config(file, ShowMeConfig)
+    assert (config.rank, config.feed_forward_rank, config.adapter.projector_rank) == (128, 128, 128)
+    assert (config.dropout.text, config.dropout.image, config.dropout.both) == (0.05, 0.05, 0.05)
+    optimizer = config.training.optimizer
+    assert (optimizer.name, optimizer.learning_rate, optimizer.clip_norm) == ("adamw", 1e-4, 0.5)
+    assert (config.training.batch_size, config.training.seed, config.training.schedule) == (64, 20230211, "constant")
+    video = load_config(file, ShowMeConfig, ["stage=state_video"])
+    assert (video.rank, video.feed_forward_rank) == (64, 64)
+
+
+def test_fields_on_the_line_win_and_survive_a_round_trip(file, tmp_path):
+    fields = ["training.optimizer.learning_rate=2e-4", "data.clips=7", "rewards.edge=sobel", "training.ema=0.99"]
+    config = load_config(file, ShowMeConfig, fields)
+    assert config.data.clips == 7
+    assert config.rewards.structure == {"edge": "sobel"}
+    dump_config(config, tmp_path / "again.yaml")
+    assert load_config(tmp_path / "again.yaml", ShowMeConfig) == config
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (["stagee=state_video"], r"run.yaml: there is no field stagee: did you mean stage\?"),
+        (["training.optimizer.lr=1"], r"there is no field training.optimizer.lr: .*choose name, learning_rate"),
+        (["adapter.rnak=1"], r"there is no field adapter.rnak: did you mean rank\?"),
+        (["stage=image"], r"stage 'image': input should be 'state_image' or 'state_video'"),
+        (["training.steps=null"], r"training: give steps or minutes, one of them"),
+        (["training.minutes=1"], r"training: give steps or minutes, one of them"),
+        (["training.batch_size=0"], r"training.batch_size 0: input should be greater than or equal to 1"),
+        (
+            ["training.batch_size=9", "training.accumulation=2"],
+            r"batch_size 9 does not divide into 2 acc",
+        ),
+        (["dropout.text=0.9", "dropout.both=0.2"], r"dropout: text, image and both add up to more than 1"),
+        (["rewards.motion=dis"], r"rewards.motion looks at the video: it is of stage state_video"),
+        (["stage=state_video", "rewards.edge=sobel"], r"rewards.edge and rewards.depth look at the picture"),
+        (["goal_share=0.5"], r"goal_share is of stage state_video"),
+        (["data.clips=many"], r"data.clips 'many': input should be a valid integer"),
+        (["data={}"], r"the field data.source is missing: folder of clips with an index.jsonl"),
+        (["justaword"], r"'justaword' on the command line: write field=value"),
+        (["a=[1"], r"'a=\[1' on the command line: '\[1' is no YAML value"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_with_file_field_and_remedy(file, fields, sentence):
+    with pytest.raises(InputError, match=sentence) as error:
+        load_config(file, ShowMeConfig, fields)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.relative_to(CONFIGS).as_posix())
+def test_every_recipe_is_valid(path):
+    config = load_config(path, ShowMeConfig)
+    assert config.stage in path.name
+    text = path.read_text()
+    assert f"configs/{path.relative_to(CONFIGS).as_posix()}" in text, "it says how it is run"
+    if "showme" in path.parts and "embedded" not in path.parts:
+        assert config.training.batch_size == 64
+        assert config.data.frames == (12 if "ssv2" in path.parts else 16)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- a\n- b\n", "holds no settings"),
+        ("a: [", "is not YAML"),
+        ("", "holds no settings"),
+        (None, "There is no file"),
+    ],
+)
+def test_a_file_without_settings_is_refused(tmp_path, text, sentence):
+    path = tmp_path / "bad.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        load_config(path, ShowMeConfig)

@@ -1,0 +1,335 @@
+"""Whole runs of ShowMe's stages on a tiny model: what is trained, what is written, what is refused, what is resumed."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
+
+from showme.bundle import load_bundle, save_bundle
+from showme.cli import main
+from showme.config import OptimizerConfig, TrainingConfig, dump_config
+from showme.errors import InputError
+from showme.experiment import fill_cache, train
+from showme.methods.showme.adapters import bare_weights
+from showme.methods.showme.config import ShowMeConfig
+from showme.run_folder import MODEL
+from showme.training import CHECKPOINTS
+from showme.training.checkpoint import newest_checkpoint
+from showme.training.log import LOG
+from tests.conftest import make_tiny_info, make_tiny_pipeline
+
+CLIPS = 6
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory) -> Path:
+    """A folder of moving grey blobs."""
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(0)
+    lines = []
+    for number in range(CLIPS):
+        frames = np.full((7, 32, 32, 3), 90, np.uint8)
+        row, column = rng.integers(4, 20, 2)
+        for time_, frame in enumerate(frames):
+            frame[row : row + 8, column + time_ : column + time_ + 8] = 200
+        save_file({"frames": frames}, folder / f"{number}.safetensors")
+        instruction = f"push the {('red', 'blue')[number % 2]} box"
+        lines.append(json.dumps({"id": str(number), "file": f"{number}.safetensors", "instruction": instruction}))
+    (folder / "index.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture
+def settings(tiny_bundle, clips, tmp_path):
+    """settings(stage, **changes) -> ShowMeConfig of a short run into tmp_path."""
+
+    def make(stage: str = "state_image", training=None, data=None, **changes) -> ShowMeConfig:
+        trainer = {"steps": 3, "batch_size": 4, "precision": "no", "tensorboard": False} | (training or {})
+        trainer.setdefault("optimizer", OptimizerConfig(learning_rate=0.01))
+        tree = {
+            "stage": stage, "model": str(tiny_bundle), "out": tmp_path / "run", "validation": {"scenes": 0},
+            "adapter": {"rank": 2, "projector_rank": 2},
+            "data": {"source": clips, "cache": tmp_path / "cache", "frames": 4} | (data or {}),
+            "training": TrainingConfig(**trainer),
+        }  # fmt: skip
+        return ShowMeConfig(**(tree | changes))
+
+    return make
+
+
+def log(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+
+
+def changed(before: Path | str, after: Path | str) -> set[str]:
+    """Which of base, state_image, state_video, projector, projector adapter differ between two models."""
+    names = set()
+    first, second = (load_bundle(folder, dtype=torch.float32).pipeline for folder in (before, after))
+    for network, title in (("unet", "base"), ("image_projector", "projector")):
+        states = []
+        for pipeline in (first, second):
+            with bare_weights(getattr(pipeline, network)):
+                states.append(getattr(pipeline, network).state_dict())
+        if any(not torch.equal(states[0][key], states[1][key]) for key in states[0]):
+            names.add(title)
+        full = [getattr(pipeline, network).state_dict() for pipeline in (first, second)]
+        for key, value in full[1].items():
+            if ".lora_" in key and (key not in full[0] or not torch.equal(full[0][key], value)):
+                adapter = "state_image" if ".state_image." in key else "state_video"
+                names.add(adapter if network == "unet" else f"projector {adapter}")
+    return names
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "trained"),
+    [
+        ("state_image", {}, {"state_image", "projector state_image"}),
+        ("state_image", {"adapter": {"rank": 2, "projector": "full"}}, {"state_image", "projector"}),
+        ("state_image", {"adapter": {"rank": 2, "projector": "frozen"}}, {"state_image"}),
+        ("state_video", {}, {"state_video"}),
+        ("state_video", {"goal_share": 0.5, "fresh": True}, {"state_video"}),
+    ],
+)
+def test_a_stage_trains_its_own_and_nothing_else(settings, tiny_bundle, stage, changes, trained):
+    config = settings(stage, **changes)
+    model = train(config)
+    assert changed(tiny_bundle, model) == trained
+    bundle = load_bundle(model)
+    assert bundle.info.name == "run"
+    assert bundle.pipeline.config.goal_conditioning == ("goal_share" in changes)
+    bundle.pipeline.set_progress_bar_config(disable=True)
+    output = bundle.pipeline(Image.new("RGB", (32, 32)), "push the red box", seed=0, num_inference_steps=1)
+    assert len(output.frames) == 4
+
+
+def test_what_was_not_trained_keeps_its_precision_on_disk(settings, tiny_pipeline, tmp_path):
+    save_bundle(tiny_pipeline, make_tiny_info(), tmp_path / "half", dtype=torch.bfloat16)
+    model = train(settings(model=str(tmp_path / "half")))
+    base = load_file(next((model / "unet").glob("*.safetensors")))
+    assert {value.dtype for value in base.values()} == {torch.bfloat16}
+    assert {value.dtype for value in load_file(model / "adapters/state_image.safetensors").values()} == {torch.float32}
+    assert changed(tmp_path / "half", model) == {"state_image", "projector state_image"}
+
+
+def test_the_first_stage_leaves_no_second_adapter_behind_it(settings):
+    pipeline = load_bundle(train(settings())).pipeline
+    assert set(pipeline.unet.peft_config) == {"state_image"}
+
+
+def test_full_tuning_is_for_a_model_without_adapters(settings):
+    with pytest.raises(InputError, match="has adapters: tuning=full"):
+        train(settings(tuning="full"))
+
+
+def test_rewards_are_terms_of_their_own_and_move_the_weights(settings, tmp_path):
+    plain = train(settings(training={"steps": 2}))
+    rewards = {"edge": "sobel", "depth": "tabletop", "edge_weight": 3.0}
+    image = settings(rewards=rewards, out=tmp_path / "image", training={"steps": 12})
+    train(image)
+    assert set(log(image.out)[0]) >= {"noise", "edge", "depth"}
+    assert max(row["edge"] for row in log(image.out)) > 0
+    assert max(row["depth"] for row in log(image.out)) > 0
+    pytest.importorskip("cv2")
+    video = settings("state_video", model=str(plain), rewards={"motion": "dis"}, out=tmp_path / "video")
+    train(video)
+    assert set(log(video.out)[0]) >= {"noise", "motion"}
+    assert max(row["motion"] for row in log(video.out)) > 0
+
+
+def test_validation_is_a_page_that_grows(settings):
+    config = settings(validation={"scenes": 2, "steps": 1}, training={"steps": 4, "validate_steps": 2})
+    train(config)
+    folder = config.out / "validation"
+    page = (folder / "index.html").read_text()
+    assert "step 2" in page
+    assert "step 4" in page
+    assert page.index("step 4") < page.index("step 2")
+    assert page.count("push the red box") == page.count("push the blue box") == 1
+    for name in ("scene0-first.png", "scene1-truth.png", "scene0-step0000002.png", "scene1-step0000004.png"):
+        assert f'src="{name}"' in page
+        assert Image.open(folder / name).size == (32, 32)
+
+
+def test_video_is_validated_as_video(settings):
+    config = settings("state_video", validation={"scenes": 1, "steps": 1}, training={"steps": 1})
+    train(config)
+    assert (config.out / "validation" / "scene0-step0000001.mp4").stat().st_size > 500
+
+
+def test_the_cache_is_filled_once_and_read_by_training(settings, monkeypatch):
+    config = settings(rewards={"edge": "sobel"})
+    told = []
+    assert fill_cache(config, lambda part, done, rows: told.append(part)) == CLIPS
+    assert set(told) == {"latents", "image", "null_image", "text", "edge"}
+
+    def fail(*_args, **_kwargs):
+        raise AssertionError("nothing frozen is computed in training")
+
+    monkeypatch.setattr("showme.methods.showme.pipeline.ShowMePipeline.encode_latents", fail)
+    monkeypatch.setattr("showme.methods.showme.pipeline.ShowMePipeline.image_tokens", fail)
+    monkeypatch.setattr("showme.methods.showme.pipeline.ShowMePipeline.encode_text", fail)
+    monkeypatch.setattr("showme.methods.showme.cache.read_frames", fail)
+    train(config)
+
+
+def test_several_processes_do_not_fill_the_cache(settings, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="run `showme data cache` with these settings first"):
+        train(settings())
+
+
+def test_what_is_refused_leaves_nothing_behind(settings, tmp_path):
+    nowhere = tmp_path / "nowhere"
+    for wrong in (
+        {"model": "no-such-model"},
+        {"data": {"source": nowhere}},
+        {"validation": {"source": nowhere}},
+        {"tuning": "full"},
+        {"rewards": {"edge": "canny"}},
+    ):
+        with pytest.raises(InputError):
+            train(settings(**wrong))
+        assert not (tmp_path / "run").exists()
+
+
+def test_another_run_in_the_same_folder_is_refused(settings):
+    train(settings())
+    with pytest.raises(InputError, match=r"was begun with another training\.optimizer\.learning_rate"):
+        train(settings(training={"optimizer": OptimizerConfig(learning_rate=0.5)}))
+    with pytest.raises(InputError, match=r"another adapter\.rank"):
+        train(settings(adapter={"rank": 3}))
+    train(settings(training={"steps": 5}))
+    assert len(log(settings().out)) == 5
+
+
+def test_a_folder_with_other_files_is_left_alone(settings, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds other files"):
+        train(settings())
+
+
+KILLS = 10
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(newest_checkpoint(folder / CHECKPOINTS) / "weights.safetensors")
+
+
+def run_quietly(config: ShowMeConfig) -> None:
+    torch.set_num_threads(1)
+    train(config)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Of the runs that are compared: one cache and one uninterrupted run."""
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.mark.parametrize("instant", range(KILLS))
+def test_a_run_killed_at_a_random_instant_ends_with_the_same_weights(instant, settings, kept, tmp_path):
+    """20 steps = killed -9 and resumed, with LoRA dropout and conditioning dropout on."""
+    training = {"steps": 20, "checkpoint_steps": 2}
+    data = {"cache": kept / "cache"}
+    whole = settings(training=training, data=data, out=kept / "whole")
+    if not (kept / "whole" / MODEL).exists():
+        train(whole)
+    config = settings(training=training, data=data)
+    assert config.adapter.dropout == 0.1
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["showme.experiment"])
+    child = context.Process(target=run_quietly, args=(config,))
+    child.start()
+    while child.is_alive() and not (config.out / LOG).exists():
+        time.sleep(0.01)
+    time.sleep(random.Random(instant).uniform(0, 1.0))
+    if child.is_alive():
+        os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    train(config)
+    ours, theirs = weights(config.out), weights(whole.out)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    assert [row["noise"] for row in log(config.out)] == [row["noise"] for row in log(whole.out)]
+
+
+LAUNCH = {"replicas": ["--multi_gpu"], "shards": ["--use_fsdp", "--fsdp_version", "2"]}
+
+
+@pytest.fixture(scope="module")
+def without_dropout(tmp_path_factory) -> str:
+    """A tiny bundle whose networks draw nothing: several processes cannot draw what one does."""
+    pipeline = make_tiny_pipeline()
+    pipeline.unet.register_to_config(dropout=0.0)
+    folder = tmp_path_factory.mktemp("calm") / "tiny"
+    save_bundle(pipeline, make_tiny_info(), folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("how", LAUNCH)
+def test_two_launched_processes_train_what_one_does(how, settings, without_dropout, tmp_path):
+    common = {
+        "adapter": {"rank": 2, "projector_rank": 2, "dropout": 0.0}, "rewards": {"edge": "sobel", "depth": "tabletop"},
+        "validation": {"scenes": 1, "steps": 1}, "training": {"ema": 0.9}, "model": without_dropout,
+    }  # fmt: skip
+    one, two = settings(**common), settings(**common, out=tmp_path / "two")
+    train(one)
+    dump_config(two, tmp_path / "two.yaml")
+    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", *LAUNCH[how]]
+    command += ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    command += ["--main_process_port", "0", "-m", "showme.cli", "train", str(tmp_path / "two.yaml")]
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for name in ("noise", "edge", "depth"):
+        values = [[row[name] for row in log(config.out)] for config in (one, two)]
+        assert values[1] == pytest.approx(values[0], abs=1e-5)
+    ours, theirs = weights(two.out), weights(one.out)
+    assert ours.keys() == theirs.keys()
+    assert max(float((ours[key] - theirs[key]).abs().max()) for key in theirs) < 1e-5
+    assert (two.out / MODEL / "manifest.json").exists()
+    pictures = [np.asarray(Image.open(c.out / "validation" / "scene0-step0000003.png"), int) for c in (one, two)]
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+
+
+def test_the_command_trains_and_says_where_to_look(settings, tmp_path, capsys):
+    config = settings(validation={"scenes": 1, "steps": 1})
+    dump_config(config, tmp_path / "run.yaml")
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", str(tmp_path / "run.yaml"), "training.steps=2", f"out={tmp_path / 'other'}"])
+    assert exit_.value.code == 0
+    said = capsys.readouterr().out
+    assert f"model:   {tmp_path / 'other' / MODEL}" in said
+    assert f"look at: {tmp_path / 'other' / 'validation' / 'index.html'}" in said
+    assert len(log(tmp_path / "other")) == 2
+
+
+def test_the_command_refuses_in_one_sentence(tmp_path, capsys):
+    (tmp_path / "run.yaml").write_text("stage: state_image\n")
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", str(tmp_path / "run.yaml")])
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_wrong_settings_are_told_without_torch(tmp_path):
+    (tmp_path / "run.yaml").write_text("stage: state_image\n")
+    code = "import sys, showme.cli as c\ntry: c.main(sys.argv[1:])\nfinally: print('torch' in sys.modules)"
+    command = [sys.executable, "-c", code, "train", str(tmp_path / "run.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (2, "False")
