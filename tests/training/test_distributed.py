@@ -66,6 +66,8 @@ def assert_equal(run: Path, one: Path) -> None:
 def test_two_replicas_with_accumulation_equal_one_process(one, tmp_path):
     launch("replicas", tmp_path, "accumulation=2")
     assert_equal(tmp_path, one)
+    # A thread of the group that outlives the run can abort the process while the interpreter is taken down.
+    assert [(tmp_path / f"threads{rank}").read_text() for rank in range(2)] == ["", ""]
 
 
 def test_two_shards_with_accumulation_equal_one_process_which_can_take_over(one, tmp_path):

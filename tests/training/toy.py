@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -80,8 +81,16 @@ def interrupt_at(position: int) -> ToySamples:
     return ToySamples(at={position: lambda: os.kill(os.getpid(), signal.SIGTERM)})
 
 
+def note_threads(folder: Path) -> None:
+    """Write which of the process group's threads there are."""
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    (folder / f"threads{os.environ['RANK']}").write_text(" ".join(name for name in names if "gloo" in name))
+
+
 if __name__ == "__main__":
     folder, *settings = sys.argv[1:]
+    # Registered before the trainer's own, it is called after that.
+    atexit.register(note_threads, Path(folder))
     torch.manual_seed(int(os.environ.get("RANK", "0")))
     given = {name: int(value) for name, value in (setting.split("=") for setting in settings)}
     train(Path(folder), dropout=0.0, schedule="constant", **given)

@@ -7,12 +7,16 @@ eight GPUs is what the tests run on two CPU processes.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import os
+import sys
+import time
 from collections.abc import Iterator
 
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
@@ -33,7 +37,26 @@ def start() -> tuple[Accelerator, bool]:
     if sharded and os.environ.get("FSDP_VERSION", "1") != "2":
         raise InputError("Sharded training is FSDP2: launch with --use_fsdp --fsdp_version 2.")
     accelerator = Accelerator(mixed_precision="no")
-    return accelerator, sharded and accelerator.num_processes > 1
+    sharded = sharded and accelerator.num_processes > 1
+    if accelerator.num_processes > 1:
+        atexit.register(_leave_group, sharded)
+    return accelerator, sharded
+
+
+def _leave_group(sharded: bool) -> None:
+    """End the group's threads before the interpreter ends.
+
+    A thread that still holds a tensor of the last exchange while the interpreter is taken down aborts the process:
+    rarely, on busy machines, after everything was saved.
+    """
+    # After an error the other processes may never answer what this one still waits for.
+    if distributed.is_initialized() and not hasattr(sys, "last_value"):
+        gc.collect()
+        distributed.destroy_process_group()
+        if sharded:
+            # DTensor's own caches keep the group and with it the threads; without the interpreter's lock held here,
+            # they drop what they hold.
+            time.sleep(0.2)
 
 
 def distribute(objective: nn.Module, accelerator: Accelerator, sharded: bool) -> nn.Module:
