@@ -19,6 +19,7 @@ _PAPER, _INK = (250, 250, 249), (60, 60, 67)
 _IMAGE_ROWS = ("image", "image-edge", "image-depth", "image-both")
 _VIDEO_ROWS = ("alone", "video", "video-motion", "full")
 _VIDEO_CELLS = 6
+_VIDEO_SCENES = 3
 
 
 def draw_pictures(out: Path, folder: Path, settings: StudySettings, scenes: Sequence[int], seed: int = 0) -> list[Path]:
@@ -29,7 +30,7 @@ def draw_pictures(out: Path, folder: Path, settings: StudySettings, scenes: Sequ
     for key in _IMAGE_ROWS:
         for (_, cells), picture in zip(first, _results(key, clips, folder, seed), strict=True):
             cells.append((titles[key], picture))
-    lines = []
+    lines, clips = [], clips[:_VIDEO_SCENES]
     videos = {key: _videos(key, clips, folder, settings.frames, seed) for key in _VIDEO_ROWS}
     shown = evenly_spaced(settings.frames, _VIDEO_CELLS)
     for number, clip in enumerate(clips):

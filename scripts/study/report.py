@@ -8,6 +8,7 @@ import numpy as np
 
 from showme.evaluation.intervals import Interval, bootstrap
 
+from .held_out import PAIRS
 from .rows import ROWS
 from .scores import FIGURES
 
@@ -36,6 +37,7 @@ CLAIMS = (
     Claim("temporal convolutions off are better for the picture", "image", "conv", "gain (dB)"),
     Claim("stage 1 helps the video", "video", "alone", "gain (dB)"),
     Claim("stage 1 helps the video to listen", "video", "alone", "fall by a wrong instruction (dB)"),
+    Claim("the way helps the end: the video's last frame against the picture", "video", "image", "gain (dB)"),
     Claim("the motion reward lowers the divergence of motion", "video-motion", "video", "motion KL"),
     Claim("the motion reward does not cost the video its gain", "video-motion", "video", "gain (dB)"),
     Claim("adapters hold their own against tuning everything", "video", "full", "gain (dB)"),
@@ -76,13 +78,33 @@ def claims(columns: dict[str, dict[str, Values]]) -> str:
     for claim in CLAIMS:
         if claim.row not in columns or claim.than not in columns:
             continue
-        interval = over_seeds_and_scenes(columns[claim.row][claim.figure] - columns[claim.than][claim.figure])
-        per_seed = (columns[claim.row][claim.figure] - columns[claim.than][claim.figure]).mean(axis=1)
-        spread = ", ".join(f"{value:+.2f}" for value in per_seed)
-        verdict = _verdict(interval, FIGURES[claim.figure][1])
-        cell = f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}] (by seed {spread})"
-        lines.append(f"| {claim.words} | {claim.figure} | {cell} | {verdict} |")
+        values = columns[claim.row][claim.figure] - columns[claim.than][claim.figure]
+        verdict = _verdict(over_seeds_and_scenes(values), FIGURES[claim.figure][1])
+        lines.append(f"| {claim.words} | {claim.figure} | {_difference(values)} | {verdict} |")
     return "\n".join(lines)
+
+
+def acting(terms: dict[str, dict[str, Values]]) -> str:
+    """Markdown: each reward's own term on held-out clips with and without it.
+
+    Args:
+        terms: row -> term -> (seeds, batches).
+    """
+    lines = ["| reward of | its term | without | with | difference |", "|---|---|---|---|---|"]
+    titles = {row.key: row.title for row in ROWS}
+    for row, control, name in PAIRS:
+        if row not in terms or control not in terms:
+            continue
+        with_it, without = terms[row][name], terms[control][name]
+        cell = _difference(with_it - without, digits=4)
+        lines.append(f"| {titles[row]} | {name} | {without.mean():.4f} | {with_it.mean():.4f} | {cell} |")
+    return "\n".join(lines)
+
+
+def _difference(values: Values, digits: int = 2) -> str:
+    interval = over_seeds_and_scenes(values)
+    spread = ", ".join(f"{value:+.{digits}f}" for value in values.mean(axis=1))
+    return f"{interval.mean:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}] (by seed {spread})"
 
 
 def _verdict(interval: Interval, better: int) -> str:

@@ -11,10 +11,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from study import report
+from study.held_out import PAIRS
 from study.rows import BASE, ROWS, StudySettings, row_config
 from study.scores import FIGURES
 
 SETTINGS = StudySettings()
+REWARDS = ("edge", "depth", "motion")
 
 
 def steps_to(row) -> int:
@@ -73,3 +75,15 @@ def test_the_table_has_a_line_per_row_that_was_scored():
     assert "| stage 1 |" in lines[2]
     assert "1.50 M | 0.50 |" in lines[2]
     assert lines[3].count("-") >= 1
+
+
+def test_a_reward_is_compared_where_it_acts():
+    control = {"edge": np.full((2, 4), 0.5), "depth": np.ones((2, 4))}
+    text = report.acting({"image": control, "image-edge": {name: values - 0.1 for name, values in control.items()}})
+    (line,) = text.splitlines()[2:]
+    assert "| stage 1 + edge | edge | 0.5000 | 0.4000 | -0.1000 [-0.1000, -0.1000]" in line
+
+
+def test_every_reward_of_the_study_is_measured_where_it_acts():
+    rewarded = {(row.key, name) for row in ROWS for name in REWARDS if name in row.changes.get("rewards", {})}
+    assert rewarded == {(row, name) for row, _, name in PAIRS}
