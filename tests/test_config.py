@@ -49,20 +49,33 @@ def test_fields_on_the_line_win_and_survive_a_round_trip(file, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        (["stagee=state_video"], r"run.yaml: there is no field stagee: did you mean stage\?"),
+        (["stagee=state_video"], r"command line: there is no field stagee: did you mean stage\?"),
         (["training.optimizer.lr=1"], r"there is no field training.optimizer.lr: .*choose name, learning_rate"),
         (["adapter.rnak=1"], r"there is no field adapter.rnak: did you mean rank\?"),
         (["stage=image"], r"stage 'image': input should be 'state_image' or 'state_video'"),
         (["training.steps=null"], r"training: give steps or minutes, one of them"),
-        (["training.minutes=1"], r"training: give steps or minutes, one of them"),
+        (["training.minutes=1", "training.steps=2"], r"training: give steps or minutes, one of them"),
+        (["training.optimizer.betas=[0.9]"], r"betas: wrong value: AdamW's moments, two numbers in a list"),
+        (["training.optimizer.betas=[2,0.9]"], r"betas: wrong value: AdamW's moments"),
+        (["training.minutes=.inf"], r"training.minutes inf: input should be a finite number"),
+        (["training=3"], r"command line: training 3: wrong value: fields of its own: steps, minutes"),
+        (["training.steps.x=3"], r"training.steps: wrong value: bound in optimiser steps"),
+        (["data.frame_stride=fast"], r"data.frame_stride: wrong value: a number above 0, .*clip: that of each clip"),
+        (["data.frame_stride=0"], r"data.frame_stride: wrong value: a number above 0"),
+        (["out=3"], r"command line: out 3: wrong value: folder of the run"),
+        (["out="], r"out None: wrong value: folder of the run"),
+        (["out=''"], r"out: name a folder of the run's own"),
+        (["data.source.x=3"], r"data.source: wrong value: folder of clips"),
         (["training.batch_size=0"], r"training.batch_size 0: input should be greater than or equal to 1"),
         (
             ["training.batch_size=9", "training.accumulation=2"],
             r"batch_size 9 does not divide into 2 acc",
         ),
         (["dropout.text=0.9", "dropout.both=0.2"], r"dropout: text, image and both add up to more than 1"),
-        (["rewards.motion=dis"], r"rewards.motion looks at the video: it is of stage state_video"),
-        (["stage=state_video", "rewards.edge=sobel"], r"rewards.edge and rewards.depth look at the picture"),
+        (["rewards.motion=dis"], r"rewards.motion is of stage state_video: leave it out, or set stage"),
+        (["stage=state_video", "rewards.edge=sobel"], r"rewards.edge is of stage state_image"),
+        (["rewards.motion=''"], r"rewards.motion is of stage state_video"),
+        (["stage=state_video", "image_temporal_convolutions=true"], r"convolutions is of stage state_image: leave it"),
         (["goal_share=0.5"], r"goal_share is of stage state_video"),
         (["data.clips=many"], r"data.clips 'many': input should be a valid integer"),
         (["data={}"], r"the field data.source is missing: folder of clips with an index.jsonl"),
@@ -74,6 +87,21 @@ def test_a_wrong_setting_is_one_sentence_with_file_field_and_remedy(file, fields
     with pytest.raises(InputError, match=sentence) as error:
         load_config(file, ShowMeConfig, fields)
     assert "\n" not in str(error.value)
+
+
+def test_a_bound_on_the_line_takes_the_place_of_the_files(file):
+    training = load_config(file, ShowMeConfig, ["training.minutes=2"]).training
+    assert (training.steps, training.minutes) == (None, 2)
+    training = load_config(file, ShowMeConfig, ["training.minutes=null", "training.steps=4"]).training
+    assert (training.steps, training.minutes) == (4, None)
+
+
+def test_what_stands_in_the_file_is_said_of_the_file(file):
+    file.write_text(LEAST.replace("steps: 10", "steps: 0"))
+    with pytest.raises(
+        InputError, match=r"run.yaml: training.steps 0: input should be greater than or equal to 1: bou"
+    ):
+        load_config(file, ShowMeConfig, ["out=other"])
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.relative_to(CONFIGS).as_posix())
@@ -91,14 +119,19 @@ def test_every_recipe_is_valid(path):
     ("text", "sentence"),
     [
         ("- a\n- b\n", "holds no settings"),
-        ("a: [", "is not YAML"),
+        ("a: 1\nb: [", "bad.yaml, line 2: this is not YAML"),
+        ("a: \x07", "is not YAML"),
+        (b"a: \xff", "is not UTF-8 text: .*saved as UTF-8"),
+        ("folder", "is a folder"),
         ("", "holds no settings"),
         (None, "There is no file"),
     ],
 )
 def test_a_file_without_settings_is_refused(tmp_path, text, sentence):
     path = tmp_path / "bad.yaml"
-    if text is not None:
-        path.write_text(text)
+    if text == "folder":
+        path.mkdir()
+    elif text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=sentence):
         load_config(path, ShowMeConfig)

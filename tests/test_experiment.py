@@ -58,7 +58,7 @@ def settings(tiny_bundle, clips, tmp_path):
     """settings(stage, **changes) -> ShowMeConfig of a short run into tmp_path."""
 
     def make(stage: str = "state_image", training=None, data=None, **changes) -> ShowMeConfig:
-        trainer = {"steps": 3, "batch_size": 4, "precision": "no", "tensorboard": False} | (training or {})
+        trainer = {"steps": 3, "batch_size": 4, "precision": "fp32", "tensorboard": False} | (training or {})
         trainer.setdefault("optimizer", OptimizerConfig(learning_rate=0.01))
         tree = {
             "stage": stage, "model": str(tiny_bundle), "out": tmp_path / "run", "validation": {"scenes": 0},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,9 +18,17 @@ from .errors import InputError
 
 
 class Settings(BaseModel):
-    """Base of all settings."""
+    """Base of all settings.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Attributes:
+        alternatives: fields of which one is given; on the command line it takes the place of the file's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    alternatives: ClassVar[tuple[str, ...]] = ()
+
+
+Moment = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerConfig(Settings):
@@ -29,13 +37,15 @@ class OptimizerConfig(Settings):
     name: Literal["adamw", "muon"] = Field("adamw", description="muon: Muon for matrices and kernels, AdamW for others")
     learning_rate: float = Field(1e-4, gt=0, description="AdamW's step")
     muon_rate: float = Field(0.02, gt=0, description="Muon's step, with name: muon")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="AdamW's moments")
+    betas: tuple[Moment, Moment] = Field((0.9, 0.999), description="AdamW's moments, two numbers in a list")
     weight_decay: float = Field(0.01, ge=0, description="decoupled, times the step")
     clip_norm: float | None = Field(0.5, gt=0, description="largest norm of the gradient; null: any")
 
 
 class TrainingConfig(Settings):
     """What the trainer does, whatever the method."""
+
+    alternatives = ("steps", "minutes")
 
     steps: int | None = Field(None, ge=1, description="bound in optimiser steps; either this or minutes")
     minutes: float | None = Field(None, gt=0, description="bound in minutes of training, over all resumptions")
@@ -44,10 +54,10 @@ class TrainingConfig(Settings):
     optimizer: OptimizerConfig = OptimizerConfig()
     warmup: int = Field(0, ge=0, description="steps over which the rate rises to its peak")
     schedule: Literal["constant", "linear", "cosine"] = Field("constant", description="the rate after that")
-    precision: Literal["no", "bf16"] = Field("bf16", description="of autocast; no: fp32")
+    precision: Literal["fp32", "bf16"] = Field("bf16", description="bf16: autocast; fp32: none")
     gradient_checkpointing: bool = Field(False, description="recompute layers in the backward pass: less memory")
     ema: float | None = Field(None, gt=0, lt=1, description="decay of averaged weights; null: none")
-    seed: int = Field(20230211, ge=0, description="of the order of clips and of everything drawn at random")
+    seed: int = Field(20230211, ge=0, lt=2**32, description="of the order of clips and of everything drawn at random")
     workers: int = Field(0, ge=0, description="processes that read samples; 0: the training one")
     checkpoint_seconds: float = Field(600, gt=0, description="training time between checkpoints")
     checkpoint_steps: int | None = Field(None, ge=1, description="steps between checkpoints, beside the seconds")
@@ -58,10 +68,10 @@ class TrainingConfig(Settings):
     @model_validator(mode="after")
     def _one_bound(self) -> TrainingConfig:
         if (self.steps is None) == (self.minutes is None):
-            raise ValueError("give steps or minutes, one of them")
+            raise ValueError("give steps or minutes, one of them, and null for the other")
         if self.batch_size % self.accumulation:
             raise ValueError(
-                f"batch_size {self.batch_size} does not divide into {self.accumulation} accumulation parts"
+                f"batch_size {self.batch_size} does not divide into {self.accumulation} accumulation parts: change one"
             )
         return self
 
@@ -81,12 +91,13 @@ def load_config(path: str | Path, settings: type[SettingsT], overrides: Sequence
         InputError: no such file, no YAML, an unknown field, or a value that it cannot have.
     """
     tree = read_yaml(path)
+    given = {override.partition("=")[0] for override in overrides}
     for override in overrides:
-        _override(tree, override)
+        _override(tree, override, settings, given)
     try:
         return settings.model_validate(tree)
     except ValidationError as error:
-        raise InputError(_sentence(Path(path), settings, error)) from error
+        raise InputError(_sentence(str(path), given, settings, error)) from error
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -96,14 +107,21 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         InputError: no such file, or no mapping in it.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the YAML of a run in it.")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"There is no file {path}: give the YAML of a run, such as those in configs/.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as text: give the YAML of a run.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: give the YAML of a run, saved as UTF-8.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"{path}{line}: this is not YAML: {error.problem}.") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML ({' '.join(str(error).split())}).") from error
+        raise InputError(f"{path} is not YAML: it holds characters that text does not.") from error
     if not isinstance(tree, dict):
         raise InputError(f"{path} holds no settings: write `field: value` lines, as the files in configs/ do.")
     return tree
@@ -114,7 +132,7 @@ def dump_config(settings: Settings, path: Path) -> None:
     path.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
 
 
-def _override(tree: dict[str, Any], override: str) -> None:
+def _override(tree: dict[str, Any], override: str, settings: type[BaseModel], given: set[str]) -> None:
     name, equals, value = override.partition("=")
     if not equals or not name:
         raise InputError(f"{override!r} on the command line: write field=value, such as training.steps=100.")
@@ -128,31 +146,48 @@ def _override(tree: dict[str, Any], override: str) -> None:
         tree[leaf] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise InputError(f"{override!r} on the command line: {value!r} is no YAML value.") from error
+    alternatives = getattr(_class_at(settings, branches), "alternatives", ())
+    for other in set(alternatives) - {leaf} if leaf in alternatives and tree[leaf] is not None else ():
+        if ".".join([*branches, other]) not in given:
+            tree.pop(other, None)
 
 
-def _sentence(path: Path, settings: type[BaseModel], error: ValidationError) -> str:
+def _sentence(file: str, given: set[str], settings: type[BaseModel], error: ValidationError) -> str:
+    """What is wrong with the first wrong field, where it stands, and what it may be."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"]]
-    field = ".".join(place) or "the settings"
+    field = ".".join(place)
+    source = "the command line" if any(f"{field}.".startswith(f"{name}.") for name in given) else file
+    above = _class_at(settings, place[:-1])
     if first["type"] == "extra_forbidden":
-        known = _known_fields(settings, place[:-1])
-        near = difflib.get_close_matches(place[-1], known, n=1)
+        near = difflib.get_close_matches(place[-1], above.model_fields, n=1)
         meant = f"did you mean {near[0]}? " if near else ""
-        return f"{path}: there is no field {field}: {meant}choose {', '.join(known)}."
-    if first["type"] == "missing":
-        return f"{path}: the field {field} is missing: {_description(settings, place) or 'add it'}."
-    message = first["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(first["input"], dict) else f" {first['input']!r}"
-    return f"{path}: {field}{given}: {message[0].lower()}{message[1:]}."
+        return f"{source}: there is no field {field}: {meant}choose {', '.join(above.model_fields)}."
+    if first["type"] == "missing" and place[-1] in above.model_fields:
+        return f"{file}: the field {field} is missing: {_meaning(above, place[-1])}."
+    value = first["input"]
+    if first["type"] == "value_error":
+        return f"{source}: {f'{field}: ' if field else ''}{first['msg'].removeprefix('Value error, ')}."
+    while len(place) > 1 and place[-1] not in _class_at(settings, place[:-1]).model_fields:
+        # One of a list's numbers, or one of the kinds that the value might have had.
+        value, place = "", place[:-1]
+    field, meaning = ".".join(place), _meaning(_class_at(settings, place[:-1]), place[-1])
+    shown = "" if isinstance(value, dict) or value == "" else f" {value!r}"
+    said = f"{first['msg'][0].lower()}{first['msg'][1:]}" if shown and first["type"] not in _CLUMSY else "wrong value"
+    return f"{source}: {field}{shown}: {said}: {meaning}."
 
 
-def _known_fields(settings: type[BaseModel], place: Sequence[str]) -> list[str]:
-    return list(_class_at(settings, place).model_fields)
+# Errors whose words speak of Python's types instead of what to write.
+_CLUMSY = {"path_type", "model_type", "model_attributes_type", "tuple_type", "string_type"}
 
 
-def _description(settings: type[BaseModel], place: Sequence[str]) -> str | None:
-    fields = _class_at(settings, place[:-1]).model_fields
-    return fields[place[-1]].description if place[-1] in fields else None
+def _meaning(settings: type[BaseModel], field: str) -> str:
+    """What a field holds, for one who must write it."""
+    below = _class_at(settings, [field])
+    if below is not settings:
+        return f"fields of its own: {', '.join(below.model_fields)}"
+    described = settings.model_fields[field].description if field in settings.model_fields else None
+    return described or "a value"
 
 
 def _class_at(settings: type[BaseModel], place: Sequence[str]) -> type[BaseModel]:

@@ -58,7 +58,7 @@ class ToySamples(torch.utils.data.Dataset):
 
 def toy_config(**changes) -> TrainingConfig:
     settings = {
-        "steps": 20, "batch_size": 8, "precision": "no", "warmup": 2, "schedule": "linear", "tensorboard": False,
+        "steps": 20, "batch_size": 8, "precision": "fp32", "warmup": 2, "schedule": "linear", "tensorboard": False,
         "optimizer": OptimizerConfig(learning_rate=0.01),
     }  # fmt: skip
     if "minutes" in changes:

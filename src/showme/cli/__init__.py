@@ -75,7 +75,7 @@ def explain(error: Exception) -> tuple[str, int]:
         return str(error), 2
     if hasattr(error, "format_message"):
         # The parser's own errors, of whichever click typer was built on.
-        return f"{_one_line(error.format_message()).rstrip('.')}: see `showme --help`.", 2
+        return f"{_one_line(error.format_message()).rstrip('.?')}: see `showme --help`.", 2
     if type(error).__name__ == "Abort":
         return "interrupted.", 130
     if type(error).__name__ == "OutOfMemoryError":

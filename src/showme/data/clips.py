@@ -48,10 +48,10 @@ def read_frames(path: Path, count: int, height: int, width: int) -> tuple[np.nda
 
 
 def _all_frames(path: Path) -> list[np.ndarray] | np.ndarray:
-    if path.is_dir():
-        pictures = sorted(each for each in path.iterdir() if each.suffix.lower() in _PICTURES)
-        return [np.asarray(Image.open(each).convert("RGB")) for each in pictures]
     try:
+        if path.is_dir():
+            pictures = sorted(each for each in path.iterdir() if each.suffix.lower() in _PICTURES)
+            return [np.asarray(Image.open(each).convert("RGB")) for each in pictures]
         if path.suffix == RENDERED:
             with safe_open(str(path), "numpy") as file:
                 return file.get_tensor("frames")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,8 +17,9 @@ class DataConfig(Settings):
     cache: Path = Field(Path("runs/cache"), description="folder of what is computed from the clips once")
     clips: int | None = Field(None, ge=1, description="the first so many alone; null: all")
     frames: int = Field(16, ge=2, description="T, evenly spaced over a clip, first and last included")
-    frame_stride: float | Literal["clip"] | None = Field(
-        None, description="frame stride given to the network; clip: that of each clip; null: the network's default"
+    frame_stride: Annotated[float, Field(gt=0)] | Literal["clip"] | None = Field(
+        None,
+        description="a number above 0, given to the network; clip: that of each clip; null: the network's default",
     )
 
 
@@ -82,7 +83,7 @@ class ShowMeConfig(Settings):
     stage: Literal["state_image", "state_video"] = Field(
         description="state_image: manipulation; state_video: prediction"
     )
-    model: str = Field("embedded", description="what is tuned: embedded, a model's folder, or a hub id")
+    model: str = Field("embedded", min_length=1, description="what is tuned: embedded, a model's folder, or a hub id")
     out: Path = Field(description="folder of the run: log, checkpoints, validation page, and the model at the end")
     tuning: Literal["lora", "full"] = Field("lora", description="full: every weight of the UNet and the Q-Former")
     fresh: bool = Field(False, description="drop the stage's adapter that the model has, instead of going on with it")
@@ -102,12 +103,18 @@ class ShowMeConfig(Settings):
 
     @model_validator(mode="after")
     def _fits_the_stage(self) -> ShowMeConfig:
-        if self.stage == "state_video" and self.rewards.structure:
-            raise ValueError("rewards.edge and rewards.depth look at the picture: they are of stage state_image")
-        if self.stage == "state_image" and self.rewards.motion:
-            raise ValueError("rewards.motion looks at the video: it is of stage state_video")
-        if self.stage == "state_image" and self.goal_share:
-            raise ValueError("goal_share is of stage state_video")
+        if self.out == Path():
+            raise ValueError("out: name a folder of the run's own")
+        image_only = {
+            "rewards.edge": self.rewards.edge,
+            "rewards.depth": self.rewards.depth,
+            "image_temporal_convolutions": self.image_temporal_convolutions,
+        }
+        video_only = {"rewards.motion": self.rewards.motion, "goal_share": self.goal_share or None}
+        for name, value in (image_only if self.stage == "state_video" else video_only).items():
+            if value is not None:
+                other = "state_image" if name in image_only else "state_video"
+                raise ValueError(f"{name} is of stage {other}: leave it out, or set stage to {other}")
         return self
 
     @property
