@@ -223,7 +223,8 @@ def _unknown(name: str) -> str:
     meant = f"did you mean {near[0]}? " if near else ""
     have = f"{', '.join(names)}, " if names else ""
     shown = name if len(name) <= 60 else f"{name[:60]}..."
-    return f"There is no model {shown!r}: {meant}choose {have}a model's folder, or a hub id owner/name."
+    folder = "a model's folder (converted, or trained by an earlier run)"
+    return f"There is no model {shown!r}: {meant}choose {have}{folder}, or a hub id owner/name."
 
 
 def _from_hub(name: str) -> Path:

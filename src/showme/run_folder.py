@@ -23,8 +23,9 @@ def check_folder(folder: Path, settings: Settings) -> None:
         InputError: the folder is a file, holds other things, or a run with other settings.
     """
     path = folder / CONFIG
-    if folder.is_file():
-        raise InputError(f"{folder} is a file: choose another folder for the run (out).")
+    for place in (folder, *folder.parents):
+        if place.is_file():
+            raise InputError(f"{place} is a file: choose another folder for the run (out).")
     refuse_foreign(folder / MODEL)
     if not path.exists():
         if folder.is_dir() and any(folder.iterdir()):

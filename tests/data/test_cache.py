@@ -9,6 +9,7 @@ import torch
 
 from showme.data import cache
 from showme.data.cache import Part, build_part, weights_digest
+from showme.errors import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +73,13 @@ def test_another_making_is_another_part(tmp_path):
     build_part(tmp_path, part(calls=calls, codec="b"))
     assert len(calls) == 25
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("below", ["", "cache"])
+def test_a_cache_that_is_a_file_is_refused(tmp_path, below):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is a file, or lies in one: choose another folder for the cache"):
+        build_part(tmp_path / "file" / below, part())
 
 
 def test_a_digest_tells_weights_apart():

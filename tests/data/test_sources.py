@@ -58,6 +58,12 @@ def test_a_wrong_line_is_named(tmp_path, row, sentence):
         read_folder(tmp_path)
 
 
+def test_an_index_in_another_encoding_is_refused(tmp_path):
+    (tmp_path / "index.jsonl").write_bytes('{"id": "a", "instruction": "lève"}'.encode("latin-1"))
+    with pytest.raises(InputError, match=r"index\.jsonl is not UTF-8 text: save it as UTF-8"):
+        read_folder(tmp_path)
+
+
 def test_an_id_twice_and_a_missing_index_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"There is no .*index\.jsonl"):
         read_folder(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from showme.errors import InputError
 from showme.perception.flow import DisFlow, RaftFlow
 
 
@@ -28,6 +29,18 @@ def test_dis_measures_the_slide(right, down):
     assert flow.shape == (1, 2, 2, 96, 96)
     middle = flow[..., 16:-16, 16:-16].flatten(3).median(-1).values
     torch.testing.assert_close(middle, torch.tensor([right, down]).float().expand(1, 2, 2), atol=0.25, rtol=0)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no weights", {"net.weight": torch.zeros(1)}, [1]])
+def test_raft_refuses_other_files(tmp_path, content):
+    path = tmp_path / "raft.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(InputError, match=r"raft\.pth.*RAFT") as error:
+        RaftFlow(path)
+    assert "\n" not in str(error.value)
 
 
 def test_raft_gets_pictures_in_its_own_range_and_gives_pixels_of_ours(tmp_path):

@@ -28,6 +28,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..errors import InputError
+
 INDEX = "index.json"
 _SHARD_BYTES = 64 * 2**20
 
@@ -88,11 +90,17 @@ def build_part(folder: Path, part: Part, progress: Callable[[int, int], None] | 
         folder: the cache's.
         part: what is wanted.
         progress: called with the rows that are done and all rows.
+
+    Raises:
+        InputError: the cache cannot be a folder.
     """
     place = folder / f"{part.name}-{part.fingerprint}"
     if (place / INDEX).is_file():
         return PartReader(place)
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{folder} is a file, or lies in one: choose another folder for the cache.") from error
     shards: list[dict] = []
     done = 0
     while done < part.rows:

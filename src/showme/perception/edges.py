@@ -6,14 +6,13 @@ parameters take no gradient, its input does.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError
+from .weights import load_published
 
 _LUMINANCE = (0.299, 0.587, 0.114)
 
@@ -86,15 +85,7 @@ class HedEdges(nn.Module):
         Raises:
             InputError: no such file, or other weights.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"There is no HED file {path}: download network-bsds500.pytorch and give its path.")
         network = cls()
-        weights = torch.load(path, map_location="cpu", weights_only=True)
         # Some copies were saved by code whose names begin with "module" instead of "net".
-        renamed = {re.sub("^module", "net", key): weight for key, weight in weights.items()}
-        try:
-            network.load_state_dict(renamed)
-        except RuntimeError as error:
-            raise InputError(f"{path} does not hold HED's weights ({str(error).splitlines()[-1].strip()}).") from error
+        load_published(network, path, "HED", "network-bsds500.pytorch", ("^module", "net"))
         return network

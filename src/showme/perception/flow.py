@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
+from .weights import load_published
 
 _RAFT_STRIDE = 8
 _RAFT_SMALLEST = 128
@@ -57,6 +58,9 @@ class RaftFlow(nn.Module):
 
     Args:
         weights: a state dict of raft_large on disk; None fetches torchvision's own.
+
+    Raises:
+        InputError: no such file, or other weights.
     """
 
     def __init__(self, weights: str | Path | None = None):
@@ -65,7 +69,7 @@ class RaftFlow(nn.Module):
 
         self.network = raft_large(weights=Raft_Large_Weights.DEFAULT if weights is None else None, progress=False)
         if weights is not None:
-            self.network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+            load_published(self.network, weights, "RAFT", "torchvision's raft_large")
         self.requires_grad_(False).eval()
 
     @torch.no_grad()

@@ -31,7 +31,7 @@ def read_folder(source: str | Path, limit: int | None = None) -> list[Record]:
     if not index.is_file():
         raise InputError(f"There is no {index}: give a folder of clips with an {INDEX}, or that file.")
     records: dict[str, Record] = {}
-    for number, line in enumerate(index.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(_lines(index), 1):
         if limit is not None and len(records) == limit:
             break
         if line.strip():
@@ -42,6 +42,13 @@ def read_folder(source: str | Path, limit: int | None = None) -> list[Record]:
     if not records:
         raise InputError(f"{index} lists no clips.")
     return list(records.values())
+
+
+def _lines(index: Path) -> list[str]:
+    try:
+        return index.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{index} is not UTF-8 text: save it as UTF-8.") from error
 
 
 def _record(index: Path, number: int, line: str) -> Record:
