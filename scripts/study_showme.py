@@ -120,9 +120,9 @@ def write_report(out: Path, run: Path, model: str, settings: StudySettings, colu
         f"{report.table(columns, costs)}\n\nMeans over seeds and test scenes with 95% bootstrap intervals over the "
         "scenes. Errors of edges and depth in thousandths.\n\n## The paper's claims\n\nPaired differences over the "
         f"same seeds and scenes.\n\n{report.claims(columns)}\n\n## The rewards where they act\n\nThe terms themselves, "
-        "of the clean latent that one step foretells, on clips that nothing was trained on: edge and depth "
-        "(thousandths) at t <= 200, motion at t >= 700, outside the paper's gates zero; four samples of five lie "
-        f"inside.\n\n{report.acting(terms)}\n\n## Record\n\n{lines}\n"
+        "of the clean latent that one step foretells, on clips that nothing was trained on, in thousandths: "
+        "edge and depth at t <= 200, motion at t >= 700; outside these gates of the paper they are zero, and four "
+        f"samples of five lie inside.\n\n{report.acting(terms)}\n\n## Record\n\n{lines}\n"
     )
     out.mkdir(parents=True, exist_ok=True)
     (out / "showme_study.md").write_text(text)

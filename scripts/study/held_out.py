@@ -22,10 +22,10 @@ from .rows import ROWS, StudySettings, model_of, row_config
 _BATCH = 16
 # t = 1000 u^p: with these, four samples of five lie at t <= 200, or at t >= 700.
 _POWERS = {"image": 7.0, "video": 0.25}
-# Terms in thousandths, as the table's errors are, but for the divergence.
+# Terms in thousandths, as the table's errors are.
 _REWARDS = {
     "image": RewardConfig(edge="sobel", depth="tabletop", edge_weight=1000, depth_weight=1000),
-    "video": RewardConfig(motion="dis", motion_weight=1),
+    "video": RewardConfig(motion="dis", motion_weight=1000),
 }
 # (row with a reward, its control, the reward's term)
 PAIRS = (
@@ -41,7 +41,7 @@ def held_out_terms(key: str, seed: int, folder: Path, settings: StudySettings) -
     """A row's terms, a value per batch of 16 samples; the same clips, noise and timesteps for every row.
 
     Returns:
-        ``noise``, and ``edge`` and ``depth`` (thousandths) or ``motion``.
+        ``noise``, and ``edge`` and ``depth``, or ``motion``, in thousandths.
     """
     path = folder / f"seed{seed}" / "scores" / f"{key}-held-out.json"
     if not path.exists():
