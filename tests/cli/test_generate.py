@@ -161,7 +161,9 @@ def test_ctrl_c_exits_with_130_and_leaves_nothing(run, photo, tiny_bundle, tmp_p
         raise KeyboardInterrupt
 
     monkeypatch.setattr("showme.generation.run._load", interrupt)
-    assert run("generate", photo, TEXT, "--model", tiny_bundle, "--out", tmp_path / "out")[0] == 130
+    code, _, told = run("generate", photo, TEXT, "--model", tiny_bundle, "--out", tmp_path / "out")
+    assert code == 130
+    assert told.endswith("\nerror: interrupted.\n")
     assert not (tmp_path / "out").exists()
 
 

@@ -48,6 +48,10 @@ def _root(
     """``--debug`` is listed here for the help; :func:`main` reads it, so that it may stand anywhere on the line."""
 
 
+_INTERRUPTED = 130
+_STOPPED = ("interrupted.", _INTERRUPTED)
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; see the module's text for the codes."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -56,8 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         code = app([word for word in given if word != "--debug"], standalone_mode=False)
+        if code == _INTERRUPTED:
+            # Typer has caught Ctrl-C, without a word.
+            code = _fail(*_STOPPED)
     except KeyboardInterrupt:
-        code = _fail("interrupted.", 130)
+        code = _fail(*_STOPPED)
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             # Not a mistake but a question: the help as it is, and the code that the parser gives it.
@@ -77,7 +84,7 @@ def explain(error: Exception) -> tuple[str, int]:
         # The parser's own errors, of whichever click typer was built on.
         return f"{_one_line(error.format_message()).rstrip('.?')}: see `showme --help`.", 2
     if type(error).__name__ == "Abort":
-        return "interrupted.", 130
+        return _STOPPED
     if type(error).__name__ == "OutOfMemoryError":
         return "The device has too little memory: ask for fewer --frames, or see `showme doctor`.", 1
     if type(error).__module__.startswith("showme."):
