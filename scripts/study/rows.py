@@ -57,8 +57,8 @@ FULL = {"tuning": "full"}
 # What the released code does at T = 1; the paper draws the whole temporal half off.
 CONVOLUTIONS = {"image_temporal_convolutions": True}
 # Sobel edges and 64-pixel depth give terms of 1e-4 and 1e-5 beside a noise loss of 0.3: at the paper's weight of 1
-# their gradients are 1,000 to 4,000 times smaller than its; that of the motion term is 50 times smaller. These weights
-# bring each to about a quarter of it.
+# their gradients are 1,000 to 5,000 times smaller than its; that of the motion term is 50 times smaller. These weights
+# bring edge and motion to about a fifth of it, depth to between a fifth and four fifths.
 EDGE = {"edge": "sobel", "edge_weight": 1000.0}
 DEPTH = {"depth": "tabletop", "depth_weight": 1000.0}
 MOTION = {"motion": "dis", "motion_weight": 10.0}
