@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,13 @@ def opengl() -> None:
         shared_renderer()
     except (OpenGLMissingError, MujocoMissingError) as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of small real clips, annotations and model files that ``SHOWME_DATA_DIR`` names."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("SHOWME_DATA_DIR", default))
+    if not folder.is_dir():
+        pytest.skip(f"no real samples at {folder}: SHOWME_DATA_DIR names their folder")
+    return folder

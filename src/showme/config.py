@@ -90,14 +90,27 @@ def load_config(path: str | Path, settings: type[SettingsT], overrides: Sequence
     Raises:
         InputError: no such file, no YAML, an unknown field, or a value that it cannot have.
     """
-    tree = read_yaml(path)
+    return parse_config(read_yaml(path), settings, overrides, str(path))
+
+
+def parse_config(tree: dict[str, Any], settings: type[SettingsT], overrides: Sequence[str], name: str) -> SettingsT:
+    """Change single fields of a tree of values, and check the whole.
+
+    Args:
+        tree: is changed.
+        settings, overrides: of :func:`load_config`.
+        name: what messages call the tree.
+
+    Raises:
+        InputError: an unknown field, or a value that it cannot have.
+    """
     given = {override.partition("=")[0] for override in overrides}
     for override in overrides:
         _override(tree, override, settings, given)
     try:
         return settings.model_validate(tree)
     except ValidationError as error:
-        raise InputError(_sentence(str(path), given, settings, error)) from error
+        raise InputError(_sentence(name, given, settings, error)) from error
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

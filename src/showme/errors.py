@@ -1,4 +1,10 @@
-"""The one error that says: what the user gave cannot be used."""
+"""The errors that say: what the user gave cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_FETCH_AGAIN = "fetch it again, or leave it out"
 
 
 class InputError(ValueError):
@@ -6,3 +12,17 @@ class InputError(ValueError):
 
     The message is one sentence that names the file or the setting and says what to do.
     """
+
+
+class ClipError(InputError):
+    """A clip that cannot be read.
+
+    Attributes:
+        path: of the file.
+        time: seconds from the clip's start to where it went wrong; None where there is no such place.
+    """
+
+    def __init__(self, path: str | Path, reason: str, time: float | None = None, remedy: str = _FETCH_AGAIN):
+        self.path, self.time = Path(path), time
+        place = "" if time is None else f" at {time:.3f} s"
+        super().__init__(f"{path} cannot be read as a clip{place} ({reason}): {remedy}.")

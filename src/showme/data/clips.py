@@ -1,62 +1,68 @@
-"""Frames of a clip, at the model's size."""
+"""Frames of a clip, as a sampling policy asks for them, at the model's size."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Literal
 
-import av
 import numpy as np
-from PIL import Image
-from safetensors import SafetensorError, safe_open
 
-from ..errors import InputError
-from ..pictures.fit import fit_photo
-
-RENDERED = ".safetensors"
-_PICTURES = (".jpg", ".jpeg", ".png")
+from ..errors import ClipError
+from ..pictures.window import WINDOWS, Window
+from .sampling import Policy, Sample, draw_sample
+from .sources.record import Record
+from .stream import generator_at, text_seed
 
 
-def evenly_spaced(available: int, wanted: int) -> list[int]:
-    """Indices of ``wanted`` among ``available`` frames, first and last included; a short clip repeats its own.
+@dataclass(frozen=True)
+class Look:
+    """How clips are looked at. height, width: pixels wanted. frames: T. sampling: a policy of
+    :mod:`showme.data.sampling`. fit: ``crop`` the middle, or ``squash`` the whole. seed: of random policies."""
 
-    The released ShowMe code passes over clips of no more than ``wanted`` frames.
-    """
-    return np.linspace(0, available - 1, wanted).round().astype(int).tolist()
+    height: int
+    width: int
+    frames: int
+    sampling: Policy = "evenly_spaced"
+    fit: Literal["crop", "squash"] = "crop"
+    seed: int = 0
+
+    def sample(self, record: Record, available: int, fps: float | None, draw: int = 0) -> Sample:
+        """Which frames of a record's; random policies draw anew for every ``draw``."""
+        generator = generator_at(self.seed, text_seed(record.id), draw)
+        try:
+            return draw_sample(self.sampling, available, self.frames, fps, generator)
+        except ValueError as error:
+            raise ClipError(record.media.path, str(error), remedy="choose another sampling") from error
 
 
-def read_frames(path: Path, count: int, height: int, width: int) -> tuple[np.ndarray, int]:
-    """``count`` evenly spaced frames of a clip, scaled and cropped in the middle.
+@dataclass(frozen=True)
+class Clip:
+    """What was read. frames: uint8 (T, H, W, 3), RGB. sample: which. window: what of the clip's pictures is seen."""
 
-    Args:
-        path: a video file, a folder of pictures in the order of their names, or a rendered clip.
-        count: T.
-        height, width: pixels wanted.
+    frames: np.ndarray
+    sample: Sample
+    window: Window
 
-    Returns:
-        uint8 (T, height, width, 3), RGB, and the stride between them in the clip's own frames, at least 1.
+
+def read_clip(record: Record, look: Look, draw: int = 0) -> Clip:
+    """Decode what ``look`` asks for of a record, and no more.
 
     Raises:
-        InputError: a clip that cannot be read, or has no frames.
+        ClipError: it cannot be read; nothing is put in its place.
     """
-    frames = _all_frames(path)
-    if not len(frames):
-        raise InputError(f"{path} has no frames: leave it out of the index, or fetch it again.")
-    chosen = [frames[index] for index in evenly_spaced(len(frames), count)]
-    if chosen[0].shape[:2] != (height, width):
-        chosen = [np.asarray(fit_photo(Image.fromarray(frame), height, width)[0]) for frame in chosen]
-    return np.stack(chosen), max((len(frames) - 1) // max(count - 1, 1), 1)
-
-
-def _all_frames(path: Path) -> list[np.ndarray] | np.ndarray:
-    try:
-        if path.is_dir():
-            pictures = sorted(each for each in path.iterdir() if each.suffix.lower() in _PICTURES)
-            return [np.asarray(Image.open(each).convert("RGB")) for each in pictures]
-        if path.suffix == RENDERED:
-            with safe_open(str(path), "numpy") as file:
-                return file.get_tensor("frames")
-        with av.open(str(path)) as container:
-            return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    except (av.FFmpegError, SafetensorError, IndexError, OSError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} cannot be read as a clip ({reason}): fetch it again, or leave it out.") from error
+    with record.media.open(record.span) as frames:
+        sample = look.sample(record, len(frames), frames.fps, draw)
+        window: Window | None = None
+        shape: tuple[int, ...] = ()
+        pictures = []
+        for frame in frames.read(sample.needed.tolist()):
+            if window is None:
+                shape = frame.shape
+                window = WINDOWS[look.fit](*shape[:2], look.height, look.width)
+            if frame.shape != shape:
+                sizes = f"{shape[1]}x{shape[0]} to {frame.shape[1]}x{frame.shape[0]}"
+                raise ClipError(frames.path, f"its pictures change from {sizes} pixels")
+            pictures.append(window.pixels(frame))
+    if window is None:
+        raise ClipError(record.media.path, "it has no frames")
+    return Clip(sample.mix(np.stack(pictures)), sample, window)

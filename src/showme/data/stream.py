@@ -7,6 +7,7 @@ a worker, so the same seed gives the same losses alone, under ``accelerate launc
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -19,6 +20,11 @@ from torch.utils.data import DataLoader, Dataset
 def mixed_seed(*numbers: int) -> int:
     """Numbers -> one seed of 32 bits, well mixed: torch's CPU generator takes no more than the lowest 32."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def text_seed(text: str) -> int:
+    """A text -> a number of 32 bits, for :func:`mixed_seed`."""
+    return zlib.crc32(text.encode())
 
 
 def generator_at(*numbers: int) -> torch.Generator:

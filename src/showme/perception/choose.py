@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from .captions import Captioner
+    from .hands import Hand
 
 
 def edge_eye(name: str) -> nn.Module:
@@ -42,6 +47,46 @@ def flow_eye(name: str) -> Callable[[Tensor], Tensor]:
     from .flow import DisFlow, RaftFlow
 
     return _choose("flow", name, {"dis": lambda _: DisFlow(), "raft": lambda _: RaftFlow(), "raft:": RaftFlow})
+
+
+def hand_eye(name: str, **options: Any) -> Callable[[np.ndarray | Tensor], list[list[Hand]]]:
+    """``torch``, ``torch:FILE``, ``mediapipe``, or ``mediapipe:FILE``: uint8 frames (T, H, W, 3) -> hands of each frame.
+
+    FILE is MediaPipe's ``hand_landmarker.task``; without one, the published file is fetched once. ``options`` are those
+    of ``TorchHands.from_file`` and ``MediapipeHands``.
+
+    Raises:
+        InputError: another name, a file that cannot be fetched or is another, or a package that is not installed.
+    """
+    from .hands import MediapipeHands, TorchHands, hand_model_file
+
+    known = {
+        "torch": lambda _: TorchHands.from_file(hand_model_file(), **options),
+        "torch:": lambda file: TorchHands.from_file(hand_model_file(file), **options),
+        "mediapipe": lambda _: MediapipeHands(hand_model_file(), **options),
+        "mediapipe:": lambda file: MediapipeHands(hand_model_file(file), **options),
+    }
+    return _choose("hands", name, known)
+
+
+def captioner(name: str) -> Captioner:
+    """``tabletop``, ``transformers:MODEL``, or ``server:ADDRESS#MODEL``: says something about a picture.
+
+    Raises:
+        InputError: another name.
+    """
+    from .captions import ChatModel, ChatServer, TabletopWords
+
+    family, _, argument = name.partition(":")
+    if name == "tabletop":
+        return TabletopWords()
+    if family == "transformers" and argument:
+        return ChatModel.from_pretrained(argument)
+    if family == "server" and argument:
+        return ChatServer.from_name(argument)
+    raise InputError(
+        f"There is no captioner named {name!r}: choose tabletop, transformers:MODEL or server:ADDRESS#MODEL."
+    )
 
 
 def _choose(kind: str, name: str, known: dict[str, Callable[[Any], Any]]) -> Any:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from .window import Window
+
 _BLUR_FACTOR = 1.5
 
 
@@ -49,20 +51,17 @@ def fit_photo(image: Image.Image, height: int, width: int, fit: str = "crop") ->
 
 
 def _crop(image: Image.Image, height: int, width: int) -> tuple[Image.Image, Fit]:
-    scale = max(width / image.width, height / image.height)
-    kept_width, kept_height = min(width / scale, image.width), min(height / scale, image.height)
-    left, top = (image.width - kept_width) / 2, (image.height - kept_height) / 2
-    # One resampling of the box alone: a banner of 50,000x16 never becomes a larger banner first.
-    box = (left, top, left + kept_width, top + kept_height)
-    fitted = image.resize((width, height), Image.Resampling.LANCZOS, box=box)
+    window = Window.crop(image.height, image.width, height, width)
+    kept_width, kept_height = window.right - window.left, window.bottom - window.top
     lost = 1 - (kept_width * kept_height) / (image.width * image.height)
-    sides = "left and right" if left > top else "top and bottom"
+    sides = "left and right" if window.left > window.top else "top and bottom"
     words = "The photo has the model's shape: nothing was cut off."
     if lost > 1e-6:
         words = f"{_percent(lost)} of the photo was cut off at the {sides}."
         if lost >= 0.2:
             words += " Use --fit pad to keep all of it."
-    return fitted, Fit("crop", image.size, (width, height), lost, 0.0, scale, words + _blur(scale))
+    scale = max(window.scale)
+    return window.picture(image), Fit("crop", image.size, (width, height), lost, 0.0, scale, words + _blur(scale))
 
 
 def _pad(image: Image.Image, height: int, width: int) -> tuple[Image.Image, Fit]:

@@ -11,6 +11,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from showme.machine import usable_cores
 from showme.worlds.tabletop.clip import Clip, render
 from showme.worlds.tabletop.scene import Scene
 from showme.worlds.tabletop.splits import SPLITS
@@ -69,7 +70,7 @@ def render_dataset(
     if progress is not None:
         progress(done, count)
     chunks = [missing[k : k + _CHUNK] for k in range(0, len(missing), _CHUNK)]
-    for finished in _run(chunks, out, split, labels, processes or _usable_cores()):
+    for finished in _run(chunks, out, split, labels, processes or usable_cores()):
         done += finished
         if progress is not None:
             progress(done, count)
@@ -139,10 +140,6 @@ def _render_chunk(seeds: list[int], out: Path, split: str, labels: bool) -> int:
     for seed in seeds:
         save_clip(render(seed, split, labels=labels), clip_path(out, seed))
     return len(seeds)
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _write_index(out: Path, seeds: range, split: str) -> Path:

@@ -1,6 +1,7 @@
 """Data sets as records, one file per kind."""
 
-from .folder import read_folder
+from .base import Source
+from .choose import KINDS, open_source
 from .record import Record
 
-__all__ = ["Record", "read_folder"]
+__all__ = ["KINDS", "Record", "Source", "open_source"]

@@ -1,67 +1,81 @@
-"""The plain case: a folder of clips and a JSONL that says what happens in each.
+"""The plain case: a folder of clips and a list that says what happens in each.
 
-A line of ``index.jsonl`` is ``{"id": "7", "file": "7.mp4", "instruction": "push the jar to the right"}``. ``caption``
-does for ``instruction`` and ``<id>.mp4`` for ``file``, which is the authors' own layout of Something-Something V2.
+A line of ``index.jsonl`` is ``{"id": "7", "file": "7.mp4", "instruction": "push the jar to the right"}``; ``index.csv``
+has the same as columns. ``caption`` does for ``instruction`` and ``<id>.mp4`` for ``file``. ``start`` and ``stop``, in
+seconds, take a part of a file; ``template``, ``split`` and ``licence`` are kept.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
 
 from ...errors import InputError
+from ..media import Media, Pictures, Rendered, Span, Video
+from ..media.rendered import SUFFIX as RENDERED
+from .base import Source, inside
 from .record import Record
+from .tables import cell, read_csv, read_jsonl
 
-INDEX = "index.jsonl"
-
-
-def read_folder(source: str | Path, limit: int | None = None) -> list[Record]:
-    """Records of a folder (its ``index.jsonl``) or of a JSONL file whose clips lie beside it.
-
-    Args:
-        source: the folder or the file.
-        limit: the first so many alone.
-
-    Raises:
-        InputError: no index, a line that is no record, an id twice, or a clip that is not there, with file and line.
-    """
-    index = Path(source)
-    if index.is_dir():
-        index = index / INDEX
-    if not index.is_file():
-        raise InputError(f"There is no {index}: give a folder of clips with an {INDEX}, or that file.")
-    records: dict[str, Record] = {}
-    for number, line in enumerate(_lines(index), 1):
-        if limit is not None and len(records) == limit:
-            break
-        if line.strip():
-            record = _record(index, number, line)
-            if record.id in records:
-                raise InputError(f"{index}, line {number}: the id {record.id!r} was given before: ids must differ.")
-            records[record.id] = record
-    if not records:
-        raise InputError(f"{index} lists no clips.")
-    return list(records.values())
+INDEX = ("index.jsonl", "index.csv")
 
 
-def _lines(index: Path) -> list[str]:
-    try:
-        return index.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{index} is not UTF-8 text: save it as UTF-8.") from error
+class FolderSource(Source):
+    """One's own clips."""
+
+    kind: Literal["folder"] = Field("folder", description="a folder of clips with a list of instructions")
+    path: Path = Field(description="folder with an index.jsonl or index.csv, or such a file")
+    split: str | None = Field(None, description="clips of this split alone; null: all")
+    fps: float | None = Field(None, gt=0, description="rate of clips that are pictures or arrays; null: not known")
+
+    @property
+    def place(self) -> Path:
+        """The list."""
+        if not self.path.is_dir():
+            return self.path
+        return next((self.path / name for name in INDEX if (self.path / name).is_file()), self.path / INDEX[0])
+
+    def read(self) -> Iterator[Record]:
+        index = self.place
+        if not index.is_file():
+            raise InputError(f"There is no {index}: give a folder of clips with an {INDEX[0]}, or that file.")
+        rows = read_csv(index, ["id"]) if index.suffix.lower() == ".csv" else read_jsonl(index)
+        for origin, row in rows:
+            record = self._record(index.parent, origin, row)
+            if self.split is None or record.split == self.split:
+                yield record
+
+    def _record(self, folder: Path, origin: str, row: Mapping[str, Any]) -> Record:
+        instruction = row.get("instruction") or row.get("caption")
+        if row.get("id") in (None, "") or not isinstance(instruction, str) or not instruction.strip():
+            raise InputError(f"{origin}: it needs an id and an instruction (or caption).")
+        name = cell(origin, row, "id")
+        path = inside(folder, str(row.get("file") or f"{name}.mp4"), origin)
+        span = None
+        if row.get("start") not in (None, "") or row.get("stop") not in (None, ""):
+            span = Span(cell(origin, row, "start", float), cell(origin, row, "stop", float))
+        return Record(
+            id=name,
+            media=media_at(path, self.fps),
+            instruction=instruction.strip(),
+            span=span,
+            template=_text(row, "template"),
+            split=_text(row, "split"),
+            licence=_text(row, "licence") or "",
+            origin=origin,
+        )
 
 
-def _record(index: Path, number: int, line: str) -> Record:
-    try:
-        row = json.loads(line)
-        if not isinstance(row, dict):
-            raise ValueError
-    except ValueError as error:
-        raise InputError(f"{index}, line {number}: not a JSON object; write one per line.") from error
-    instruction = row.get("instruction", row.get("caption"))
-    if row.get("id") is None or not isinstance(instruction, str) or not instruction.strip():
-        raise InputError(f"{index}, line {number}: it needs an id and an instruction (or caption).")
-    path = index.parent / str(row.get("file", f"{row['id']}.mp4"))
-    if not path.exists():
-        raise InputError(f"{index}, line {number}: there is no {path}.")
-    return Record(str(row["id"]), path, instruction.strip())
+def media_at(path: Path, fps: float | None = None) -> Media:
+    """What a path holds: a folder of pictures, a rendered clip, or a video."""
+    if path.is_dir():
+        return Pictures(path, fps=fps)
+    return Rendered(path, fps) if path.suffix == RENDERED else Video(path)
+
+
+def _text(row: Mapping[str, Any], name: str) -> str | None:
+    value = row.get(name)
+    return None if value in (None, "") else str(value)

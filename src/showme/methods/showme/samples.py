@@ -11,12 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ...data.sampling import state_image_pair
 from ...data.stream import generator_at, shuffled
 from .config import DropoutConfig
 from .pipeline import condition_clip
-
-FIRST_FRAMES = 2
-LAST_FRAMES = 3
 
 
 class Clips(Protocol):
@@ -90,13 +88,6 @@ class StateVideoSamples(ShuffledClips):
         if "flow" in clip:
             sample["flow"] = clip["flow"].float()
         return sample
-
-
-def state_image_pair(frames: int, generator: torch.Generator | None) -> tuple[int, int]:
-    """Indices of stage 1's pair in a clip of ``frames``: one of the first two and one of the last three."""
-    start = torch.randint(0, min(FIRST_FRAMES, frames), (), generator=generator)
-    end = torch.randint(max(frames - LAST_FRAMES, 0), frames, (), generator=generator)
-    return int(start), int(end)
 
 
 def conditions(clip: Mapping[str, Tensor], start: int, draw: Draw, generator: torch.Generator) -> dict[str, Tensor]:

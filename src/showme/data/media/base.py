@@ -1,0 +1,169 @@
+"""What every kind of clip on disk offers."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from ...errors import ClipError
+
+# Of one frame: more than 8K video has. Judged before anything is decoded, so that a lying header costs nothing.
+MAX_PIXELS = 8192 * 8192
+_EDGE = 4096
+ALL_FRAMES = "the annotation and the file do not belong together: correct the row, or fetch the file again"
+
+
+@dataclass(frozen=True)
+class Span:
+    """The part of a clip that counts: what begins at ``start`` or later and before ``stop``.
+
+    unit: ``seconds`` from the clip's first frame, or ``frames``, counted from 0.
+    """
+
+    start: float
+    stop: float
+    unit: Literal["seconds", "frames"] = "seconds"
+
+
+class Frames(ABC):
+    """An open clip.
+
+    Attributes:
+        path: of the file, for messages.
+        fps: frames per second; None where nobody knows.
+    """
+
+    path: Path
+    fps: float | None
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of frames."""
+
+    @abstractmethod
+    def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        """Frames, uint8 (H, W, 3), RGB and upright, at ``indices``, which rise.
+
+        Raises:
+            ClipError: one of them cannot be decoded.
+        """
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+    def __enter__(self) -> Frames:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Media(ABC):
+    """Where the pixels of a clip are. Frozen, small and picklable: data sets hold a hundred thousand of them."""
+
+    path: Path
+
+    @abstractmethod
+    def open(self, span: Span | None = None) -> Frames:
+        """The frames of a span, or all.
+
+        Raises:
+            ClipError: missing, damaged, no frames, or a span that reaches past the end.
+        """
+
+    @abstractmethod
+    def identity(self, span: Span | None = None) -> list:
+        """JSON values that change when the pixels do, and not when the data set is moved.
+
+        Raises:
+            ClipError: missing.
+        """
+
+
+def span_of_pictures(path: Path, count: int, fps: float | None, span: Span | None) -> range:
+    """Positions of a span among ``count`` pictures.
+
+    Raises:
+        ClipError: it reaches past the end, is empty, or is in seconds where the rate is not known.
+    """
+    if span is None:
+        return range(count)
+    if span.unit == "seconds":
+        if fps is None:
+            raise ClipError(path, "its span is in seconds and its rate unknown", remedy="say the source's fps")
+        start, stop = round(span.start * fps), round(span.stop * fps)
+    else:
+        start, stop = int(span.start), int(span.stop)
+    check_span(path, span, count, start, stop, None if fps is None else count / fps)
+    return range(start, stop)
+
+
+def check_span(path: Path, span: Span, count: int, start: int, stop: int, seconds: float | None) -> None:
+    """Refuse a span that is empty or leaves the ``count`` frames of a clip of so many ``seconds``."""
+    said = f"{span.start:g} to {span.stop:g} {span.unit}"
+    has = f"{count} frames" + ("" if seconds is None else f", {seconds:.3f} s")
+    if not 0 <= start < stop:
+        raise ClipError(path, f"the span {said} holds no frame", remedy=ALL_FRAMES)
+    if stop > count:
+        raise ClipError(path, f"the span {said} reaches past the end, which has {has}", remedy=ALL_FRAMES)
+
+
+def check_size(path: Path, width: int, height: int, time: float | None = None) -> None:
+    """Refuse pictures that are larger than any camera's."""
+    if width < 1 or height < 1:
+        raise ClipError(path, f"its header says {width}x{height} pixels", time)
+    if width * height > MAX_PIXELS:
+        raise ClipError(path, f"{width}x{height} pixels are more than {MAX_PIXELS}", time)
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what is no regular file; opening a pipe would wait for ever.
+
+    Raises:
+        ClipError: also for a missing or empty file.
+    """
+    try:
+        if not path.exists():
+            raise ClipError(path, "there is no such file")
+        if not path.is_file():
+            raise ClipError(path, "it is not a regular file")
+        if path.stat().st_size == 0:
+            raise ClipError(path, "it is empty, 0 bytes")
+    except (OSError, ValueError) as error:
+        raise ClipError(path, _reason(error)) from error
+
+
+def edges_digest(file: BinaryIO, size: int) -> str:
+    """Digest of a file's first and last 4 KiB: cheap, and a video that was encoded anew differs there."""
+    digest = hashlib.sha256(file.read(_EDGE))
+    if size > _EDGE:
+        file.seek(max(size - _EDGE, _EDGE))
+        digest.update(file.read(_EDGE))
+    return digest.hexdigest()[:16]
+
+
+def file_identity(path: Path) -> list:
+    """Name, size and edges of a file."""
+    check_regular(path)
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            return [path.name, size, edges_digest(file, size)]
+    except OSError as error:
+        raise ClipError(path, _reason(error)) from error
+
+
+def span_identity(span: Span | None) -> list | None:
+    """A span as JSON."""
+    return None if span is None else [span.start, span.stop, span.unit]
+
+
+def _reason(error: Exception) -> str:
+    strerror = getattr(error, "strerror", None)
+    return " ".join(str(strerror or error).split()) or type(error).__name__

@@ -1,0 +1,118 @@
+"""Clips that are pictures: folders of them, in the order of the numbers in their names."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from ...errors import ClipError
+from ...pictures.photo import upright_rgb
+from .base import Frames, Media, Span, check_regular, check_size, file_identity, span_identity, span_of_pictures
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+
+
+@dataclass(frozen=True)
+class Pictures(Media):
+    """A folder of pictures.
+
+    path: of the folder. pattern: such as ``frame_{:010d}.jpg``, for folders whose numbers an annotation speaks of and
+    that are too large to be listed for every clip; None takes every picture, in natural order. first: the number of
+    frame 0, with a pattern. fps: where it is known.
+    """
+
+    path: Path
+    pattern: str | None = None
+    first: int = 1
+    fps: float | None = None
+
+    def open(self, span: Span | None = None) -> Frames:
+        return PictureFrames(self.path, self._files(span), self.fps)
+
+    def identity(self, span: Span | None = None) -> list:
+        files = self._files(span)
+        ends = [file_identity(files[0]), file_identity(files[-1])]
+        if self.pattern is None:
+            sizes = [[file.name, file.stat().st_size] for file in files]
+        else:
+            sizes = [len(files)]
+        return [self.path.name, sizes, ends, span_identity(span)]
+
+    def _files(self, span: Span | None) -> list[Path]:
+        if not self.path.is_dir():
+            raise ClipError(self.path, "there is no such folder")
+        if self.pattern is None or span is None or span.unit != "frames":
+            every = natural_order(each for each in self.path.iterdir() if each.suffix.lower() in SUFFIXES)
+            if not every:
+                raise ClipError(self.path, "it holds no pictures")
+            chosen = span_of_pictures(self.path, len(every), self.fps, span)
+            return [every[index] for index in chosen]
+        if not 0 <= span.start < span.stop:
+            raise ClipError(self.path, f"the span {span.start:g} to {span.stop:g} frames holds no frame")
+        numbers = range(self.first + int(span.start), self.first + int(span.stop))
+        files = [self.path / self.pattern.format(number) for number in (numbers[0], numbers[-1])]
+        for file in files:
+            if not file.is_file():
+                raise ClipError(self.path, f"there is no {file.name} in it, which the row's span asks for")
+        return [self.path / self.pattern.format(number) for number in numbers]
+
+
+class PictureFrames(Frames):
+    """Open pictures. files: where each is."""
+
+    def __init__(self, path: Path, files: Sequence[Path], fps: float | None):
+        self.path, self.files, self.fps = path, files, fps
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        for index in indices:
+            check_regular(self.files[index])
+            with self.files[index].open("rb") as file:
+                yield decode_picture(file, self.files[index], self._time(index))
+
+    def _time(self, index: int) -> float | None:
+        return None if self.fps is None else index / self.fps
+
+
+def decode_picture(file: BinaryIO | bytes, path: Path, time: float | None = None) -> np.ndarray:
+    """A picture file, open or in memory -> uint8 (H, W, 3), RGB and upright.
+
+    Args:
+        file: JPEG, PNG, WebP or BMP.
+        path: for messages.
+        time: of the frame in its clip, for messages.
+
+    Raises:
+        ClipError: no picture, damaged, or too large.
+    """
+    if isinstance(file, bytes):
+        file = io.BytesIO(file)
+    try:
+        with warnings.catch_warnings():
+            # The size is judged below, by our own bound.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=_FORMATS)
+        check_size(path, *image.size, time)
+        return np.asarray(upright_rgb(image))
+    except ClipError:
+        raise
+    except Exception as error:
+        # Pillow's decoders raise whatever their parsers hit: OSError, SyntaxError, struct.error, IndexError, ...
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ClipError(path, f"damaged picture: {reason}", time) from error
+
+
+def natural_order(paths) -> list[Path]:
+    """Paths by name, numbers in the names by value: ``im_2.jpg`` before ``im_10.jpg``."""
+    return sorted(paths, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", path.name)])

@@ -1,0 +1,57 @@
+"""Clips of our own worlds, and any others that are kept as arrays in safetensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from ...errors import ClipError
+from .base import Frames, Media, Span, check_regular, check_size, file_identity, span_identity, span_of_pictures
+
+SUFFIX = ".safetensors"
+_KEY = "frames"
+
+
+@dataclass(frozen=True)
+class Rendered(Media):
+    """A safetensors file whose tensor ``frames`` is uint8 (T, H, W, 3), RGB, such as ``showme data render`` writes.
+
+    fps: where it is known.
+    """
+
+    path: Path
+    fps: float | None = None
+
+    def open(self, span: Span | None = None) -> Frames:
+        check_regular(self.path)
+        try:
+            with safe_open(str(self.path), "numpy") as file:
+                part = file.get_slice(_KEY)
+                shape, dtype = part.get_shape(), part.get_dtype()
+        except (SafetensorError, OSError) as error:
+            raise ClipError(self.path, " ".join(str(error).split())) from error
+        if dtype != "U8" or len(shape) != 4 or shape[3] != 3 or not shape[0]:
+            raise ClipError(self.path, f"its {_KEY} are {dtype} {tuple(shape)}, not U8 (T, H, W, 3)")
+        check_size(self.path, shape[2], shape[1])
+        return _RenderedFrames(self.path, span_of_pictures(self.path, shape[0], self.fps, span), self.fps)
+
+    def identity(self, span: Span | None = None) -> list:
+        return [*file_identity(self.path), span_identity(span)]
+
+
+class _RenderedFrames(Frames):
+    def __init__(self, path: Path, positions: range, fps: float | None):
+        self.path, self.positions, self.fps = path, positions, fps
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        with safe_open(str(self.path), "numpy") as file:
+            part = file.get_slice(_KEY)
+            for index in indices:
+                yield part[self.positions[index]]

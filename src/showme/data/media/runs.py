@@ -1,0 +1,127 @@
+"""Decoding runs of frames: from the keyframe before the first to the last, and as little of what lies between as can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from ...errors import ClipError
+from .base import check_size
+from .packets import Packets, to_rgb, words
+
+# Frames that nothing refers to can be left out without a change to the others. HEVC's marks are weaker.
+_DISPOSABLE = {"h264", "vp9", "mpeg4", "mpeg2video", "mpeg1video"}
+# Fewer packets than this between two runs are decoded rather than sought over.
+_WORTH_SEEKING = 4
+
+
+def runs_of(wanted: Sequence[int], packets: Packets) -> list[list[int]]:
+    """Wanted places in groups that one keyframe serves: a new one wherever seeking saves decoding."""
+    runs: list[list[int]] = []
+    reached = 0
+    for place in wanted:
+        if not runs or packets.key_orders[packets.keyframe_before(place)] > reached + _WORTH_SEEKING:
+            runs.append([])
+            reached = 0
+        runs[-1].append(place)
+        reached = max(reached, int(packets.decode_order[place]))
+    return runs
+
+
+class RunDecoder:
+    """A file with its decoder and the index of its packets.
+
+    Args:
+        path: for messages.
+        container: open; closed with this.
+        packets: of that file.
+    """
+
+    def __init__(self, path: Path, container: Any, packets: Packets):
+        self.path, self.container, self.packets = path, container, packets
+        self.stream = container.streams.video[0]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.container.close()
+
+    def decode(self, run: Sequence[int]) -> Iterator[np.ndarray]:
+        """The frames at places in time, uint8 (H, W, 3), in rising order.
+
+        Raises:
+            ClipError: one of them cannot be decoded.
+        """
+        key = self.packets.keyframe_before(run[0])
+        missing = {int(self.packets.pts[place]): place for place in run}
+        # Some encoders let frames refer to what lies before their keyframe: then all is decoded, from the beginning.
+        for start in (key, 0) if key else (0,):
+            try:
+                yield from self._decode_from(start, missing)
+                break
+            except (av.FFmpegError, ValueError) as error:
+                if start == 0:
+                    raise self._broken(words(error), min(missing.values(), default=run[-1])) from error
+        if missing:
+            raise self._broken("its decoder gives no frame there", min(missing.values()))
+
+    def _decode_from(self, key: int, missing: dict[int, int]) -> Iterator[np.ndarray]:
+        """Frames whose time stamps are in ``missing``, and are taken out of it, decoded from a keyframe on."""
+        context = self.stream.codec_context
+        context.flush_buffers()
+        last = max(self.packets.orders[pts] for pts in missing)
+        for packet in self._packets_from(key):
+            if packet.pts < self.packets.key_pts[key]:
+                # Shown before the keyframe that they follow: they refer to frames before it, and none is wanted.
+                continue
+            if self.stream.codec_context.name in _DISPOSABLE:
+                context.skip_frame = "DEFAULT" if packet.pts in missing else "NONREF"
+            frames = context.decode(packet)
+            done = self.packets.orders.get(packet.pts) == last
+            if done:
+                # All that the wanted frames refer to is in the decoder: it need not see more to give them out.
+                frames += context.decode(None)
+            for frame in frames:
+                if frame.pts in missing:
+                    place = missing.pop(frame.pts)
+                    yield picture_of(self.path, frame, self.stream, float(self.packets.times[place]))
+            if done:
+                return
+
+    def _packets_from(self, key: int) -> Iterator[av.Packet]:
+        """Packets from a keyframe on. Where seeking brings the file past it, the file is read from its beginning."""
+        start, orders = int(self.packets.key_orders[key]), self.packets.orders
+        stamp = int(self.packets.key_stamps[key])
+        for place, stream in ((stamp, self.stream), (0, None)):
+            self.container.seek(place, stream=stream, backward=True)
+            begun = False
+            for packet in self.container.demux(self.stream):
+                order = orders.get(packet.pts) if packet.size and packet.pts is not None else None
+                if not begun and order is not None and order > start:
+                    break
+                begun = begun or order == start
+                if begun and packet.size:
+                    yield packet
+            if begun:
+                return
+
+    def _broken(self, reason: str, place: int) -> ClipError:
+        return ClipError(self.path, reason, float(self.packets.times[place]))
+
+
+def picture_of(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> np.ndarray:
+    """A decoded frame as uint8 (H, W, 3).
+
+    Raises:
+        ClipError: its decoder calls it damaged, or it is too large.
+    """
+    if frame.is_corrupt:
+        raise ClipError(path, "the frame is damaged", time)
+    check_size(path, frame.width, frame.height, time)
+    try:
+        return to_rgb(frame, stream.sample_aspect_ratio)
+    except (av.FFmpegError, ValueError) as error:
+        raise ClipError(path, words(error), time) from error

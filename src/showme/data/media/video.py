@@ -1,0 +1,193 @@
+"""Video files: exactly the frames that are asked for, at the price of as little decoding as possible.
+
+A first pass reads the packets' time stamps (nothing is decoded), which gives every frame's place in time, in decoding
+order and after its keyframe. Then each run of wanted frames is reached from the last keyframe before it, and frames on
+the way that no other frame refers to are passed over undecoded. Files whose packets do not say enough (GIF, old AVI)
+are decoded from their beginning, and frames are counted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import BinaryIO
+
+import av
+import numpy as np
+
+from ...errors import ClipError
+from ...machine import usable_cores
+from .base import Frames, Media, Span, check_regular, check_size, check_span, file_identity, span_identity
+from .packets import Packets, Unindexed, open_container, read_packets, words
+from .runs import RunDecoder, picture_of, runs_of
+
+SUFFIXES = (".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".gif", ".ogv", ".wmv", ".flv", ".3gp")
+# Their packets are not frames: GIF paints over what it showed before, VP8 has frames that are never shown.
+_COUNTED = {"gif", "apng", "vp8"}
+logging.getLogger("libav").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True)
+class Video(Media):
+    """A video file, whatever ffmpeg reads: MP4, WebM, AVI, GIF, ..."""
+
+    path: Path
+
+    def open(self, span: Span | None = None) -> Frames:
+        check_regular(self.path)
+        return VideoFrames(self.path, lambda: f"file:{self.path}", span)
+
+    def identity(self, span: Span | None = None) -> list:
+        return [*file_identity(self.path), span_identity(span)]
+
+
+class VideoFrames(Frames):
+    """An open video.
+
+    Args:
+        path: for messages.
+        source: makes what PyAV opens: an address of a file, or a file object.
+        span: the part that counts; None: all.
+
+    Raises:
+        ClipError: no video, damaged, cut short, or a span that reaches past its end.
+    """
+
+    def __init__(self, path: Path, source: Callable[[], str | BinaryIO], span: Span | None = None):
+        self.path, self.source = path, source
+        self.container = open_container(path, source())
+        self.decoders: list[RunDecoder] = []
+        try:
+            self._index(span)
+        except BaseException:
+            self.close()
+            raise
+
+    def _index(self, span: Span | None) -> None:
+        stream = self.container.streams.video[0]
+        self.codec = stream.codec_context.name
+        check_size(self.path, stream.codec_context.width, stream.codec_context.height)
+        self.rate = float(stream.average_rate) if stream.average_rate else None
+        self.packets: Packets | None = None
+        if self.codec not in _COUNTED:
+            try:
+                self.packets = read_packets(self.path, self.container, span)
+            except Unindexed:
+                self._reopen()
+        self.times = np.array(list(self._decoded_times())) if self.packets is None else self.packets.times
+        if not len(self.times):
+            raise ClipError(self.path, "it has no frames")
+        self.positions = self._positions(span)
+        times = self.times[self.positions.start : self.positions.stop]
+        moving = len(times) > 1 and times[-1] > times[0]
+        self.fps = (len(times) - 1) / float(times[-1] - times[0]) if moving else self.rate
+
+    def _positions(self, span: Span | None) -> range:
+        """Places of the span's frames among ``times``."""
+        count = len(self.times)
+        if span is None:
+            return range(count)
+        if span.unit == "frames":
+            start, stop = int(span.start), int(span.stop)
+            check_span(self.path, span, count, start, stop, None)
+            return range(start, stop)
+        step = float(np.median(np.diff(self.times))) if count > 1 else 1 / (self.rate or 25)
+        # Annotations and time bases round differently: half a microsecond of grace for a frame, one frame for the end.
+        start, stop = (int(np.searchsorted(self.times, edge - 5e-7)) for edge in (span.start, span.stop))
+        seconds = float(self.times[-1]) + step
+        past = (self.packets is None or self.packets.to_end) and span.stop > seconds + step
+        check_span(self.path, span, count, start, count + 1 if past else stop, seconds)
+        return range(start, stop)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        wanted = [self.positions[index] for index in indices]
+        if self.packets is None:
+            yield from self._count_to(wanted)
+            return
+        runs = runs_of(wanted, self.packets)
+        workers = min(len(runs), usable_cores())
+        if workers < 2:
+            for run in runs:
+                yield from self._decoder(0).decode(run)
+            return
+        yield from self._read_at_once(runs, workers)
+
+    def close(self) -> None:
+        for decoder in self.decoders:
+            decoder.close()
+        self.container.close()
+
+    def _read_at_once(self, runs: list[list[int]], workers: int) -> Iterator[np.ndarray]:
+        """Several runs at a time, each by a decoder of its own; ffmpeg's own threads would wait at every seek."""
+        free: SimpleQueue[RunDecoder] = SimpleQueue()
+        for number in range(workers):
+            free.put(self._decoder(number, threads=1))
+
+        def decode(run: list[int]) -> list[np.ndarray]:
+            decoder = free.get()
+            try:
+                return list(decoder.decode(run))
+            finally:
+                free.put(decoder)
+
+        with ThreadPoolExecutor(workers) as pool:
+            waiting = deque(pool.submit(decode, run) for run in runs[: workers + 1])
+            for ahead in range(workers + 1, len(runs) + workers + 1):
+                if not waiting:
+                    return
+                try:
+                    yield from waiting.popleft().result()
+                finally:
+                    if ahead < len(runs):
+                        waiting.append(pool.submit(decode, runs[ahead]))
+
+    def _decoder(self, number: int, threads: int = 0) -> RunDecoder:
+        """The decoder of a worker; 0 threads: as many as there are cores."""
+        assert self.packets is not None
+        while len(self.decoders) <= number:
+            container = open_container(self.path, self.source(), threads)
+            self.decoders.append(RunDecoder(self.path, container, self.packets))
+        return self.decoders[number]
+
+    def _count_to(self, wanted: Sequence[int]) -> Iterator[np.ndarray]:
+        """Frames by their ordinal numbers, from the beginning."""
+        self._reopen()
+        left = list(wanted)
+        for place, frame in enumerate(self._decode_all()):
+            while left and left[0] == place:
+                left.pop(0)
+                yield picture_of(self.path, frame, self.container.streams.video[0], float(self.times[place]))
+            if not left:
+                return
+        raise ClipError(self.path, "it has fewer frames than when it was opened")
+
+    def _decoded_times(self) -> Iterator[float]:
+        """Times of all frames, by decoding all."""
+        first: float | None = None
+        for place, frame in enumerate(self._decode_all()):
+            time = frame.time if frame.time is not None else place / (self.rate or 25)
+            first = time if first is None else first
+            yield time - first
+
+    def _decode_all(self) -> Iterator[av.VideoFrame]:
+        time = 0.0
+        try:
+            for frame in self.container.decode(video=0):
+                time = frame.time if frame.time is not None else time
+                if frame.is_corrupt:
+                    raise ClipError(self.path, "the frame is damaged", time)
+                yield frame
+        except (av.FFmpegError, ValueError, EOFError) as error:
+            raise ClipError(self.path, words(error), time) from error
+
+    def _reopen(self) -> None:
+        self.container.close()
+        self.container = open_container(self.path, self.source())

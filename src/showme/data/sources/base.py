@@ -1,0 +1,103 @@
+"""What every source is: settings that say where a data set lies, and the records that it holds."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from pydantic import Field
+
+from ...config import Settings
+from ...errors import InputError
+from ..media import Media
+from ..media.pictures import Pictures
+from .exclusions import read_exclusions
+from .record import Record
+
+
+class Source(Settings):
+    """A data set on disk. Every kind of source adds the fields that say where its annotations and pixels are."""
+
+    exclude: Path | None = Field(None, description="list of clips to leave out, such as `showme data check` writes")
+
+    @abstractmethod
+    def read(self) -> Iterator[Record]:
+        """Records in the order of the annotations; whether their pixels are there is not looked at.
+
+        Raises:
+            InputError: annotations that are missing or wrong, with file and row.
+        """
+
+    def records(self, limit: int | None = None) -> list[Record]:
+        """Records whose pixels are there, but for those that ``exclude`` lists.
+
+        Args:
+            limit: the first so many alone.
+
+        Raises:
+            InputError: wrong annotations, an id twice, a clip that is missing and not excluded, or none left.
+        """
+        excluded = read_exclusions(self.exclude) if self.exclude else {}
+        records: dict[str, Record] = {}
+        for record in islice((each for each in self.read() if each.id not in excluded), limit):
+            if record.id in records:
+                raise InputError(f"{record.origin}: the id {record.id!r} was given before: ids must differ.")
+            missing = missing_file(record.media)
+            if missing:
+                raise InputError(
+                    f"{record.origin}: there is no {missing}: fetch it, or leave the clip out: `showme data check` "
+                    "lists all such clips for `exclude`."
+                )
+            records[record.id] = record
+        if not records:
+            raise InputError(f"{self.place} lists no clips" + (" that are not excluded." if excluded else "."))
+        return list(records.values())
+
+    @property
+    @abstractmethod
+    def place(self) -> Path:
+        """The file or folder to name in messages."""
+
+
+def missing_file(media: Media) -> Path | None:
+    """The file or folder of a clip that is not there; None when all is well."""
+    there = media.path.is_dir() if isinstance(media, Pictures) else media.path.is_file()
+    return None if there else media.path
+
+
+def inside(folder: Path, name: str, origin: str) -> Path:
+    """The path of a file that an annotation names, which must lie in ``folder``.
+
+    Raises:
+        InputError: an absolute path, one with ``..``, or a link that leads out of the folder.
+    """
+    path = folder / name
+    if not name or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise InputError(f"{origin}: the file {name[:200]!r} does not lie in {folder}: name one that does.")
+    try:
+        leads_out = path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
+        # Links further up are rarer than files: one look for each folder would be as dear as following all.
+        leads_out = leads_out or (
+            len(Path(name).parts) > 1 and not path.parent.resolve().is_relative_to(folder.resolve())
+        )
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{origin}: the file {name[:200]!r} cannot be looked at ({error}): name another.") from error
+    if leads_out:
+        raise InputError(
+            f"{origin}: {path} is a link that leads out of {folder}: copy the file there, or name the folder that it "
+            "lies in."
+        )
+    return path
+
+
+def check_folder(folder: Path, what: str) -> Path:
+    """``folder``, which is there.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}: give the one of the {what}.")
+    return folder

@@ -1,0 +1,39 @@
+"""Sources by kind, from a path, a YAML file, or ``kind field=value ...`` on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+from ...config import load_config, parse_config, read_yaml
+from ...errors import InputError
+from .base import Source
+from .epic_kitchens import EpicKitchensSource
+from .folder import FolderSource
+
+KINDS: dict[str, type[Source]] = {
+    "folder": FolderSource,
+    "epic_kitchens": EpicKitchensSource,
+}
+
+
+def open_source(place: str, fields: Sequence[str] = ()) -> Source:
+    """A source as a command line names it.
+
+    Args:
+        place: a folder or list of one's own clips, a YAML file with ``kind: ...`` and its fields, or a kind's name.
+        fields: ``field=value`` each.
+
+    Raises:
+        InputError: no such place or kind, or a field that is wrong.
+    """
+    if place in KINDS:
+        return parse_config({"kind": place}, KINDS[place], fields, f"source {place}")
+    path = Path(place)
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        return parse_config({"path": place}, FolderSource, fields, place)
+    kind = read_yaml(path).get("kind", "folder")
+    if kind not in KINDS:
+        raise InputError(f"{path}: there is no kind {kind!r}: choose {', '.join(KINDS)}.")
+    return load_config(path, KINDS[kind], fields)

@@ -1,0 +1,142 @@
+"""Annotation files: JSON, JSON lines and CSV, read with bounds, every fault told with file and row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+
+# Larger files are streamed by the sources that have them.
+MAX_BYTES = 512 * 2**20
+MAX_LINE = 2**20
+_DEPTH = "nested deeper than any annotation"
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file.
+
+    Raises:
+        InputError: missing, too large, or no JSON.
+    """
+    text = _text(path)
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise InputError(f"{path} is {_DEPTH}: fetch the annotations again.") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON ({_reason(error)}): fetch the annotations again.") from error
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """``(origin, object)`` of every line that is not blank; the origin is what messages call it.
+
+    Raises:
+        InputError: missing, not UTF-8, a line that is too long or no JSON object.
+    """
+    with open_text(path) as file:
+        for number, line in enumerate(_lines(path, file), 1):
+            if not line.strip():
+                continue
+            origin = f"{path}, line {number}"
+            try:
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise ValueError("another value")
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{origin}: not a JSON object; write one per line.") from error
+            yield origin, row
+
+
+def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[str, dict[str, str]]]:
+    """``(origin, row)`` of every row of a CSV file with a header; cells may hold line breaks.
+
+    Args:
+        path: of the file.
+        columns: that must be there; others are passed on.
+        delimiter: between cells.
+
+    Raises:
+        InputError: missing, not UTF-8, a column that is missing, or a row with too few or too many cells.
+    """
+    with open_text(path, newline="") as file:
+        reader = csv.reader(_lines(path, file), delimiter=delimiter, strict=True)
+        number = 0
+        try:
+            header = next(reader, [])
+            for column in columns:
+                if column not in header:
+                    raise InputError(f"{path} has no column {column!r}: it has {', '.join(header)[:500] or 'none'}.")
+            for number, row in enumerate(reader, 1):
+                if not row:
+                    continue
+                if len(row) != len(header):
+                    raise InputError(f"{path}, row {number}: {len(row)} cells where {len(header)} belong: correct it.")
+                yield f"{path}, row {number}", dict(zip(header, row, strict=True))
+        except csv.Error as error:
+            raise InputError(f"{path}, row {number + 1}: not CSV ({error}): correct it.") from error
+
+
+def cell(origin: str, row: Mapping[str, Any], name: str, kind: type = str) -> Any:
+    """One field of a row, as text (stripped, not empty), int or float.
+
+    Raises:
+        InputError: missing, empty, or of another kind.
+    """
+    value = row.get(name)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise InputError(f"{origin}: the field {name!r} is missing or empty: fill it in.")
+    if kind is str:
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise InputError(f"{origin}: the field {name!r} is no text: correct it.")
+        return str(value).strip()
+    try:
+        number = kind(value)
+        if number != number or number in (float("inf"), float("-inf")):
+            raise ValueError("not finite")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{origin}: the field {name!r} is {str(value)[:80]!r}, no number: correct it.") from error
+    return number
+
+
+def open_text(path: Path, newline: str | None = None) -> io.TextIOWrapper:
+    """A UTF-8 file, with or without a byte order mark.
+
+    Raises:
+        InputError: missing, or no regular file.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no file {path}: give the path of the annotations.")
+    try:
+        return path.open(encoding="utf-8-sig", newline=newline)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): give the path of the annotations.") from error
+
+
+def _lines(path: Path, file: io.TextIOWrapper) -> Iterator[str]:
+    """Lines, none longer than a bound."""
+    try:
+        while line := file.readline(MAX_LINE + 1):
+            if len(line) > MAX_LINE:
+                raise InputError(f"{path} has a line of more than {MAX_LINE} characters: it is no list of clips.")
+            yield line
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
+
+
+def _text(path: Path) -> str:
+    with open_text(path) as file:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: it is no list of clips.")
+        try:
+            return file.read()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())
