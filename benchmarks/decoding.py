@@ -50,7 +50,16 @@ def main() -> None:
 
 def in_own_process(way: str, arguments: argparse.Namespace) -> dict:
     """One way over all clips, in a fresh process."""
-    command = [sys.executable, __file__, "--only", way, "--folder", str(arguments.folder), "--clips", str(arguments.clips)]
+    command = [
+        sys.executable,
+        __file__,
+        "--only",
+        way,
+        "--folder",
+        str(arguments.folder),
+        "--clips",
+        str(arguments.clips),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         return {"missing": done.stderr.strip().splitlines()[-1]}
@@ -138,7 +147,9 @@ def _opencv_grab() -> Callable:
 def _decord() -> Callable:
     import decord
 
-    return lambda path, wanted: list(decord.VideoReader(str(path), num_threads=os.cpu_count()).get_batch(wanted).asnumpy())
+    return lambda path, wanted: list(
+        decord.VideoReader(str(path), num_threads=os.cpu_count()).get_batch(wanted).asnumpy()
+    )
 
 
 def _torchcodec() -> Callable:
@@ -183,7 +194,9 @@ def encode(path: Path, seed: int) -> None:
     """A textured picture that drifts, with squares that move over it."""
     generator = np.random.default_rng(seed)
     coarse = generator.integers(0, 255, (HEIGHT // 8, WIDTH // 8, 3), dtype=np.uint8)
-    ground = np.kron(coarse, np.ones((8, 8, 1), np.uint8)) // 2 + generator.integers(0, 60, (HEIGHT, WIDTH, 3), np.uint8)
+    ground = np.kron(coarse, np.ones((8, 8, 1), np.uint8)) // 2 + generator.integers(
+        0, 60, (HEIGHT, WIDTH, 3), np.uint8
+    )
     staged = path.with_suffix(".partial")
     with av.open(str(staged), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "bf": "3"})

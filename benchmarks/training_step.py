@@ -24,9 +24,9 @@ import typer
 from torch.utils.data import default_collate
 
 from showme.bundle import load_pipeline, open_bundle
-from showme.data.sources import Record, read_folder
+from showme.data.rows import ClipRows
 from showme.data.stream import to_device
-from showme.experiment import build_objective, build_samples
+from showme.experiment import build_objective, build_samples, clip_rows
 from showme.methods.showme import ShowMePipeline
 from showme.methods.showme.cache import CachedClips, clip_parts, open_cache
 from showme.methods.showme.config import ShowMeConfig
@@ -81,10 +81,11 @@ def measure(
     training = {"steps": 1, "batch_size": batch, "gradient_checkpointing": checkpointing}
     data = {"source": folder / "clips", "cache": folder / "cache", "frames": 16}
     config = ShowMeConfig(out=folder / "run", model=model, data=data, training=training, fresh=True, **CASES[name])
-    pipeline = load_pipeline(open_bundle(model), dtype=torch.float32)
-    records = read_folder(config.data.source)
-    clips = open_cache(config.data.cache, records, parts_of(pipeline, records, config))
-    anew = Anew(pipeline, records, config)
+    files = open_bundle(model)
+    pipeline = load_pipeline(files, dtype=torch.float32)
+    rows = clip_rows(config, files.info)
+    clips = open_cache(config.data.cache, rows, clip_parts(pipeline, rows, config.rewards))
+    anew = Anew(pipeline, rows, config)
     prepare(pipeline, config)
     objective = build_objective(pipeline, config).to(pipeline.device)
     trained = [p for p in objective.parameters() if p.requires_grad]
@@ -112,19 +113,14 @@ def measure(
     return line | {"peak_memory_mib": peak_memory_mib()}
 
 
-def parts_of(pipeline: ShowMePipeline, records: list[Record], config: ShowMeConfig):
-    """The parts of the cache that the case reads."""
-    return clip_parts(pipeline, records, config.data.frames, config.rewards)
-
-
 class Anew:
     """What :class:`CachedClips` reads, computed by the same networks whenever it is asked for, one clip at a time."""
 
-    def __init__(self, pipeline: ShowMePipeline, records: list[Record], config: ShowMeConfig):
-        self.ids = [record.id for record in records]
-        self.parts = {part.name: part for part in parts_of(pipeline, records, config)}
-        self.words = sorted({"", *(record.instruction for record in records)})
-        self.records = records
+    def __init__(self, pipeline: ShowMePipeline, rows: ClipRows, config: ShowMeConfig):
+        self.ids = [record.id for record in rows.records]
+        self.parts = {part.name: part for part in clip_parts(pipeline, rows, config.rewards)}
+        self.words = sorted({"", *(record.instruction for record in rows.records)})
+        self.records = rows.records
 
     def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
         clip: dict[str, torch.Tensor] = {}

@@ -173,7 +173,7 @@ def test_video_is_validated_as_video(settings):
 def test_the_cache_is_filled_once_and_read_by_training(settings, monkeypatch):
     config = settings(rewards={"edge": "sobel"})
     told = []
-    assert fill_cache(config, lambda part, done, rows: told.append(part)) == CLIPS
+    assert fill_cache(config, lambda part, done, rows, size: told.append(part)) == CLIPS
     assert set(told) == {"latents", "image", "null_image", "text", "edge"}
 
     def fail(*_args, **_kwargs):
@@ -182,7 +182,7 @@ def test_the_cache_is_filled_once_and_read_by_training(settings, monkeypatch):
     monkeypatch.setattr("showme.methods.showme.pipeline.ShowMePipeline.encode_latents", fail)
     monkeypatch.setattr("showme.methods.showme.pipeline.ShowMePipeline.image_tokens", fail)
     monkeypatch.setattr("showme.methods.showme.pipeline.ShowMePipeline.encode_text", fail)
-    monkeypatch.setattr("showme.methods.showme.cache.read_frames", fail)
+    monkeypatch.setattr("showme.data.rows.read_clip", fail)
     train(config)
 
 

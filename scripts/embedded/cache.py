@@ -11,7 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPVisionModel, PreTrainedTokenizerFast
 
-from showme.data.sources import Record, read_folder
+from showme.data.clips import Look
+from showme.data.rows import ClipRows
+from showme.data.sources import Record
+from showme.data.sources.folder import FolderSource
 from showme.methods.showme import ShowMePipeline
 from showme.methods.showme.cache import CachedClips, clip_parts, open_cache
 from showme.models import ImageProjector, VideoUNet
@@ -27,7 +30,7 @@ GUIDANCE = 1.5
 
 def training_records(folder: Path, settings: Settings) -> list[Record]:
     """The rendered training clips."""
-    return read_folder(folder / "clips" / "train", settings.clips)
+    return FolderSource(path=folder / "clips" / "train").records(settings.clips)
 
 
 def assemble(
@@ -78,16 +81,17 @@ def _open(folder: Path, settings: Settings, records: list[Record], device: torch
     # Only the frozen parts are asked; the networks that are to be trained have no say here.
     pipeline = assemble(folder, settings, VideoUNet(**tiny), ImageProjector(dim=16, depth=1), text, DDIMScheduler())
     pipeline.to(device)
-    parts = clip_parts(pipeline, records, settings.frames)
+    rows = ClipRows(records, Look(settings.size, settings.size, settings.frames))
+    parts = clip_parts(pipeline, rows)
     with Progress(TextColumn("encoding {task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                   TextColumn("left"), TimeRemainingColumn()) as bars:  # fmt: skip
-        return open_cache(folder / CACHE, records, parts, progress=_reporter(bars))
+        return open_cache(folder / CACHE, rows, parts, progress=_reporter(bars))
 
 
-def _reporter(bars: Progress) -> Callable[[str, int, int], None]:
+def _reporter(bars: Progress) -> Callable[[str, int, int, int], None]:
     rows: dict = {}
 
-    def report(part: str, done: int, total: int) -> None:
+    def report(part: str, done: int, total: int, size: int) -> None:
         if part not in rows:
             rows[part] = bars.add_task(part, total=total)
         bars.update(rows[part], completed=done)

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, default_collate
 from transformers import CLIPTextModel
 
-from showme.data.clips import evenly_spaced
+from showme.data.sampling import LAST_FRAMES, evenly_spaced
 from showme.data.stream import generator_at, mixed_seed, shuffled
 from showme.methods.showme.config import DropoutConfig
 from showme.methods.showme.denoising import denoise
 from showme.methods.showme.pipeline import condition_clip
-from showme.methods.showme.samples import LAST_FRAMES, Draw, conditions, noised
+from showme.methods.showme.samples import Draw, conditions, noised
 from showme.models import ImageProjector, VideoUNet
 
 from .cache import EncodedClips

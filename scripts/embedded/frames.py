@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from showme.data.clips import evenly_spaced
+from showme.data.sampling import evenly_spaced
 from showme.worlds.render import render_dataset
 
 from .settings import Settings

@@ -10,8 +10,7 @@ import torch
 from torch.utils.data import default_collate
 
 from showme.bundle import load_pipeline, open_bundle
-from showme.data.sources import read_folder
-from showme.experiment import build_objective, build_samples
+from showme.experiment import build_objective, build_samples, clip_rows
 from showme.methods.showme.cache import clip_parts, open_cache
 from showme.methods.showme.config import DataConfig, DropoutConfig, RewardConfig, ShowMeConfig
 from showme.methods.showme.trainable import prepare
@@ -54,7 +53,8 @@ def _config(key: str, seed: int, folder: Path, settings: StudySettings) -> ShowM
     """The row's own settings, on the held-out clips and with every reward of its stage."""
     row = next(row for row in ROWS if row.key == key)
     config = row_config(row, seed, folder, settings)
-    data = DataConfig(source=folder / "held-out", cache=folder / "cache", clips=settings.scenes, frames=settings.frames)
+    clips = folder / "held-out"
+    data = DataConfig(source=clips, cache=folder / "cache", clips=settings.scenes, frames=settings.frames)
     changes = {
         "model": str(model_of(key, seed, folder)),
         "data": data,
@@ -63,21 +63,22 @@ def _config(key: str, seed: int, folder: Path, settings: StudySettings) -> ShowM
         "timestep_power": _POWERS[row.task],
         "training": config.training.model_copy(update={"seed": 5000 + seed}),
     }
-    render_dataset(data.source, settings.scenes, "validation", labels=False)
+    render_dataset(clips, settings.scenes, "validation", labels=False)
     return config.model_copy(update=changes)
 
 
 @torch.no_grad()
 def _terms(config: ShowMeConfig) -> dict[str, list[float]]:
     """Means of each batch over two passes through the clips."""
-    pipeline = load_pipeline(open_bundle(config.model), "cpu", torch.float32)
-    records = read_folder(config.data.source, config.data.clips)
-    clips = open_cache(config.data.cache, records, clip_parts(pipeline, records, config.data.frames, config.rewards))
+    files = open_bundle(config.model)
+    pipeline = load_pipeline(files, "cpu", torch.float32)
+    rows = clip_rows(config, files.info)
+    clips = open_cache(config.data.cache, rows, clip_parts(pipeline, rows, config.rewards))
     prepare(pipeline, config)
     objective = build_objective(pipeline, config).eval()
     samples = build_samples(clips, pipeline, config)
     terms: dict[str, list[float]] = {}
-    for start in range(0, 2 * len(records), _BATCH):
+    for start in range(0, 2 * len(rows), _BATCH):
         batch = default_collate([samples[position] for position in range(start, start + _BATCH)])
         for name, value in objective(batch).items():
             terms.setdefault(name, []).append(float(value))

@@ -10,8 +10,9 @@ from torch import nn
 
 from .bundle import BundleFiles, BundleInfo, load_pipeline, open_bundle, save_bundle
 from .bundle_weights import stored_dtype
-from .data.cache import INDEX, Part
-from .data.sources import Record, read_folder
+from .data.cache import Part, build_parts, missing_shards
+from .data.clips import Look
+from .data.rows import ClipRows
 from .errors import InputError
 from .methods.showme import ShowMePipeline
 from .methods.showme.adapters import STATE_VIDEO
@@ -22,6 +23,7 @@ from .methods.showme.samples import Draw, StateImageSamples, StateVideoSamples
 from .methods.showme.trainable import prepare
 from .methods.showme.validation import Validator
 from .perception import depth_eye, edge_eye
+from .preparation.on_ray import build_on_ray
 from .run_folder import MODEL, begin_folder, check_folder
 from .training import CHECKPOINTS, Trainer
 from .training.checkpoint import load_weights, newest_checkpoint
@@ -39,10 +41,9 @@ def train(config: ShowMeConfig, progress: Progress | None = None) -> Path:
     """
     check_folder(config.out, config)
     files = open_bundle(config.model)
-    records = read_folder(config.data.source, config.data.clips)
+    rows = clip_rows(config, files.info)
     pipeline = load_pipeline(files, _own_device(), torch.float32)
-    parts = clip_parts(pipeline, records, config.data.frames, config.rewards)
-    clips = _open(config, records, parts, progress)
+    clips = _open(config, rows, clip_parts(pipeline, rows, config.rewards), progress)
     prepare(pipeline, config)
     objective = build_objective(pipeline, config)
     samples = build_samples(clips, pipeline, config)
@@ -61,18 +62,51 @@ def train(config: ShowMeConfig, progress: Progress | None = None) -> Path:
     return config.out / MODEL
 
 
-def fill_cache(config: ShowMeConfig, progress: Progress | None = None) -> int:
-    """Compute what training with these settings reads; returns the number of clips.
+def fill_cache(config: ShowMeConfig, progress: Progress | None = None, ray: str | None = None) -> int:
+    """Compute what training with these settings reads; returns the number of rows.
+
+    Args:
+        config: the run's settings.
+        progress: told how far each part is.
+        ray: address of a Ray cluster that computes it; None: this process does.
 
     Raises:
         InputError: no such model or clips, or a clip that cannot be read.
     """
-    records = read_folder(config.data.source, config.data.clips)
-    pipeline = load_pipeline(open_bundle(config.model), None, torch.float32)
-    open_cache(
-        config.data.cache, records, clip_parts(pipeline, records, config.data.frames, config.rewards), None, progress
-    )
-    return len(records)
+    rows, parts = cache_parts(config)
+    if ray is None:
+        build_parts(config.data.cache, parts, progress)
+    else:
+        build_on_ray(config.data.cache, parts, CacheMaker(config), ray, progress)
+    return len(rows)
+
+
+def cache_parts(config: ShowMeConfig) -> tuple[ClipRows, list[Part]]:
+    """The clips of a run, and what is kept of them; nothing is computed yet."""
+    files = open_bundle(config.model)
+    rows = clip_rows(config, files.info)
+    return rows, clip_parts(load_pipeline(files, None, torch.float32), rows, config.rewards)
+
+
+class CacheMaker:
+    """Makes the parts of a run's cache anew, in another process."""
+
+    def __init__(self, config: ShowMeConfig):
+        self.config = config
+
+    def __call__(self) -> list[Part]:
+        return cache_parts(self.config)[1]
+
+
+def clip_rows(config: ShowMeConfig, info: BundleInfo) -> ClipRows:
+    """The clips of a run, as the model sees them.
+
+    Raises:
+        InputError: wrong annotations, or a clip that is missing.
+    """
+    data = config.data
+    look = Look(info.height, info.width, data.frames, data.sampling, data.fit, config.training.seed)
+    return ClipRows(data.source.records(data.clips), look, data.draws)
 
 
 def build_objective(pipeline: ShowMePipeline, config: ShowMeConfig) -> ShowMeObjective:
@@ -144,15 +178,13 @@ def tuned_pipeline(config: ShowMeConfig, files: BundleFiles) -> ShowMePipeline:
     return pipeline
 
 
-def _open(config: ShowMeConfig, records: list[Record], parts: list[Part], progress: Progress | None) -> CachedClips:
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        for part in parts:
-            if not (config.data.cache / f"{part.name}-{part.fingerprint}" / INDEX).is_file():
-                raise InputError(
-                    f"The cache {config.data.cache} lacks the part {part.name}: run `showme data cache` with these "
-                    "settings first, so that the processes need not wait for one."
-                )
-    return open_cache(config.data.cache, records, parts, config.data.frame_stride, progress)
+def _open(config: ShowMeConfig, rows: ClipRows, parts: list[Part], progress: Progress | None) -> CachedClips:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and missing_shards(config.data.cache, parts):
+        raise InputError(
+            f"The cache {config.data.cache} is not complete: run `showme data cache` with these settings first, so that "
+            "the processes need not wait for one."
+        )
+    return open_cache(config.data.cache, rows, parts, config.data.frame_stride, progress)
 
 
 def _own_device() -> str | None:

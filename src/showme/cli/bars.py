@@ -26,17 +26,26 @@ def job_bars(label: str) -> Progress:
     return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
 
 
+def human_bytes(size: float) -> str:
+    """A size as people say it."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
 @contextmanager
-def cache_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """While open, ``report(part, rows done, rows)`` draws one bar per part on stderr; none without a report."""
-    bars = job_bars("caching {task.description:12}")
+def cache_bars(label: str) -> Iterator[Callable[[str, int, int, int], None]]:
+    """While open, ``report(part, rows done, rows, bytes)`` draws one bar per part on stderr; none without a report."""
+    bars = job_bars(label + " {task.description:21}")
     rows: dict = {}
 
-    def report(part: str, done: int, total: int) -> None:
+    def report(part: str, done: int, total: int, size: int) -> None:
         if part not in rows:
             bars.start()
             rows[part] = bars.add_task(part, total=total)
-        bars.update(rows[part], completed=done)
+        bars.update(rows[part], completed=done, description=f"{part:10} {human_bytes(size):>9}")
         if all(task.finished for task in bars.tasks):
             # The trainer draws a bar of its own next.
             bars.stop()

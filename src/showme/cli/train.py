@@ -24,7 +24,7 @@ def train(
     settings = load_config(config, ShowMeConfig, fields or ())
     from ..experiment import train as run
 
-    with cache_bars() as progress:
+    with cache_bars("caching") as progress:
         model = run(settings, progress)
     if os.environ.get("RANK", "0") != "0":
         return

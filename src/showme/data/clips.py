@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,6 +51,25 @@ def read_clip(record: Record, look: Look, draw: int = 0) -> Clip:
     Raises:
         ClipError: it cannot be read; nothing is put in its place.
     """
+    pictures, sample, window = _read(record, look, draw, Window.pixels)
+    return Clip(sample.mix(pictures), sample, window)
+
+
+def read_native(record: Record, look: Look, draw: int = 0) -> tuple[np.ndarray, Sample, Window]:
+    """What ``look`` asks for in the clip's own pixels, for eyes that see more there.
+
+    Returns:
+        The frames that the sample needs, uint8 (n, H, W, 3), the sample, and the window that ``look`` sees of them.
+
+    Raises:
+        ClipError: it cannot be read.
+    """
+    return _read(record, look, draw, lambda _, frame: frame)
+
+
+def _read(
+    record: Record, look: Look, draw: int, seen: Callable[[Window, np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, Sample, Window]:
     with record.media.open(record.span) as frames:
         sample = look.sample(record, len(frames), frames.fps, draw)
         window: Window | None = None
@@ -58,11 +78,11 @@ def read_clip(record: Record, look: Look, draw: int = 0) -> Clip:
         for frame in frames.read(sample.needed.tolist()):
             if window is None:
                 shape = frame.shape
-                window = WINDOWS[look.fit](*shape[:2], look.height, look.width)
+                window = WINDOWS[look.fit](shape[0], shape[1], look.height, look.width)
             if frame.shape != shape:
                 sizes = f"{shape[1]}x{shape[0]} to {frame.shape[1]}x{frame.shape[0]}"
                 raise ClipError(frames.path, f"its pictures change from {sizes} pixels")
-            pictures.append(window.pixels(frame))
+            pictures.append(seen(window, frame))
     if window is None:
         raise ClipError(record.media.path, "it has no frames")
-    return Clip(sample.mix(np.stack(pictures)), sample, window)
+    return np.stack(pictures), sample, window

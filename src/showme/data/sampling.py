@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 FIRST_FRAMES = 2
 LAST_FRAMES = 3
 _IVG_FPS = 8.0
 
-Policy = Literal["evenly_spaced", "random_start", "random_stride", "last_at_8_fps", "seer_blend", "first_last_pair"]
+# Those that give T frames.
+ClipPolicy = Literal["evenly_spaced", "random_start", "random_stride", "last_at_8_fps", "seer_blend"]
+Policy = Literal[ClipPolicy, "first_last_pair"]
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,9 @@ def state_image_pair(frames: int, generator: torch.Generator | None) -> tuple[in
 
 def _draw(low: int, high: int, generator: torch.Generator | None) -> int:
     """A whole number of [low, high)."""
+    # Imported here: settings that name a policy are checked without torch.
+    import torch
+
     return int(torch.randint(low, high, (), generator=generator))
 
 

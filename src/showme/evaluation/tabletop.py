@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..data.clips import evenly_spaced
+from ..data.sampling import evenly_spaced
 from ..losses.motion import divergence_over_time, pooled_flow_magnitude
 from ..losses.structure import depth_reward, edge_reward
 from ..methods.showme import ShowMePipeline

@@ -13,6 +13,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from .captions import Captioner
     from .hands import Hand
+    from .similarity import ClipSimilarity, DinoSimilarity
 
 
 def edge_eye(name: str) -> nn.Module:
@@ -50,7 +51,7 @@ def flow_eye(name: str) -> Callable[[Tensor], Tensor]:
 
 
 def hand_eye(name: str, **options: Any) -> Callable[[np.ndarray | Tensor], list[list[Hand]]]:
-    """``torch``, ``torch:FILE``, ``mediapipe``, or ``mediapipe:FILE``: uint8 frames (T, H, W, 3) -> hands of each frame.
+    """``torch``, ``torch:FILE``, ``mediapipe``, or ``mediapipe:FILE``: uint8 frames (T, H, W, 3) -> each frame's hands.
 
     FILE is MediaPipe's ``hand_landmarker.task``; without one, the published file is fetched once. ``options`` are those
     of ``TorchHands.from_file`` and ``MediapipeHands``.
@@ -87,6 +88,31 @@ def captioner(name: str) -> Captioner:
     raise InputError(
         f"There is no captioner named {name!r}: choose tabletop, transformers:MODEL or server:ADDRESS#MODEL."
     )
+
+
+def clip_eye(name: str, **options: Any) -> ClipSimilarity:
+    """``transformers:MODEL``, OpenAI's CLIP: pictures and sentences -> features whose cosines compare.
+
+    ``options`` are those of ``ClipSimilarity.from_pretrained``.
+
+    Raises:
+        InputError: another name, or a model that cannot be loaded.
+    """
+    from .similarity import ClipSimilarity
+
+    known = {"transformers:": lambda model: ClipSimilarity.from_pretrained(model, **options)}
+    return _choose("pictures and sentences", name, known)
+
+
+def dino_eye(name: str) -> DinoSimilarity:
+    """``transformers:MODEL``, DINOv2: pictures -> features whose cosines compare.
+
+    Raises:
+        InputError: another name, or a model that cannot be loaded.
+    """
+    from .similarity import DinoSimilarity
+
+    return _choose("likeness of pictures", name, {"transformers:": DinoSimilarity.from_pretrained})
 
 
 def _choose(kind: str, name: str, known: dict[str, Callable[[Any], Any]]) -> Any:

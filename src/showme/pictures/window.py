@@ -1,4 +1,4 @@
-"""What of a picture is kept, and at which size: the same for pixels, masks and joints, so that they stay on each other."""
+"""What of a picture is kept, and at which size: the same for pixels, masks and joints, so that they stay aligned."""
 
 from __future__ import annotations
 

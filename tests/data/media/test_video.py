@@ -29,7 +29,10 @@ KINDS = {
     "mjpeg.avi": {"codec": "mjpeg", "pixels": "yuvj420p"},
     "stream.ts": {"options": {"bf": "2"}},
     "pictures.gif": {"codec": "gif", "pixels": "rgb8"},
-    "uneven.mp4": {"times": [0, 1, 2, 7, 8, 20, 21, 22, 40, 41, 60, 90, 91, 92, 93, 95, 97, 99, 120, 121], "frames": 20},
+    "uneven.mp4": {
+        "times": [0, 1, 2, 7, 8, 20, 21, 22, 40, 41, 60, 90, 91, 92, 93, 95, 97, 99, 120, 121],
+        "frames": 20,
+    },
     "uneven.webm": {
         "codec": "libvpx-vp9",
         "options": {"cpu-used": "8"},
@@ -51,7 +54,12 @@ def test_any_frames_equal_those_of_a_plain_decoding(folder, name):
     generator = np.random.default_rng(0)
     with Video(path).open() as frames:
         assert len(frames) == len(truth)
-        for wanted in ([0], [len(truth) - 1], range(len(truth)), *(sorted(generator.choice(len(truth), 5, replace=False)) for _ in range(4))):
+        for wanted in (
+            [0],
+            [len(truth) - 1],
+            range(len(truth)),
+            *(sorted(generator.choice(len(truth), 5, replace=False)) for _ in range(4)),
+        ):
             for index, frame in zip(wanted, frames.read(list(wanted)), strict=True):
                 assert np.array_equal(frame, truth[index]), f"frame {index}"
 

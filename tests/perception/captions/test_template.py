@@ -109,6 +109,24 @@ def _scripts(count: int = 2):
             return
 
 
+# What the last state must say, so that no check below is passed over.
+_OUTCOMES = {
+    "push_left": "further to the left",
+    "push_right": "further to the right",
+    "pull_closer": "closer to the viewer",
+    "move_away": "further away",
+    "lift": "above the table",
+    "put_next_to": "just to the right of",
+    "put_on_top": "on top of",
+    "put_into": "in the",
+    "turn_over": "upside down",
+    "open": "lid open",
+    "close": "lid shut",
+    "cut": "in four pieces",
+    "cover": "draped",
+}
+
+
 def _before_and_after(script, index):
     return script.objects(0.0)[index], script.objects(15.0)[index]
 
@@ -124,6 +142,7 @@ def test_the_captions_are_true_of_the_scripts():
         states = tabletop_states(scene.instruction)
         checked.add(scene.action)
         assert target.name in states[0]
+        assert _OUTCOMES[scene.action] in states[3]
         if "further to the left" in states[3]:
             assert moved[0] < -0.05
             assert "right side" in states[1]

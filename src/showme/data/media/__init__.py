@@ -2,8 +2,21 @@
 
 from .archive import TarPictures, TarVideo
 from .base import Frames, Media, Span
+from .parquet import ParquetPictures
 from .pictures import Pictures
 from .rendered import Rendered
+from .tfrecord import TFRecordPictures
 from .video import Video
 
-__all__ = ["Frames", "Media", "Pictures", "Rendered", "Span", "TarPictures", "TarVideo", "Video"]
+__all__ = [
+    "Frames",
+    "Media",
+    "ParquetPictures",
+    "Pictures",
+    "Rendered",
+    "Span",
+    "TFRecordPictures",
+    "TarPictures",
+    "TarVideo",
+    "Video",
+]

@@ -88,11 +88,15 @@ def read_members(path: Path) -> Iterator[Member]:
             for info in archive:
                 name = PurePosixPath(info.name)
                 if name.is_absolute() or ".." in name.parts or info.issym() or info.islnk():
-                    raise InputError(f"{path}: its member {info.name[:200]!r} leads out of it: do not use this archive.")
+                    raise InputError(
+                        f"{path}: its member {info.name[:200]!r} leads out of it: do not use this archive."
+                    )
                 if info.isreg():
                     yield Member(info.name, info.offset_data, info.size)
     except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
-        raise InputError(f"{path} is no whole uncompressed tar archive ({error}): unpack it once, or fetch it.") from error
+        raise InputError(
+            f"{path} is no whole uncompressed tar archive ({error}): unpack it once, or fetch it."
+        ) from error
 
 
 def numbered_members(path: Path) -> dict[int, Member]:

@@ -54,8 +54,26 @@ class Frames(ABC):
             ClipError: one of them cannot be decoded.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (most have nothing to let go of)
         """Let go of the file."""
+
+    def verify(self) -> None:
+        """Decode every frame.
+
+        Raises:
+            ClipError: one of them cannot be decoded.
+        """
+        for _ in self.read(range(len(self))):
+            pass
+
+    def until(self, index: int, span: Span | None) -> Span:
+        """The span that ends with a frame, given the one that was opened."""
+        if span is None or span.unit == "frames":
+            start = 0 if span is None else int(span.start)
+            return Span(start, start + index + 1, "frames")
+        if self.fps is None:
+            raise ClipError(self.path, "its span is in seconds and its rate unknown", remedy="say the source's fps")
+        return Span(span.start, span.start + (index + 0.5) / self.fps)
 
     def __enter__(self) -> Frames:
         return self

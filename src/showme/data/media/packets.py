@@ -25,7 +25,7 @@ _SLACK_SECONDS = 0.5
 _MARGIN_SECONDS = 1.0
 
 
-class Unindexed(Exception):
+class UnindexedError(Exception):
     """The packets do not say where frames stand."""
 
 
@@ -80,7 +80,7 @@ def read_packets(path: Path, container: Any, span: Span | None) -> Packets:
     """Index the packets that a span needs, or all.
 
     Raises:
-        Unindexed: packets without time stamps, or with equal ones.
+        UnindexedError: packets without time stamps, or with equal ones.
         ClipError: a file that is cut short or damaged.
     """
     stream = container.streams.video[0]
@@ -99,10 +99,12 @@ def read_packets(path: Path, container: Any, span: Span | None) -> Packets:
             if not packet.size:
                 continue
             if packet.pts is None:
-                raise Unindexed
+                raise UnindexedError
             if packet.is_corrupt:
                 raise ClipError(path, "it is cut short or damaged", (packet.pts - first) * base)
-            rows.append((packet.pts, packet.pts if packet.dts is None else packet.dts, packet.is_keyframe, packet.is_discard))
+            rows.append(
+                (packet.pts, packet.pts if packet.dts is None else packet.dts, packet.is_keyframe, packet.is_discard)
+            )
             if stop is not None and packet.is_keyframe and packet.pts > stop:
                 to_end = False
                 break
@@ -111,7 +113,7 @@ def read_packets(path: Path, container: Any, span: Span | None) -> Packets:
     if not rows:
         raise ClipError(path, "it has no frames there")
     if len({row[0] for row in rows}) < len(rows):
-        raise Unindexed
+        raise UnindexedError
     if to_end:
         _check_end(path, container, stream, (max(row[0] for row in rows) - first) * base)
     return _packets(np.array(rows, dtype=np.int64), first, base, to_end)
@@ -121,7 +123,7 @@ def _packets(rows: np.ndarray, first: int, base: float, to_end: bool) -> Packets
     """rows: int (packets, 4) of pts, dts, is keyframe, is discarded, in decoding order."""
     order = np.argsort(rows[:, 0], kind="stable")
     keys = np.flatnonzero(rows[:, 2])
-    if not len(keys) or (not keys[0] == 0 and to_end):
+    if not len(keys) or (keys[0] != 0 and to_end):
         keys = np.union1d(keys, [0]).astype(np.int64)
     keys = keys[np.argsort(rows[keys, 0], kind="stable")]
     shown = order[rows[order, 3] == 0]

@@ -1,8 +1,8 @@
-"""Decoding runs of frames: from the keyframe before the first to the last, and as little of what lies between as can be."""
+"""Decoding runs of frames: from the keyframe before the first to the last, and little of what lies between."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,26 +68,46 @@ class RunDecoder:
         if missing:
             raise self._broken("its decoder gives no frame there", min(missing.values()))
 
+    def verify(self, places: range) -> None:
+        """Decode all frames at places in time, converting none.
+
+        Raises:
+            ClipError: one of them cannot be decoded.
+        """
+        missing = {int(self.packets.pts[place]): place for place in places}
+        try:
+            for frame in self._frames_from(self.packets.keyframe_before(places[0]), missing):
+                if frame.is_corrupt:
+                    raise self._broken("the frame is damaged", missing[frame.pts])
+                del missing[frame.pts]
+        except (av.FFmpegError, ValueError) as error:
+            raise self._broken(words(error), min(missing.values(), default=places[-1])) from error
+        if missing:
+            raise self._broken("its decoder gives no frame there", min(missing.values()))
+
     def _decode_from(self, key: int, missing: dict[int, int]) -> Iterator[np.ndarray]:
         """Frames whose time stamps are in ``missing``, and are taken out of it, decoded from a keyframe on."""
+        for frame in self._frames_from(key, missing):
+            place = missing.pop(frame.pts)
+            yield picture_of(self.path, frame, self.stream, float(self.packets.times[place]))
+
+    def _frames_from(self, key: int, wanted: Collection[int]) -> Iterator[av.VideoFrame]:
+        """Frames whose time stamps are wanted, decoded from a keyframe on."""
         context = self.stream.codec_context
         context.flush_buffers()
-        last = max(self.packets.orders[pts] for pts in missing)
+        last = max(self.packets.orders[pts] for pts in wanted)
         for packet in self._packets_from(key):
             if packet.pts < self.packets.key_pts[key]:
                 # Shown before the keyframe that they follow: they refer to frames before it, and none is wanted.
                 continue
             if self.stream.codec_context.name in _DISPOSABLE:
-                context.skip_frame = "DEFAULT" if packet.pts in missing else "NONREF"
+                context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
             frames = context.decode(packet)
             done = self.packets.orders.get(packet.pts) == last
             if done:
                 # All that the wanted frames refer to is in the decoder: it need not see more to give them out.
                 frames += context.decode(None)
-            for frame in frames:
-                if frame.pts in missing:
-                    place = missing.pop(frame.pts)
-                    yield picture_of(self.path, frame, self.stream, float(self.packets.times[place]))
+            yield from (frame for frame in frames if frame.pts in wanted)
             if done:
                 return
 

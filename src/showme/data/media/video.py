@@ -23,10 +23,25 @@ import numpy as np
 from ...errors import ClipError
 from ...machine import usable_cores
 from .base import Frames, Media, Span, check_regular, check_size, check_span, file_identity, span_identity
-from .packets import Packets, Unindexed, open_container, read_packets, words
+from .packets import Packets, UnindexedError, open_container, read_packets, words
 from .runs import RunDecoder, picture_of, runs_of
 
-SUFFIXES = (".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".gif", ".ogv", ".wmv", ".flv", ".3gp")
+SUFFIXES = (
+    ".mp4",
+    ".webm",
+    ".mkv",
+    ".avi",
+    ".mov",
+    ".m4v",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+    ".gif",
+    ".ogv",
+    ".wmv",
+    ".flv",
+    ".3gp",
+)
 # Their packets are not frames: GIF paints over what it showed before, VP8 has frames that are never shown.
 _COUNTED = {"gif", "apng", "vp8"}
 logging.getLogger("libav").setLevel(logging.CRITICAL)
@@ -77,7 +92,7 @@ class VideoFrames(Frames):
         if self.codec not in _COUNTED:
             try:
                 self.packets = read_packets(self.path, self.container, span)
-            except Unindexed:
+            except UnindexedError:
                 self._reopen()
         self.times = np.array(list(self._decoded_times())) if self.packets is None else self.packets.times
         if not len(self.times):
@@ -119,6 +134,19 @@ class VideoFrames(Frames):
                 yield from self._decoder(0).decode(run)
             return
         yield from self._read_at_once(runs, workers)
+
+    def verify(self) -> None:
+        if self.packets is None:
+            # They were decoded when they were counted.
+            return
+        self._decoder(0).verify(self.positions)
+
+    def until(self, index: int, span: Span | None) -> Span:
+        if span is None or span.unit == "frames":
+            return super().until(index, span)
+        place = self.positions[index]
+        following = self.times[place + 1] if place + 1 < len(self.times) else self.times[place] + 2e-3
+        return Span(span.start, float(self.times[place] + following) / 2)
 
     def close(self) -> None:
         for decoder in self.decoders:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ...config import Settings
 from ...errors import InputError
 from ..media import Media
 from ..media.pictures import Pictures
-from .exclusions import read_exclusions
+from .lists import read_exclusions, read_kept
 from .record import Record
 
 
@@ -21,6 +22,7 @@ class Source(Settings):
     """A data set on disk. Every kind of source adds the fields that say where its annotations and pixels are."""
 
     exclude: Path | None = Field(None, description="list of clips to leave out, such as `showme data check` writes")
+    keep: Path | None = Field(None, description="list of clips to keep, and where they end, of `showme data curate`")
 
     @abstractmethod
     def read(self) -> Iterator[Record]:
@@ -39,9 +41,8 @@ class Source(Settings):
         Raises:
             InputError: wrong annotations, an id twice, a clip that is missing and not excluded, or none left.
         """
-        excluded = read_exclusions(self.exclude) if self.exclude else {}
         records: dict[str, Record] = {}
-        for record in islice((each for each in self.read() if each.id not in excluded), limit):
+        for record in islice(self.chosen(), limit):
             if record.id in records:
                 raise InputError(f"{record.origin}: the id {record.id!r} was given before: ids must differ.")
             missing = missing_file(record.media)
@@ -52,8 +53,23 @@ class Source(Settings):
                 )
             records[record.id] = record
         if not records:
-            raise InputError(f"{self.place} lists no clips" + (" that are not excluded." if excluded else "."))
+            chosen = " that are to be kept" if self.exclude or self.keep else ""
+            raise InputError(f"{self.place} lists no clips{chosen}: correct the source's settings.")
         return list(records.values())
+
+    def chosen(self) -> Iterator[Record]:
+        """Records that ``exclude`` and ``keep`` leave, whether their pixels are there or not.
+
+        Raises:
+            InputError: wrong annotations or lists.
+        """
+        excluded = read_exclusions(self.exclude) if self.exclude else {}
+        kept = read_kept(self.keep) if self.keep else None
+        for record in self.read():
+            if record.id in excluded or (kept is not None and record.id not in kept):
+                continue
+            span = kept[record.id] if kept is not None else None
+            yield record if span is None else replace(record, span=span)
 
     @property
     @abstractmethod

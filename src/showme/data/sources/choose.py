@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
+from pydantic import BeforeValidator, Field
 
 from ...config import load_config, parse_config, read_yaml
 from ...errors import InputError
 from .base import Source
+from .bridge_v1 import BridgeV1Source
+from .bridge_v2 import BridgeV2Source
 from .epic_kitchens import EpicKitchensSource
 from .folder import FolderSource
+from .lerobot import LeRobotSource
+from .rlds import RldsSource
 
 KINDS: dict[str, type[Source]] = {
     "folder": FolderSource,
     "epic_kitchens": EpicKitchensSource,
+    "bridge_v1": BridgeV1Source,
+    "bridge_v2": BridgeV2Source,
+    "rlds": RldsSource,
+    "lerobot": LeRobotSource,
 }
 
 
@@ -37,3 +47,18 @@ def open_source(place: str, fields: Sequence[str] = ()) -> Source:
     if kind not in KINDS:
         raise InputError(f"{path}: there is no kind {kind!r}: choose {', '.join(KINDS)}.")
     return load_config(path, KINDS[kind], fields)
+
+
+def _named(value: Any) -> Any:
+    """A path stands for a folder of clips, or for the YAML of a source."""
+    if isinstance(value, str | Path):
+        yaml_file = Path(value).suffix.lower() in (".yaml", ".yml")
+        value = read_yaml(value) if yaml_file else {"path": value}
+    return {"kind": "folder"} | value if isinstance(value, dict) else value
+
+
+if TYPE_CHECKING:
+    AnySource = Source
+else:
+    # A source as a field of settings.
+    AnySource = Annotated[Union[tuple(KINDS.values())], Field(discriminator="kind"), BeforeValidator(_named)]  # noqa: UP007

@@ -123,7 +123,9 @@ def clock(origin: str, row: dict[str, str], name: str) -> float:
 
 def _rising(origin: str, span: Span) -> Span:
     if not 0 <= span.start < span.stop:
-        raise InputError(f"{origin}: it ends ({span.stop:g}) before it begins ({span.start:g} {span.unit}): correct it.")
+        raise InputError(
+            f"{origin}: it ends ({span.stop:g}) before it begins ({span.start:g} {span.unit}): correct it."
+        )
     return span
 
 
@@ -137,7 +139,9 @@ def _cut(path: Path, start: int, stop: int, fps: float | None, origin: str) -> T
     members = _archive(path)
     missing = next((number for number in (start, stop) if number not in members), None)
     if missing is not None or start > stop:
-        raise InputError(f"{origin}: {path} has no {_FRAME.format(missing or start)}: fetch it again, or correct the row.")
+        raise InputError(
+            f"{origin}: {path} has no {_FRAME.format(missing or start)}: fetch it again, or correct the row."
+        )
     return TarPictures(path, tuple(members[number] for number in range(start, stop + 1) if number in members), fps)
 
 

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from ...data.cache import Part, PartReader, build_part, weights_digest
-from ...data.clips import read_frames
-from ...data.sources import Record
-from ...losses.motion import pooled_flow_magnitude
+from ...data.cache import Part, PartReader, build_parts, code_digest, weights_digest
+from ...data.cache.build import Progress
+from ...data.cache.fingerprint import digest_of
+from ...data.rows import ClipRows
+from ...data.sampling import FIRST_FRAMES, LAST_FRAMES
+from ...losses import motion
 from ...perception import depth_eye, edge_eye, flow_eye
 from .config import RewardConfig
 from .pipeline import ShowMePipeline
-from .samples import FIRST_FRAMES, LAST_FRAMES
-
-# Called as progress(part, rows done, rows).
-Progress = Callable[[str, int, int], None]
 
 
 class CachedClips:
     """Row -> everything that :class:`samples.Clips` promises.
 
     Args:
-        records: the clips.
+        rows: the clips.
         parts: readers by name.
         scalar: frame stride for all clips; ``clip``: each its own; None: the network's default.
     """
 
-    def __init__(self, records: Sequence[Record], parts: Mapping[str, PartReader], scalar: float | str | None = None):
-        self.ids = [record.id for record in records]
+    def __init__(self, rows: ClipRows, parts: Mapping[str, PartReader], scalar: float | str | None = None):
+        self.ids = [rows.record(row).id for row in range(len(rows))]
         self.parts = {name: part for name, part in parts.items() if name not in ("text", "null_image")}
-        self.sentences = sentences(records)
-        self.instructions = [record.instruction for record in records]
+        self.sentences = sentences(rows)
+        self.instructions = [rows.record(row).instruction for row in range(len(rows))]
         self.texts = parts["text"]
         self.nulls = {
             "null_text": self.texts[self.sentences[""]]["text"],
@@ -55,83 +53,75 @@ class CachedClips:
         return clip
 
 
-def sentences(records: Sequence[Record]) -> dict[str, int]:
+def sentences(rows: ClipRows) -> dict[str, int]:
     """Every instruction once, and the empty one, with their rows."""
-    return {sentence: row for row, sentence in enumerate(sorted({"", *(r.instruction for r in records)}))}
+    return {sentence: row for row, sentence in enumerate(sorted({"", *(r.instruction for r in rows.records)}))}
 
 
-def clip_parts(
-    pipeline: ShowMePipeline, records: Sequence[Record], frames: int, rewards: RewardConfig | None = None
-) -> list[Part]:
-    """The parts that training on ``records`` reads: latents, image tokens, text, null conditions, rewards' targets.
+def clip_parts(pipeline: ShowMePipeline, rows: ClipRows, rewards: RewardConfig | None = None) -> list[Part]:
+    """The parts that training on ``rows`` reads: latents, image tokens, text, null conditions, rewards' targets.
 
     Args:
-        pipeline: whose frozen networks encode; its config says the pictures' size.
-        records: the clips.
-        frames: T.
+        pipeline: whose frozen networks encode.
+        rows: the clips, at the pipeline's size.
         rewards: whose targets are wanted.
     """
-    encode = _Encoders(pipeline, records, frames)
-    size = [encode.height, encode.width]
-    clips = {"clips": _digest(records), "frames": frames, "size": size}
+    encode = _Encoders(pipeline, rows)
+    size = [rows.look.height, rows.look.width]
+    code = {"code of the encoders": code_digest((sys.modules[__name__], motion))}
+    clips = rows.made_of | code
     vae, image = {"codec": weights_digest(pipeline.vae)}, {"image encoder": weights_digest(pipeline.image_encoder)}
     text = {"text encoder": weights_digest(pipeline.text_encoder), "vocabulary": _digest_of(pipeline.tokenizer)}
-    words = sentences(records)
-    count = len(records)
+    words = list(sentences(rows))
+    ids = rows.identities
     parts = [
-        Part("latents", clips | vae, count, encode.latents),
-        Part("image", clips | image | {"first": FIRST_FRAMES}, count, encode.image),
-        Part("null_image", image | {"size": size}, 1, encode.null_image),
-        Part("text", text | {"sentences": hashlib.sha256("\n".join(words).encode()).hexdigest()}, len(words),
-             lambda rows: encode.text([list(words)[row] for row in rows]), 64),
-    ]  # fmt: skip
+        Part("latents", clips | vae, ids, encode.latents),
+        Part("image", clips | image | {"first": FIRST_FRAMES}, ids, encode.image),
+        Part("null_image", code | image | {"size": size}, ["black"], encode.null_image),
+        Part("text", code | text, words, lambda chosen: encode.text([words[row] for row in chosen]), 64),
+    ]
     last = clips | {"last": LAST_FRAMES}
     for name, eye_name in (rewards.structure if rewards else {}).items():
         eye = (edge_eye if name == "edge" else depth_eye)(eye_name).to(pipeline.device)
-        made_of = last | {"eye": eye_name, "weights": weights_digest(eye)}
-        parts.append(Part(name, made_of, count, partial(encode.seen, name, eye)))
+        made_of = last | {"eye": eye_name, "weights": weights_digest(eye), "code of the eye": _code_of(eye)}
+        parts.append(Part(name, made_of, ids, partial(encode.seen, name, eye)))
     if rewards and rewards.motion:
         flow, latent = flow_eye(rewards.motion), [side // pipeline.vae_scale_factor for side in size]
         weights = weights_digest(flow) if isinstance(flow, nn.Module) else None
-        made_of = clips | {"eye": rewards.motion, "weights": weights, "latent size": latent}
-        parts.append(Part("flow", made_of, count, partial(encode.flow, flow, latent)))
+        made_of = clips | {"eye": rewards.motion, "weights": weights, "code of the eye": _code_of(flow)}
+        parts.append(Part("flow", made_of | {"latent size": latent}, ids, partial(encode.flow, flow, latent)))
     return parts
 
 
 def open_cache(
-    folder: Path, records: Sequence[Record], parts: Sequence[Part], scalar=None, progress: Progress | None = None
+    folder: Path, rows: ClipRows, parts: Sequence[Part], scalar=None, progress: Progress | None = None
 ) -> CachedClips:
     """The clips of a cache; parts that are missing are computed first."""
-    readers = {}
-    for part in parts:
-        report = None if progress is None else (lambda done, rows, name=part.name: progress(name, done, rows))
-        readers[part.name] = build_part(folder, part, report)
-    return CachedClips(records, readers, scalar)
+    return CachedClips(rows, build_parts(folder, parts, progress), scalar)
 
 
 class _Encoders:
     """Rows of clips -> what the frozen networks say of them, in half precision."""
 
-    def __init__(self, pipeline: ShowMePipeline, records: Sequence[Record], frames: int):
-        self.pipeline, self.records, self.frames = pipeline, records, frames
-        self.height, self.width = pipeline.config.height, pipeline.config.width
+    def __init__(self, pipeline: ShowMePipeline, rows: ClipRows):
+        self.pipeline, self.rows = pipeline, rows
+        self.height, self.width = rows.look.height, rows.look.width
 
-    def _pixels(self, rows: Sequence[int], chosen: slice = slice(None)) -> tuple[Tensor, Tensor]:
-        """Frames (n, T', 3, H, W) in [0, 1] and the clips' strides (n,)."""
-        clips = [read_frames(self.records[row].path, self.frames, self.height, self.width) for row in rows]
-        pixels = torch.stack([torch.from_numpy(frames[chosen]) for frames, _ in clips]).permute(0, 1, 4, 2, 3)
-        return pixels.to(self.pipeline.device).float() / 255, torch.tensor([stride for _, stride in clips])
+    def _pixels(self, rows: Sequence[int], chosen: slice = slice(None)) -> Tensor:
+        """Frames (n, T', 3, H, W) in [0, 1] on the pipeline's device."""
+        return self.rows.pixels(rows, chosen).to(self.pipeline.device)
 
     @torch.no_grad()
     def latents(self, rows: Sequence[int]) -> dict[str, Tensor]:
-        pixels, stride = self._pixels(rows)
+        pixels = self._pixels(rows)
+        stride = torch.tensor([round(clip.sample.stride) for clip in self.rows.read(rows)])
         with self._autocast():
             flat = [self.pipeline.encode_latents(self._view(part)) for part in pixels.flatten(0, 1).split(16)]
         return {"latents": torch.cat(flat).half().unflatten(0, pixels.shape[:2]), "stride": stride}
 
     @torch.no_grad()
     def image(self, rows: Sequence[int]) -> dict[str, Tensor]:
-        pixels, _ = self._pixels(rows, slice(FIRST_FRAMES))
+        pixels = self._pixels(rows, slice(FIRST_FRAMES))
         with self._autocast():
             tokens = self.pipeline.image_tokens(self._view(pixels.flatten(0, 1)))
         return {"image": tokens.half().unflatten(0, pixels.shape[:2])}
@@ -148,13 +138,13 @@ class _Encoders:
 
     @torch.no_grad()
     def seen(self, name: str, eye: nn.Module, rows: Sequence[int]) -> dict[str, Tensor]:
-        pixels, _ = self._pixels(rows, slice(-LAST_FRAMES, None))
+        pixels = self._pixels(rows, slice(-LAST_FRAMES, None))
         return {name: eye(pixels.flatten(0, 1)).half().unflatten(0, pixels.shape[:2])}
 
     @torch.no_grad()
     def flow(self, eye, size: list[int], rows: Sequence[int]) -> dict[str, Tensor]:
-        pixels, _ = self._pixels(rows)
-        return {"flow": pooled_flow_magnitude(eye(pixels), (size[0], size[1])).half()}
+        pixels = self._pixels(rows)
+        return {"flow": motion.pooled_flow_magnitude(eye(pixels), (size[0], size[1])).half()}
 
     def _view(self, pixels: Tensor) -> Tensor:
         return (2 * pixels - 1).to(self.pipeline.vae.dtype, memory_format=torch.channels_last)
@@ -163,16 +153,10 @@ class _Encoders:
         return torch.autocast(self.pipeline.device.type, torch.bfloat16)
 
 
-def _digest(records: Sequence[Record]) -> str:
-    """Of the clips' names and sizes."""
-    lines = [f"{record.id} {record.path.name} {_size(record.path)}" for record in records]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _size(path: Path) -> int:
-    return sum(each.stat().st_size for each in path.iterdir()) if path.is_dir() else path.stat().st_size
+def _code_of(eye: object) -> str:
+    return code_digest([sys.modules[type(eye).__module__]])
 
 
 def _digest_of(tokenizer) -> str:
     words = sorted(tokenizer.get_vocab().items())
-    return hashlib.sha256(f"{words} {tokenizer.model_max_length}".encode()).hexdigest()
+    return digest_of([words, tokenizer.model_max_length])

@@ -8,19 +8,34 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ...config import Settings, TrainingConfig
+from ...data.sampling import ClipPolicy
+from ...data.sources import AnySource
 
 
 class DataConfig(Settings):
     """Which clips, and what becomes of them."""
 
-    source: Path = Field(description="folder of clips with an index.jsonl, or that file")
+    source: AnySource = Field(description="folder or list of clips, a YAML of a source, or its fields, with kind first")
     cache: Path = Field(Path("runs/cache"), description="folder of what is computed from the clips once")
     clips: int | None = Field(None, ge=1, description="the first so many alone; null: all")
-    frames: int = Field(16, ge=2, description="T, evenly spaced over a clip, first and last included")
+    frames: int = Field(16, ge=2, description="T, of the sampling")
+    sampling: ClipPolicy = Field("evenly_spaced", description="which frames: a policy of showme.data.sampling")
+    draws: int = Field(1, ge=1, description="rows per clip, each drawn anew, with a random sampling")
+    fit: Literal["crop", "squash"] = Field(
+        "crop", description="crop: the middle; squash: all, bent to the model's shape"
+    )
     frame_stride: Annotated[float, Field(gt=0)] | Literal["clip"] | None = Field(
         None,
         description="a number above 0, given to the network; clip: that of each clip; null: the network's default",
     )
+
+    @model_validator(mode="after")
+    def _draws_are_random(self) -> DataConfig:
+        if self.draws > 1 and not self.sampling.startswith("random"):
+            raise ValueError(
+                f"draws is {self.draws}, but {self.sampling} takes the same frames each time: set draws to 1"
+            )
+        return self
 
 
 class AdapterConfig(Settings):
@@ -71,7 +86,7 @@ class RewardConfig(Settings):
 class ValidationConfig(Settings):
     """Fixed scenes that the public pipeline is shown during training."""
 
-    source: Path | None = Field(None, description="folder of clips with an index.jsonl; null: the training clips")
+    source: AnySource | None = Field(None, description="as data.source; null: the training clips")
     scenes: int = Field(4, ge=0, description="the first so many of it; 0: no validation")
     steps: int | None = Field(None, ge=1, description="denoising steps; null: the model's own")
 

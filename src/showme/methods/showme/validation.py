@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ...data.clips import read_frames
-from ...data.sources import Record, read_folder
+from ...data.clips import Look, read_clip
+from ...data.sources import Record
 from ...evaluation.metrics.psnr import psnr
 from ...generation.outputs import write_png, write_video
 from ...training.validation import Scene, Validated, add_validation
@@ -35,13 +35,14 @@ class Validator:
         self.task = "image" if config.stage == "state_image" else "video"
         source = config.validation.source or config.data.source
         count = config.validation.scenes
-        self.records: list[Record] = read_folder(source, count) if count else []
+        self.records: list[Record] = source.records(count) if count else []
         self.folder: Path = config.out / "validation"
 
     @cached_property
     def clips(self) -> list[np.ndarray]:
         """True frames (T, H, W, 3) of every scene."""
-        return [read_frames(record.path, self.config.data.frames, *self.size)[0] for record in self.records]
+        look = Look(*self.size, self.config.data.frames, fit=self.config.data.fit)
+        return [read_clip(record, look).frames for record in self.records]
 
     def run(self, step: int, pipeline: ShowMePipeline) -> dict[str, float]:
         """Generate every scene with ``pipeline`` and write the page; returns the figures."""

@@ -156,7 +156,7 @@ def crop(pixels: Tensor, regions: Tensor, size: int, border: str = "border") -> 
 
 
 def place(points: Tensor, regions: Tensor) -> Tensor:
-    """Places (N, K, 2) in regions, as fractions of their sides from their top left corners, in pixels of the picture."""
+    """Places (N, K, 2) in regions, as fractions of a side from the top left corner, in pixels of the picture."""
     x, y = ((points - 0.5) * regions[:, None, 2:3]).unbind(-1)
     cosine, sine = regions[:, 3:].cos(), regions[:, 3:].sin()
     return torch.stack([cosine * x - sine * y, sine * x + cosine * y], dim=-1) + regions[:, None, :2]

@@ -59,9 +59,7 @@ class MediapipeHands:
 
     def _find(self, frame: np.ndarray) -> list[Hand]:
         height, width = frame.shape[:2]
-        image = self._library.Image(
-            image_format=self._library.ImageFormat.SRGB, data=np.ascontiguousarray(frame)
-        )
+        image = self._library.Image(image_format=self._library.ImageFormat.SRGB, data=np.ascontiguousarray(frame))
         result = self._landmarker.detect(image)
         hands = []
         for landmarks, sides in zip(result.hand_landmarks, result.handedness, strict=True):

@@ -68,7 +68,9 @@ def _fetch(url: str, sha256: str, target: Path) -> None:
         with os.fdopen(handle, "wb") as file:
             digest = _download(url, file, target)
         if digest != sha256:
-            raise InputError(f"What {url} sent is not the published {NAME} (sha256 {digest}): put it at {target} by hand.")
+            raise InputError(
+                f"What {url} sent is not the published {NAME} (sha256 {digest}): put it at {target} by hand."
+            )
         temporary.chmod(0o644)
         temporary.replace(target)
     finally:

@@ -64,7 +64,9 @@ class PalmDetector(nn.Module):
         anchors = ssd_anchors()
         outputs = [(1, len(anchors), 4 + 2 * _KEYPOINTS), (1, len(anchors), 1)]
         if network.input_shapes != [(1, PALM_SIZE, PALM_SIZE, 3)] or network.output_shapes != outputs:
-            raise InputError(f"{network.graph.source} is no palm detector: give MediaPipe's palm_detection_full.tflite.")
+            raise InputError(
+                f"{network.graph.source} is no palm detector: give MediaPipe's palm_detection_full.tflite."
+            )
         self.register_buffer("anchors", anchors, persistent=False)
 
     @classmethod

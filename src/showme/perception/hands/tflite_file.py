@@ -107,7 +107,9 @@ def _content(path: Path, member: str | None) -> tuple[bytes, str]:
     """The network's bytes, and what to call them in messages."""
     try:
         if path.stat().st_size > _LARGEST_FILE:
-            raise InputError(f"{path} is larger than {_LARGEST_FILE >> 20} MB: it is none of MediaPipe's hand networks.")
+            raise InputError(
+                f"{path} is larger than {_LARGEST_FILE >> 20} MB: it is none of MediaPipe's hand networks."
+            )
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: give the path of a .tflite or .task file.") from error
@@ -180,7 +182,7 @@ def _check_indices(indices: tuple[int, ...], count: int, optional: bool = False)
 def _read_tensor(model: Any, tensor: Any, types: dict[int, str], source: str) -> TfliteTensor:
     name = (tensor.Name() or b"").decode(errors="replace")
     shape = tuple(_vector(tensor.ShapeAsNumpy()))
-    if len(shape) > _MOST_DIMENSIONS or any(side < 0 for side in shape) or math.prod(shape) > _LARGEST_TENSOR:
+    if len(shape) > _MOST_DIMENSIONS or any(side < 1 for side in shape) or math.prod(shape) > _LARGEST_TENSOR:
         raise InputError(f"{source} has a tensor {name!r} of shape {shape}, larger than any hand network's.")
     buffer = model.Buffers(tensor.Buffer())
     if not buffer.DataLength():

@@ -1,4 +1,4 @@
-"""``showme data``: making training data, and computing what training reads of it."""
+"""``showme data render``: clips of the tabletop world."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError
-from .bars import cache_bars, job_bars
+from ...errors import InputError
+from ..bars import job_bars
 
-app = typer.Typer(help="Make training data, and compute what training reads of it.", no_args_is_help=True)
 _SPLITS = ("train", "validation", "test", "test_novel")
 
 
-@app.command()
 def render(
     out: Annotated[Path, typer.Option(help="Folder for the clips; an interrupted run goes on where it stopped.")],
     count: Annotated[int, typer.Option(help="Number of clips.")] = 100,
@@ -37,15 +35,15 @@ def render(
     index = _render(out, count, split, seed, processes, labels)
     typer.echo(f"clips:   {count} in {out}, listed in {index}")
     if preview:
-        from .preview import draw_preview
+        from ..preview import draw_preview
 
         typer.echo(f"look at: {draw_preview(out, index, preview)}")
 
 
 def _render(out: Path, count: int, split: str, seed: int | None, processes: int | None, labels: bool) -> Path:
     try:
-        from ..worlds.render import render_dataset
-        from ..worlds.tabletop.splits import SPLITS
+        from ...worlds.render import render_dataset
+        from ...worlds.tabletop.splits import SPLITS
     except ModuleNotFoundError as error:
         raise InputError(f"The package {error.name} is missing: pip install {error.name}.") from error
 
@@ -66,20 +64,3 @@ def _render(out: Path, count: int, split: str, seed: int | None, processes: int 
             labels=labels,
             progress=lambda done, total: bars.update(row, completed=done, total=total),
         )
-
-
-@app.command()
-def cache(
-    config: Annotated[Path, typer.Argument(help="YAML of the run that is to read the cache.")],
-    fields: Annotated[list[str] | None, typer.Argument(help="Settings to change: data.clips=100")] = None,
-) -> None:
-    """Compute latents, tokens and reward targets of every clip once; an interrupted run goes on where it stopped."""
-    from ..config import load_config
-    from ..methods.showme.config import ShowMeConfig
-
-    settings = load_config(config, ShowMeConfig, fields or ())
-    from ..experiment import fill_cache
-
-    with cache_bars() as progress:
-        count = fill_cache(settings, progress)
-    typer.echo(f"cached:  {count} clips in {settings.data.cache}")

@@ -1,0 +1,165 @@
+"""Filling a cache: resumable at any instant, by several processes and machines at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ...errors import InputError
+from .claims import claimed, owner, sweep
+from .fingerprint import digest_of
+from .parts import SHARD_ROWS, Part, PartReader, is_whole
+
+# Called as progress(part, rows done, rows, bytes on disk).
+Progress = Callable[[str, int, int, int], None]
+_CLAIMS = "claims"
+_WAIT_SECONDS = 0.5
+
+
+def build_parts(folder: Path, parts: Sequence[Part], progress: Progress | None = None) -> dict[str, PartReader]:
+    """Readers by name; what is missing is computed first, and shards that are there already are kept.
+
+    Parts of the same rows are computed together, so that a clip is decoded once for all of them. Another process that
+    fills the same folder takes other shards; at the end this one waits for them.
+
+    Args:
+        folder: the cache's.
+        parts: what is wanted.
+        progress: called whenever a shard is there.
+
+    Raises:
+        InputError: the cache cannot be a folder, or a clip cannot be read.
+    """
+    prepare_folders(folder, parts)
+    teller = Teller(folder, parts, progress)
+    waiting = missing_shards(folder, parts)
+    while waiting:
+        later = []
+        for group, number in waiting:
+            names = {part.name for part in group}
+            if not write_shard(
+                folder, group, number, lambda rows, names=names: teller.tell(dict.fromkeys(names, rows))
+            ):
+                later.append((group, number))
+            teller.tell()
+        waiting = [(group, number) for group, number in later if lacking(folder, group, number)]
+        if waiting:
+            time.sleep(_WAIT_SECONDS)
+    teller.tell()
+    return {part.name: PartReader(part.shard_files(folder), part.rows) for part in parts}
+
+
+def missing_shards(folder: Path, parts: Sequence[Part]) -> list[tuple[list[Part], int]]:
+    """What must be computed: groups of parts of the same rows, with the number of a shard that one of them lacks."""
+    groups: dict[str, list[Part]] = {}
+    for part in parts:
+        groups.setdefault(digest_of([part.chunk, list(part.identities)]), []).append(part)
+    return [
+        (group, number)
+        for group in groups.values()
+        for number in range(-(-group[0].rows // SHARD_ROWS))
+        if lacking(folder, group, number)
+    ]
+
+
+def lacking(folder: Path, group: Iterable[Part], number: int) -> list[Part]:
+    """Parts of a group that have not this shard."""
+    return [part for part in group if not is_whole(part.shard(folder, number))]
+
+
+def write_shard(
+    folder: Path, group: Sequence[Part], number: int, advance: Callable[[int], None] = lambda rows: None
+) -> bool:
+    """Compute one shard of the parts that lack it; False where another process is at it.
+
+    Args:
+        folder: the cache's.
+        group: parts of the same rows.
+        number: of the shard.
+        advance: told how many of the shard's rows are computed.
+    """
+    name = digest_of([str(part.shard(Path(), number)) for part in group])[:20]
+    with claimed(folder / _CLAIMS / name) as claim:
+        if claim is None:
+            return False
+        parts = lacking(folder, group, number)
+        chunks: dict[str, list[dict[str, Tensor]]] = {part.name: [] for part in parts}
+        rows = range(number * SHARD_ROWS, min((number + 1) * SHARD_ROWS, group[0].rows))
+        for start in range(rows.start, rows.stop, group[0].chunk) if parts else ():
+            numbers = range(start, min(start + group[0].chunk, rows.stop))
+            for part in parts:
+                chunks[part.name].append({key: value.cpu() for key, value in part.encode(numbers).items()})
+            claim.touch()
+            advance(numbers.stop - rows.start)
+        for part in parts:
+            _save(part.shard(folder, number), chunks[part.name], part.identities[rows.start : rows.stop])
+    return True
+
+
+def prepare_folders(folder: Path, parts: Sequence[Part]) -> None:
+    """Make the parts' folders, each with a record of what it is made of, and clear away what killed processes left.
+
+    Raises:
+        InputError: the cache cannot be a folder.
+    """
+    for part in parts:
+        place = folder / part.folder_name
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            sweep(place)
+            record = place / "made_of.json"
+            if not record.exists():
+                staged = place / f"{record.name}.{owner()}.partial"
+                staged.write_text(json.dumps(part.made_of, indent=1) + "\n")
+                staged.replace(record)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise InputError(f"{folder} is a file, or lies in one: choose another folder for the cache.") from error
+        except OSError as error:
+            raise InputError(
+                f"{folder} cannot be written to ({error.strerror}): choose another folder for the cache."
+            ) from error
+
+
+def _save(path: Path, chunks: Sequence[dict[str, Tensor]], identities: Sequence[str]) -> None:
+    """Write a shard in one step: whoever sees it sees all of it."""
+    stacked = {name: torch.cat([chunk[name] for chunk in chunks]).contiguous() for name in chunks[0]}
+    staged = path.with_name(f"{path.name}.{owner()}.partial")
+    try:
+        save_file(stacked, staged, {"ids": json.dumps(list(identities))})
+        with staged.open("rb") as file:
+            os.fsync(file.fileno())
+        staged.replace(path)
+    except OSError as error:
+        staged.unlink(missing_ok=True)
+        raise InputError(
+            f"{path.parent} cannot be written to ({error.strerror or error}): make room, then run again."
+        ) from error
+
+
+class Teller:
+    """Tells how far each part is."""
+
+    def __init__(self, folder: Path, parts: Sequence[Part], progress: Progress | None):
+        self.files = [(part, part.shard_files(folder)) for part in parts]
+        self.progress = progress
+        self.sizes: dict[Path, int] = {}
+
+    def tell(self, ahead: dict[str, int] | None = None) -> None:
+        """``ahead``: rows by part that are computed and not yet written."""
+        if self.progress is None:
+            return
+        for part, files in self.files:
+            for file in files:
+                if file not in self.sizes and file.exists():
+                    self.sizes[file] = file.stat().st_size
+            whole = [number for number, file in enumerate(files) if file in self.sizes]
+            rows = sum(min(SHARD_ROWS, part.rows - number * SHARD_ROWS) for number in whole)
+            rows = min(rows + (ahead or {}).get(part.name, 0), part.rows)
+            self.progress(part.name, rows, part.rows, sum(self.sizes[file] for file in files if file in self.sizes))

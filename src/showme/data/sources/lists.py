@@ -1,0 +1,74 @@
+"""Lists of clips beside a data set: those to leave out, and those to keep with the places where they end.
+
+JSON lines: ``{"id": ..., "reason": ...}`` as ``showme data check`` writes them, ``{"id": ..., "span": [start, stop,
+unit]}`` as ``showme data curate`` does; a span of null leaves the clip as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+from ..media import Span
+from .tables import cell, read_jsonl
+
+
+def read_exclusions(path: Path) -> dict[str, str]:
+    """Ids with the reasons.
+
+    Raises:
+        InputError: no such file, or a line that is no exclusion.
+    """
+    return {cell(origin, row, "id"): str(row.get("reason", "")) for origin, row in read_jsonl(path)}
+
+
+def write_exclusions(path: Path, reasons: Mapping[str, str]) -> None:
+    """Write a list in one step."""
+    write_lines(path, ({"id": name, "reason": reason} for name, reason in reasons.items()))
+
+
+def read_kept(path: Path) -> dict[str, Span | None]:
+    """Ids with the spans that take the place of the annotations'; None: as it was.
+
+    Raises:
+        InputError: no such file, or a line that is none of it.
+    """
+    return {cell(origin, row, "id"): _span(origin, row.get("span")) for origin, row in read_jsonl(path)}
+
+
+def write_kept(path: Path, spans: Mapping[str, Span | None]) -> None:
+    """Write a list in one step."""
+    rows = ((name, None if span is None else [span.start, span.stop, span.unit]) for name, span in spans.items())
+    write_lines(path, ({"id": name, "span": span} for name, span in rows))
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """JSON lines, written in one step.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    staged = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        staged.replace(path)
+    except OSError as error:
+        staged.unlink(missing_ok=True)
+        raise InputError(f"{path} cannot be written ({error.strerror}): choose another file.") from error
+
+
+def _span(origin: str, value: Any) -> Span | None:
+    if value is None:
+        return None
+    try:
+        start, stop, unit = value
+        if unit not in ("seconds", "frames"):
+            raise ValueError
+        return Span(float(start), float(stop), unit)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{origin}: the span is none: write [start, stop, \"seconds\"], or frames, or null.") from error

@@ -1,0 +1,169 @@
+"""Labels of clips as parts of a cache: hands, regions of motion, flow, depth, edges."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from ..data.cache import Part, code_digest, weights_digest
+from ..data.media import Rendered
+from ..data.rows import ClipRows
+from ..errors import InputError
+from ..losses.motion import pooled_flow_magnitude
+from ..manifest import sha256_of
+from ..perception import depth_eye, edge_eye, flow_eye, hand_eye
+from ..perception import hands as hand_module
+from ..perception import region_of_motion as regions
+from ..perception.hands import hand_model_file
+from .config import EyesConfig, Label
+
+HANDS = 2
+JOINTS = 21
+# Flow is kept at this part of the picture's size, as the codecs' latents are.
+FLOW_SCALE = 8
+
+
+def label_parts(rows: ClipRows, labels: Sequence[Label], eyes: EyesConfig) -> list[Part]:
+    """The parts that hold these labels; captions are kept elsewhere.
+
+    ========  ===============================================================================================
+    hands     ``joints`` float32 (T, 2, 21, 3), x and y in pixels of the look, z in the same scale, NaN where
+              there is no hand; ``presence`` float32 (T, 2); ``right`` float32 (T, 2), how surely a right hand
+    region    ``region`` bool (H, W), of the clip; ``regions`` bool (T, H, W), of each frame
+    flow      ``flow`` float16 (T - 1, H / 8, W / 8), mean length in pixels of the look per frame
+    depth     ``depth`` float16 (T, 1, H, W), inverse, relative
+    edges     ``edges`` float16 (T, 1, H, W), in [0, 1]
+    ========  ===============================================================================================
+
+    Raises:
+        InputError: an eye that cannot be had, or a clip that is missing.
+    """
+    makers: dict[str, Callable[[], Part]] = {
+        "hands": lambda: _hands_part(rows, hands),
+        "region": lambda: _region_part(rows, hands, eyes.region),
+        "flow": lambda: _eye_part(rows, "flow", eyes.flow, flow_eye(eyes.flow), _flow_of),
+        "depth": lambda: _eye_part(rows, "depth", eyes.depth, depth_eye(eyes.depth), _seen_by),
+        "edges": lambda: _eye_part(rows, "edges", eyes.edges, edge_eye(eyes.edges), _seen_by),
+    }
+    hands = HandsOfRows(rows, eyes) if {"hands", "region"} & set(labels) else None
+    return [makers[label]() for label in labels if label in makers]
+
+
+class HandsOfRows:
+    """Rows -> hands, seen in the clips' own pixels and told in those of the look; the last rows asked are kept."""
+
+    def __init__(self, rows: ClipRows, eyes: EyesConfig):
+        self.rows, self.eyes = rows, eyes
+        self.eye = None if eyes.hands == "rendered" else _hand_eye(eyes)
+        self._last: tuple[tuple[int, ...], list] = ((), [])
+
+    @property
+    def made_of(self) -> dict[str, Any]:
+        """What decides the joints beside the clips."""
+        family, _, file = self.eyes.hands.partition(":")
+        weights = None if self.eye is None else sha256_of(hand_model_file(file or None))
+        code = code_digest((hand_module, sys.modules[__name__]))
+        made_of = {"hands": family, "confidence": self.eyes.hand_confidence, "weights": weights, "code of the hands": code}
+        return self.rows.made_of | made_of
+
+    def __call__(self, numbers: Sequence[int]) -> list[dict[str, np.ndarray]]:
+        """``joints``, ``presence`` and ``right`` of each row, as :func:`label_parts` says."""
+        key = tuple(numbers)
+        if self._last[0] != key:
+            self._last = (key, [self._of_row(number) for number in key])
+        return self._last[1]
+
+    def _of_row(self, number: int) -> dict[str, np.ndarray]:
+        frames = self.rows.look.frames
+        told = {
+            "joints": np.full((frames, HANDS, JOINTS, 3), np.nan, np.float32),
+            "presence": np.zeros((frames, HANDS), np.float32),
+            "right": np.full((frames, HANDS), np.nan, np.float32),
+        }
+        if self.eye is None:
+            return self._rendered(number, told)
+        pictures, sample, window = self.rows.native(number)
+        seen = self.eye(pictures)
+        # A frame of the sample that is blended or repeated has the hands of the frame that weighs most in it.
+        places = np.searchsorted(sample.needed, sample.indices[np.arange(frames), sample.weights.argmax(1)])
+        for time, place in enumerate(places.tolist()):
+            for slot, hand in enumerate(seen[place][:HANDS]):
+                told["joints"][time, slot, :, :2] = window.points(hand.joints[:, :2])
+                told["joints"][time, slot, :, 2] = hand.joints[:, 2] * window.scale[0]
+                told["presence"][time, slot] = 1.0 if hand.presence is None else hand.presence
+                score = hand.handedness_score
+                told["right"][time, slot] = score if hand.handedness == "right" else 1 - score
+        return told
+
+    def _rendered(self, number: int, told: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What the file of a rendered clip says of its right hand."""
+        media = self.rows.record(number).media
+        _, sample, window = self.rows.native(number)
+        if not isinstance(media, Rendered):
+            raise InputError(f"{media.path} is no rendered clip: choose another eye for hands than rendered.")
+        with safe_open(str(media.path), "numpy") as file:
+            if "joints" not in file.keys():  # noqa: SIM118 (not a dict)
+                raise InputError(f"{media.path} has no joints: render it anew, or choose another eye for hands.")
+            joints = file.get_tensor("joints")
+        main = sample.indices[np.arange(len(sample)), sample.weights.argmax(1)]
+        told["joints"][:, 0, :, :2] = window.points(joints[main, 0])
+        told["joints"][:, 0, :, 2] = 0
+        told["presence"][:, 0] = told["right"][:, 0] = 1
+        return told
+
+
+def _hand_eye(eyes: EyesConfig) -> Any:
+    confidence = eyes.hand_confidence
+    return hand_eye(eyes.hands, num_hands=HANDS, min_palm_score=confidence, min_presence=confidence)
+
+
+def _hands_part(rows: ClipRows, hands: HandsOfRows | None) -> Part:
+    assert hands is not None
+    return Part("hands", hands.made_of, rows.identities, lambda numbers: _stacked(hands(numbers)), chunk=1)
+
+
+def _region_part(rows: ClipRows, hands: HandsOfRows | None, form: str) -> Part:
+    assert hands is not None
+    hull = regions.hull_per_hand if form == "per_hand" else regions.hull_over_hands
+
+    def encode(numbers: Sequence[int]) -> dict[str, Tensor]:
+        told = []
+        for seen in hands(numbers):
+            joints = [[hand for hand in frame if not np.isnan(hand).any()] for frame in seen["joints"]]
+            masks = hull(joints, rows.look.height, rows.look.width)
+            told.append({"region": regions.region_of_motion(masks), "regions": masks})
+        return _stacked(told)
+
+    code = {"region": form, "code of the region": code_digest([regions])}
+    return Part("region", hands.made_of | code, rows.identities, encode, chunk=1)
+
+
+def _eye_part(rows: ClipRows, name: str, eye_name: str, eye: Any, see: Callable[[Any, Tensor], Tensor]) -> Part:
+    weights = weights_digest(eye) if isinstance(eye, nn.Module) else None
+    made_of = {"eye": eye_name, "weights": weights, "code of the eye": code_digest([sys.modules[type(eye).__module__]])}
+    made_of["code of the label"] = code_digest([sys.modules[__name__]])
+
+    @torch.no_grad()
+    def encode(numbers: Sequence[int]) -> dict[str, Tensor]:
+        return {name: see(eye, rows.pixels(numbers)).half()}
+
+    return Part(name, rows.made_of | made_of, rows.identities, encode, chunk=1)
+
+
+def _seen_by(eye: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+    return eye(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2])
+
+
+def _flow_of(eye: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+    height, width = pixels.shape[-2:]
+    return pooled_flow_magnitude(eye(pixels), (height // FLOW_SCALE, width // FLOW_SCALE))
+
+
+def _stacked(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}

@@ -1,0 +1,92 @@
+"""Filling a cache on a Ray cluster: the same code as in one process, a shard at a time, on a folder that all share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..data.cache import Part, missing_shards
+from ..data.cache.build import Progress, Teller, prepare_folders, write_shard
+from ..errors import InputError
+
+Maker = Callable[[], Sequence[Part]]
+
+
+def build_on_ray(
+    folder: Path, parts: Sequence[Part], maker: Maker, address: str, progress: Progress | None = None
+) -> None:
+    """Compute what a cache lacks by Ray Data.
+
+    Args:
+        folder: the cache's, on a disk that all workers see under this path.
+        parts: as this process made them.
+        maker: makes them anew; picklable.
+        address: of the cluster; ``local`` starts one on this machine.
+        progress: told how far each part is.
+
+    Raises:
+        InputError: Ray is not installed, there is no cluster at that address, or a clip that cannot be read.
+    """
+    prepare_folders(folder, parts)
+    teller = Teller(folder, parts, progress)
+    teller.tell()
+    jobs = [{"names": [part.name for part in group], "number": n} for group, n in missing_shards(folder, parts)]
+    for _ in map_on_ray(ShardWorker, (str(folder.resolve()), maker), jobs, address):
+        teller.tell()
+    if missing_shards(folder, parts):
+        raise InputError(f"The workers at {address} write elsewhere than to {folder}: name a folder that all of them share.")
+
+
+class ShardWorker:
+    """Makes the parts once, and computes the shards that it is given."""
+
+    def __init__(self, folder: str, maker: Maker):
+        self.folder = Path(folder)
+        self.parts = {part.name: part for part in maker()}
+
+    def __call__(self, job: dict[str, Any]) -> dict[str, str]:
+        group = [self.parts[name] for name in job["names"]]
+        return told(lambda: write_shard(self.folder, group, int(job["number"])))
+
+
+def told(work: Callable[[], Any]) -> dict[str, str]:
+    """Run ``work``; what a user can mend comes back as a row, so that the driver says it in one sentence."""
+    try:
+        work()
+    except InputError as error:
+        return {"error": str(error)}
+    return {"error": ""}
+
+
+def map_on_ray(worker: type, arguments: tuple, jobs: Sequence[dict[str, Any]], address: str) -> Iterator[None]:
+    """Yields whenever a job is done. worker(*arguments) is made once by each of as many processes as there are CPUs.
+
+    Raises:
+        InputError: of a job, or :func:`_connect`'s.
+    """
+    ray = _connect(address)
+    if not jobs:
+        return
+    count = max(min(len(jobs), int(ray.cluster_resources().get("CPU", 1))), 1)
+    data = ray.data.from_items(list(jobs), override_num_blocks=len(jobs))
+    done = data.map(worker, fn_constructor_args=arguments, concurrency=count, num_cpus=1)
+    for row in done.iter_rows():
+        if row["error"]:
+            raise InputError(row["error"])
+        yield
+
+
+def _connect(address: str) -> Any:
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise InputError('--ray needs Ray: pip install "showme[ray]".') from error
+    if not ray.is_initialized():
+        try:
+            ray.init(None if address == "local" else address, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise InputError(f"There is no Ray cluster at {address}: start one (`ray start --head`), or say local.") from error
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    return ray
