@@ -1,4 +1,4 @@
-"""Sixteen evenly spaced frames out of long videos: ShowMe's reader against decoding everything, OpenCV, decord, torchcodec.
+"""Sixteen evenly spaced frames of long videos: ShowMe's reader, decoding everything, OpenCV, decord, torchcodec.
 
     python benchmarks/decoding.py --clips 100
 

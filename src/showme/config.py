@@ -167,17 +167,20 @@ def _override(tree: dict[str, Any], override: str, settings: type[BaseModel], gi
 
 def _sentence(file: str, given: set[str], settings: type[BaseModel], error: ValidationError) -> str:
     """What is wrong with the first wrong field, where it stands, and what it may be."""
-    first = error.errors()[0]
-    place = [str(part) for part in first["loc"]]
+    # A field that is not known is the likelier mistake than the one that is then missing.
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    place, above = _located(settings, [str(part) for part in first["loc"]])
     field = ".".join(place)
     source = "the command line" if any(f"{field}.".startswith(f"{name}.") for name in given) else file
-    above = _class_at(settings, place[:-1])
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(place[-1], above.model_fields, n=1)
         meant = f"did you mean {near[0]}? " if near else ""
         return f"{source}: there is no field {field}: {meant}choose {', '.join(above.model_fields)}."
     if first["type"] == "missing" and place[-1] in above.model_fields:
         return f"{file}: the field {field} is missing: {_meaning(above, place[-1])}."
+    if first["type"] == "union_tag_invalid":
+        told = first["ctx"]
+        return f"{source}: {field}: there is no kind {told['tag']!r}: choose {told['expected_tags'].replace(chr(39), '')}."
     value = first["input"]
     if first["type"] == "value_error":
         return f"{source}: {f'{field}: ' if field else ''}{first['msg'].removeprefix('Value error, ')}."
@@ -196,9 +199,9 @@ _CLUMSY = {"path_type", "model_type", "model_attributes_type", "tuple_type", "st
 
 def _meaning(settings: type[BaseModel], field: str) -> str:
     """What a field holds, for one who must write it."""
-    below = _class_at(settings, [field])
-    if below is not settings:
-        return f"fields of its own: {', '.join(below.model_fields)}"
+    below = _classes_of(settings, field)
+    if len(below) == 1:
+        return f"fields of its own: {', '.join(below[0].model_fields)}"
     described = settings.model_fields[field].description if field in settings.model_fields else None
     return described or "a value"
 
@@ -206,10 +209,38 @@ def _meaning(settings: type[BaseModel], field: str) -> str:
 def _class_at(settings: type[BaseModel], place: Sequence[str]) -> type[BaseModel]:
     """The settings class that stands at a path of field names."""
     for name in place:
-        field = settings.model_fields.get(name)
-        choices = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
-        below = [each for each in choices if isinstance(each, type) and issubclass(each, BaseModel)]
+        below = _classes_of(settings, name)
         if not below:
             break
         settings = below[0]
     return settings
+
+
+def _located(settings: type[BaseModel], place: Sequence[str]) -> tuple[list[str], type[BaseModel]]:
+    """An error's path without the words by which pydantic says which of several classes it took, and its class."""
+    kept: list[str] = []
+    owner, choices = settings, [settings]
+    for name in place:
+        chosen = next((each for each in choices if len(choices) > 1 and name in _tags_of(each)), None)
+        if chosen is not None:
+            choices = [chosen]
+            continue
+        kept.append(name)
+        owner = next((each for each in choices if name in each.model_fields), choices[0] if choices else owner)
+        choices = _classes_of(owner, name)
+    return kept, owner
+
+
+def _tags_of(settings: type[BaseModel]) -> tuple[str, ...]:
+    """The values of ``kind`` that stand for a class."""
+    field = settings.model_fields.get("kind")
+    return getattr(field.annotation, "__args__", ()) if field else ()
+
+
+def _classes_of(settings: type[BaseModel], name: str) -> list[type[BaseModel]]:
+    """The settings classes that a field may hold."""
+    field = settings.model_fields.get(name)
+    choices = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+    # An optional union lies one level deeper.
+    choices += [below for each in choices for below in getattr(each, "__args__", ())]
+    return list(dict.fromkeys(each for each in choices if isinstance(each, type) and issubclass(each, BaseModel)))

@@ -181,8 +181,8 @@ def tuned_pipeline(config: ShowMeConfig, files: BundleFiles) -> ShowMePipeline:
 def _open(config: ShowMeConfig, rows: ClipRows, parts: list[Part], progress: Progress | None) -> CachedClips:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and missing_shards(config.data.cache, parts):
         raise InputError(
-            f"The cache {config.data.cache} is not complete: run `showme data cache` with these settings first, so that "
-            "the processes need not wait for one."
+            f"The cache {config.data.cache} is not complete: run `showme data cache` with these settings first, so "
+            "that the processes need not wait for one."
         )
     return open_cache(config.data.cache, rows, parts, config.data.frame_stride, progress)
 

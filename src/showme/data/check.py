@@ -40,9 +40,8 @@ def find_bad(
         progress: told how many were looked at.
     """
     bad: dict[str, str] = {}
-    done = 0
-    for record, reason in _in_processes(records, quick, seconds, processes or usable_cores()):
-        done += 1
+    faults = _in_processes(records, quick, seconds, processes or usable_cores())
+    for done, (record, reason) in enumerate(faults, 1):
         if reason is not None:
             bad[record.id] = reason
         if progress is not None:

@@ -73,8 +73,8 @@ class ClipSimilarity(nn.Module):
         for sentence, length in zip(sentences, lengths, strict=True):
             if length > longest:
                 raise InputError(
-                    f"The instruction {sentence[:60]!r}... has {length} tokens and CLIP reads {longest}: shorten it, or "
-                    "let long ones be cut (truncate)."
+                    f"The instruction {sentence[:60]!r}... has {length} tokens and CLIP reads {longest}: shorten it, "
+                    "or let long ones be cut (truncate)."
                 )
         return {name: tokens[name].to(self.network.device) for name in ("input_ids", "attention_mask")}
 

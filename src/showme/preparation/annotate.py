@@ -15,12 +15,12 @@ from ..data.clips import Look
 from ..data.rows import ClipRows
 from ..data.sources.lists import write_lines
 from ..perception import captioner
-from ..perception.captions import ENRICHMENT, STATES, AnswerStore, Captioner, ask
+from ..perception.captions import ENRICHMENT, STATES, AnswerStore, Captioner, Prompt, ask
 from .config import AnnotateConfig, Label, LookConfig
 from .labels import label_parts
 
 INDEX = "labels.jsonl"
-_PROMPTS = {"states": STATES, "enrichment": ENRICHMENT}
+_PROMPTS: dict[str, Prompt[Any]] = {"states": STATES, "enrichment": ENRICHMENT}
 
 
 def annotate(config: AnnotateConfig, progress: Progress | None = None, ray: str | None = None) -> Path:
@@ -110,8 +110,9 @@ def captions(config: AnnotateConfig, rows: ClipRows, progress: Progress | None) 
     for row in range(len(rows)):
         answers.append(ask_about(config, speaker, rows, row))
         size += len(str(answers[-1]))
-        for label in wanted if progress is not None else ():
-            progress(label, row + 1, len(rows), size)
+        if progress is not None:
+            for label in wanted:
+                progress(label, row + 1, len(rows), size)
     return {label: [answer[label] for answer in answers] for label in wanted}
 
 

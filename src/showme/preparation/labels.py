@@ -69,7 +69,12 @@ class HandsOfRows:
         family, _, file = self.eyes.hands.partition(":")
         weights = None if self.eye is None else sha256_of(hand_model_file(file or None))
         code = code_digest((hand_module, sys.modules[__name__]))
-        made_of = {"hands": family, "confidence": self.eyes.hand_confidence, "weights": weights, "code of the hands": code}
+        made_of = {
+            "hands": family,
+            "confidence": self.eyes.hand_confidence,
+            "weights": weights,
+            "code of the hands": code,
+        }
         return self.rows.made_of | made_of
 
     def __call__(self, numbers: Sequence[int]) -> list[dict[str, np.ndarray]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ def build_on_ray(
     for _ in map_on_ray(ShardWorker, (str(folder.resolve()), maker), jobs, address):
         teller.tell()
     if missing_shards(folder, parts):
-        raise InputError(f"The workers at {address} write elsewhere than to {folder}: name a folder that all of them share.")
+        raise InputError(
+            f"The workers at {address} write elsewhere than to {folder}: name a folder that all of them share."
+        )
 
 
 class ShardWorker:
@@ -85,8 +88,10 @@ def _connect(address: str) -> Any:
         raise InputError('--ray needs Ray: pip install "showme[ray]".') from error
     if not ray.is_initialized():
         try:
-            ray.init(None if address == "local" else address, log_to_driver=False, logging_level="ERROR")
+            ray.init(None if address == "local" else address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise InputError(f"There is no Ray cluster at {address}: start one (`ray start --head`), or say local.") from error
+            raise InputError(
+                f"There is no Ray cluster at {address}: start one (`ray start --head`), or say local."
+            ) from error
     ray.data.DataContext.get_current().enable_progress_bars = False
     return ray

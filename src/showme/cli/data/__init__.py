@@ -9,7 +9,9 @@ from .cache import cache
 from .check import check, list_clips
 from .render import render
 
-app = typer.Typer(help="Look at data, check, label and choose it, and compute what training reads.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at data, check, label and choose it, and compute what training reads.", no_args_is_help=True
+)
 app.command("list")(list_clips)
 app.command("check")(check)
 app.command("annotate")(annotate)

@@ -44,7 +44,9 @@ def list_clips(
 def check(
     source: Place,
     fields: Fields = None,
-    out: Annotated[Path, typer.Option(help="List of the bad clips, for the source's field exclude.")] = Path("exclude.jsonl"),
+    out: Annotated[Path, typer.Option(help="List of the bad clips, for the source's field exclude.")] = Path(
+        "exclude.jsonl"
+    ),
     quick: Annotated[bool, typer.Option("--quick", help="Decode the first and last frame of each alone.")] = False,
     processes: Annotated[int | None, typer.Option(help="Worker processes; one per core when left out.")] = None,
     seconds: Annotated[int, typer.Option(help="That one clip may take.")] = 600,

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -43,10 +44,7 @@ def build_parts(folder: Path, parts: Sequence[Part], progress: Progress | None =
     while waiting:
         later = []
         for group, number in waiting:
-            names = {part.name for part in group}
-            if not write_shard(
-                folder, group, number, lambda rows, names=names: teller.tell(dict.fromkeys(names, rows))
-            ):
+            if not write_shard(folder, group, number, partial(teller.ahead, group)):
                 later.append((group, number))
             teller.tell()
         waiting = [(group, number) for group, number in later if lacking(folder, group, number)]
@@ -151,8 +149,12 @@ class Teller:
         self.progress = progress
         self.sizes: dict[Path, int] = {}
 
+    def ahead(self, group: Sequence[Part], rows: int) -> None:
+        """So many rows of the next shard of these parts are computed, and not yet written."""
+        self.tell(dict.fromkeys((part.name for part in group), rows))
+
     def tell(self, ahead: dict[str, int] | None = None) -> None:
-        """``ahead``: rows by part that are computed and not yet written."""
+        """Look at the folder, and say how far each part is; ``ahead``: rows by part that are not in it yet."""
         if self.progress is None:
             return
         for part, files in self.files:

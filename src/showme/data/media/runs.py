@@ -77,9 +77,9 @@ class RunDecoder:
         missing = {int(self.packets.pts[place]): place for place in places}
         try:
             for frame in self._frames_from(self.packets.keyframe_before(places[0]), missing):
+                place = missing.pop(frame.pts)  # type: ignore[arg-type]
                 if frame.is_corrupt:
-                    raise self._broken("the frame is damaged", missing[frame.pts])
-                del missing[frame.pts]
+                    raise self._broken("the frame is damaged", place)
         except (av.FFmpegError, ValueError) as error:
             raise self._broken(words(error), min(missing.values(), default=places[-1])) from error
         if missing:
@@ -88,7 +88,7 @@ class RunDecoder:
     def _decode_from(self, key: int, missing: dict[int, int]) -> Iterator[np.ndarray]:
         """Frames whose time stamps are in ``missing``, and are taken out of it, decoded from a keyframe on."""
         for frame in self._frames_from(key, missing):
-            place = missing.pop(frame.pts)
+            place = missing.pop(frame.pts)  # type: ignore[arg-type]
             yield picture_of(self.path, frame, self.stream, float(self.packets.times[place]))
 
     def _frames_from(self, key: int, wanted: Collection[int]) -> Iterator[av.VideoFrame]:
@@ -97,13 +97,14 @@ class RunDecoder:
         context.flush_buffers()
         last = max(self.packets.orders[pts] for pts in wanted)
         for packet in self._packets_from(key):
+            assert packet.pts is not None
             if packet.pts < self.packets.key_pts[key]:
                 # Shown before the keyframe that they follow: they refer to frames before it, and none is wanted.
                 continue
             if self.stream.codec_context.name in _DISPOSABLE:
                 context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
             frames = context.decode(packet)
-            done = self.packets.orders.get(packet.pts) == last
+            done = self.packets.orders[packet.pts] == last
             if done:
                 # All that the wanted frames refer to is in the decoder: it need not see more to give them out.
                 frames += context.decode(None)
@@ -123,7 +124,7 @@ class RunDecoder:
                 if not begun and order is not None and order > start:
                     break
                 begun = begun or order == start
-                if begun and packet.size:
+                if begun and order is not None:
                     yield packet
             if begun:
                 return

@@ -71,4 +71,4 @@ def _span(origin: str, value: Any) -> Span | None:
             raise ValueError
         return Span(float(start), float(stop), unit)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{origin}: the span is none: write [start, stop, \"seconds\"], or frames, or null.") from error
+        raise InputError(f'{origin}: the span is none: write [start, stop, "seconds"] or "frames", or null.') from error

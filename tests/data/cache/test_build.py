@@ -1,0 +1,188 @@
+"""The cache: what was written is read, an interruption costs no finished shard, and nothing stale is ever read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from showme.data.cache import build, build_parts, claims, code_digest, missing_shards, parts, weights_digest
+from showme.errors import InputError
+
+from .squares import ROWS, SHARD_ROWS, squares
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(parts, "SHARD_ROWS", SHARD_ROWS)
+    monkeypatch.setattr(build, "SHARD_ROWS", SHARD_ROWS)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file of a cache with its digest."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_every_row_is_read_back(tmp_path):
+    told = []
+    reader = build_parts(tmp_path, [squares()], lambda *row: told.append(row))["squares"]
+    assert len(reader) == ROWS
+    for row in range(ROWS):
+        assert torch.equal(reader[row]["square"], torch.full((3,), float(row**2)))
+        assert int(reader[row]["number"]) == row
+    assert told[0] == ("squares", 4, ROWS, 0)
+    assert told[-1] == ("squares", ROWS, ROWS, reader.size)
+    again = pickle.loads(pickle.dumps(reader))
+    assert int(again[24]["number"]) == 24, "worker processes open the files themselves"
+
+
+def test_parts_of_the_same_rows_are_computed_together(tmp_path):
+    order: list = []
+    first, second = squares(calls=order), squares(name="more", calls=order, other=1)
+    build_parts(tmp_path, [first, second])
+    assert order[:16] == [0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7]
+
+
+def test_a_finished_part_is_not_computed_again(tmp_path):
+    build_parts(tmp_path, [squares()])
+    calls: list[int] = []
+    assert len(build_parts(tmp_path, [squares(calls=calls)])["squares"]) == ROWS
+    assert not calls
+
+
+def test_an_interrupted_part_keeps_its_whole_shards(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        build_parts(tmp_path, [squares(fail_at=14)])
+    assert not list((tmp_path / "claims").iterdir())
+    calls: list[int] = []
+    build_parts(tmp_path, [squares(calls=calls)])
+    assert calls == list(range(8, ROWS))
+
+
+def test_a_shard_cut_short_is_written_again(tmp_path):
+    build_parts(tmp_path, [squares()])
+    whole = contents(tmp_path)
+    shard = squares().shard(tmp_path, 1)
+    shard.write_bytes(shard.read_bytes()[:-7])
+    calls: list[int] = []
+    build_parts(tmp_path, [squares(calls=calls)])
+    assert calls == list(range(8, 16))
+    assert contents(tmp_path) == whole
+
+
+@pytest.mark.parametrize("changed", [{"codec": "b"}, {"identities": [f"other {row}" for row in range(ROWS)]}])
+def test_another_making_or_other_clips_are_never_taken_for_these(tmp_path, changed):
+    build_parts(tmp_path, [squares(codec="a")])
+    calls: list[int] = []
+    build_parts(tmp_path, [squares(calls=calls, **({"codec": "a"} | changed))])
+    assert calls == list(range(ROWS))
+
+
+def test_a_list_that_grows_keeps_its_whole_shards(tmp_path):
+    build_parts(tmp_path, [squares(20)])
+    calls: list[int] = []
+    build_parts(tmp_path, [squares(40, calls=calls)])
+    assert calls == list(range(16, 40))
+
+
+def test_ten_kills_leave_what_an_unbroken_run_leaves(tmp_path):
+    """kill -9 at ten random instants, then a run to the end: every row once, and the very bytes of an unbroken run."""
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    command = [sys.executable, "-m", "tests.data.cache.squares"]
+    subprocess.run([*command, str(unbroken), "0"], check=True, cwd=ROOT)
+    generator, kills = random.Random(0), 0
+    while kills < 10:
+        process = subprocess.Popen([*command, str(broken), "0.06"], cwd=ROOT)
+        before = len(list(broken.rglob("*.safetensors")))
+        while process.poll() is None and len(list(broken.rglob("*.safetensors"))) == before:
+            time.sleep(0.005)
+        time.sleep(generator.uniform(0, 0.1))
+        assert process.poll() is None, "it must be killed while it writes"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        kills += 1
+    subprocess.run([*command, str(broken), "0"], check=True, cwd=ROOT)
+    assert contents(broken) == contents(unbroken)
+    ids = []
+    for file in sorted((broken / squares().folder_name).glob("*.safetensors")):
+        with safe_open(file, "pt") as shard:
+            ids += json.loads(shard.metadata()["ids"])
+    assert sorted(ids) == sorted(f"row {row}" for row in range(ROWS))
+
+
+def test_processes_share_the_work_of_one_folder(tmp_path):
+    command = [sys.executable, "-m", "tests.data.cache.squares", str(tmp_path / "shared"), "0.1"]
+    running = [subprocess.Popen(command, cwd=ROOT) for _ in range(3)]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    subprocess.run([*command[:3], str(tmp_path / "alone"), "0"], check=True, cwd=ROOT)
+    assert contents(tmp_path / "shared") == contents(tmp_path / "alone")
+
+
+def test_a_claim_of_a_living_process_is_left_alone_and_a_dead_ones_is_taken(tmp_path):
+    with claims.claimed(tmp_path / "claim") as mine:
+        assert mine is not None
+        with claims.claimed(tmp_path / "claim") as other:
+            assert other is None
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / "claim").write_text(f"{claims.owner().rpartition('.')[0]}.{dead.pid}")
+    with claims.claimed(tmp_path / "claim") as taken:
+        assert taken is not None
+    (tmp_path / "claim").write_text("elsewhere.1")
+    with claims.claimed(tmp_path / "claim") as taken:
+        assert taken is None, "of another machine nobody knows whether it lives"
+    os.utime(tmp_path / "claim", (0, 0))
+    with claims.claimed(tmp_path / "claim") as taken:
+        assert taken is not None, "but it has been silent for long"
+
+
+@pytest.mark.parametrize("below", ["", "cache"])
+def test_a_cache_that_is_a_file_is_refused(tmp_path, below):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is a file, or lies in one: choose another folder for the cache"):
+        build_parts(tmp_path / "file" / below, [squares()])
+
+
+def test_what_is_missing_is_told_without_computing(tmp_path):
+    calls: list[int] = []
+    assert len(missing_shards(tmp_path, [squares(calls=calls)])) == -(-ROWS // SHARD_ROWS)
+    build_parts(tmp_path, [squares(20)])
+    assert [number for _, number in missing_shards(tmp_path, [squares(calls=calls)])] == list(range(2, 31))
+    assert not calls
+
+
+def test_a_digest_tells_weights_apart():
+    a, b = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    assert weights_digest(a) != weights_digest(b)
+    b.load_state_dict(a.state_dict())
+    assert weights_digest(a) == weights_digest(b)
+    assert weights_digest(a) != weights_digest(b.bfloat16())
+
+
+def test_code_counts_and_comments_do_not(tmp_path):
+    from types import SimpleNamespace
+
+    digests = []
+    for number, text in enumerate(
+        ['"""A."""\ndef f(x):\n    """Adds."""\n    return x + 1\n',
+         '"""B."""\n\n\ndef f(x):\n    # Why.\n    return x + 1\n',
+         "def f(x):\n    return x + 2\n"]
+    ):  # fmt: skip
+        path = tmp_path / f"{number}.py"
+        path.write_text(text)
+        digests.append(code_digest([SimpleNamespace(__file__=str(path))]))
+    assert digests[0] == digests[1] != digests[2]
