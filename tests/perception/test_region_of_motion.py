@@ -8,17 +8,27 @@ import pytest
 from showme.perception.region_of_motion import hull_over_hands, hull_per_hand, region_of_motion
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed: pip install opencv-python-headless")
-scipy_spatial = pytest.importorskip("scipy.spatial", reason="SciPy is not installed: pip install scipy")
 
 HEIGHT, WIDTH = 60, 80
 
 
 def outside_by(points: np.ndarray) -> np.ndarray:
-    """How far each pixel's centre lies outside the hull, (H, W): the most that it is beyond one of its sides."""
-    # Rows of (unit normal, offset): negative inside.
-    sides = scipy_spatial.ConvexHull(points).equations
+    """How far each pixel's centre lies outside the hull, (H, W): the most that it is beyond one of its sides.
+
+    A side is a line through two points that has all others on its right, the picture's y pointing down.
+    """
+    first, second = (points[index] for index in np.where(~np.eye(len(points), dtype=bool)))
+    along = second - first
+    length = np.linalg.norm(along, axis=1)
+    first, along = first[length > 0], along[length > 0] / length[length > 0, None]
+
+    def beyond(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Distance of each place to the left of each line, (lines, places)."""
+        return along[:, 1:] * (x - first[:, :1]) - along[:, :1] * (y - first[:, 1:])
+
+    sides = (beyond(*points.T) <= 1e-9).all(axis=1)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    return np.max(sides[:, 0, None, None] * columns + sides[:, 1, None, None] * rows + sides[:, 2, None, None], axis=0)
+    return beyond(columns.ravel(), rows.ravel())[sides].max(axis=0).reshape(HEIGHT, WIDTH)
 
 
 def square(left: int, top: int, side: int) -> np.ndarray:
@@ -29,10 +39,10 @@ def square(left: int, top: int, side: int) -> np.ndarray:
 def test_a_mask_covers_the_hull_and_at_most_its_outline(spread):
     rng = np.random.default_rng(spread)
     for _ in range(10):
-        joints = np.rint(rng.uniform(-spread, spread, (21, 2)) + (WIDTH / 2, HEIGHT / 2))
+        joints = np.rint(rng.uniform(-spread, spread, (21, 2)) + np.array([WIDTH / 2, HEIGHT / 2]))
         (mask,) = hull_per_hand([[joints]], HEIGHT, WIDTH)
         beyond = outside_by(joints)
-        assert mask[beyond <= 0].all()
+        assert mask[beyond < 1e-9].all()
         assert not mask[beyond > 1].any()
 
 
@@ -80,7 +90,7 @@ def test_one_hull_over_all_hands_covers_what_lies_between():
     first, second = square(5, 5, 10), square(50, 30, 10)
     (mask,) = hull_over_hands([[first, second]], HEIGHT, WIDTH)
     beyond = outside_by(np.concatenate([first, second]))
-    assert mask[beyond <= 0].all()
+    assert mask[beyond < 1e-9].all()
     assert not mask[beyond > 1].any()
     np.testing.assert_array_equal(
         hull_over_hands([[first], []], HEIGHT, WIDTH), hull_per_hand([[first], []], HEIGHT, WIDTH)

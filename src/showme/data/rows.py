@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -33,7 +34,7 @@ class ClipRows:
 
     def __init__(self, records: Sequence[Record], look: Look, draws: int = 1):
         self.records, self.look, self.draws = records, look, draws
-        self._last: tuple[tuple[int, ...], list[Clip]] = ((), [])
+        self._last = threading.local()
 
     def __len__(self) -> int:
         return len(self.records) * self.draws
@@ -59,15 +60,16 @@ class ClipRows:
         return [f"{digests[row // self.draws]}.{row % self.draws}" for row in range(len(self))]
 
     def read(self, rows: Sequence[int]) -> list[Clip]:
-        """The clips of rows; the last ones read are kept, so that several readers of the same rows decode once.
+        """The clips of rows; each thread keeps the last ones, so that several readers of the same rows decode once.
 
         Raises:
             ClipError: one cannot be read.
         """
         key = tuple(rows)
-        if self._last[0] != key:
-            self._last = (key, [read_clip(self.record(row), self.look, row % self.draws) for row in key])
-        return self._last[1]
+        if getattr(self._last, "key", None) != key:
+            clips = [read_clip(self.record(row), self.look, row % self.draws) for row in key]
+            self._last.key, self._last.clips = key, clips
+        return self._last.clips
 
     def native(self, row: int) -> tuple[np.ndarray, Sample, Window]:
         """The frames of one row in the clip's own pixels, as :func:`showme.data.clips.read_native` gives them."""

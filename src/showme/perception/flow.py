@@ -6,6 +6,7 @@ right and down, each pixel of a frame moves until the next one. No gradient: flo
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +20,29 @@ from .weights import load_published
 
 _RAFT_STRIDE = 8
 _RAFT_SMALLEST = 128
+
+
+class _OneThread:
+    """While open, OpenCV works with one thread, for one caller."""
+
+    def __init__(self) -> None:
+        self.lock, self.threads = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        import cv2
+
+        self.lock.acquire()
+        self.threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+
+    def __exit__(self, *_: object) -> None:
+        import cv2
+
+        cv2.setNumThreads(self.threads)
+        self.lock.release()
+
+
+_OPENCV_ONE_THREAD = _OneThread()
 
 
 class DisFlow:
@@ -40,6 +64,11 @@ class DisFlow:
         self._flow = cv2.DISOpticalFlow.create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset.upper()}"))
 
     def __call__(self, clips: Tensor) -> Tensor:
+        # One at a time, by one thread: OpenCV's result depends on the number of threads, and its object keeps a state.
+        with _OPENCV_ONE_THREAD:
+            return self._flows(clips)
+
+    def _flows(self, clips: Tensor) -> Tensor:
         pixels = (clips.detach().clamp(0, 1) * 255).round().byte().permute(0, 1, 3, 4, 2).cpu().numpy()
         flows = [self._clip_flow(clip) for clip in pixels]
         return torch.from_numpy(np.stack(flows)).permute(0, 1, 4, 2, 3).to(clips.device)

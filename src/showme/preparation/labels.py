@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,12 +57,12 @@ def label_parts(rows: ClipRows, labels: Sequence[Label], eyes: EyesConfig) -> li
 
 
 class HandsOfRows:
-    """Rows -> hands, seen in the clips' own pixels and told in those of the look; the last rows asked are kept."""
+    """Rows -> hands, seen in the clips' own pixels and told in those of the look; each thread keeps the last rows."""
 
     def __init__(self, rows: ClipRows, eyes: EyesConfig):
         self.rows, self.eyes = rows, eyes
         self.eye = None if eyes.hands == "rendered" else _hand_eye(eyes)
-        self._last: tuple[tuple[int, ...], list] = ((), [])
+        self._last = threading.local()
 
     @property
     def made_of(self) -> dict[str, Any]:
@@ -80,9 +81,10 @@ class HandsOfRows:
     def __call__(self, numbers: Sequence[int]) -> list[dict[str, np.ndarray]]:
         """``joints``, ``presence`` and ``right`` of each row, as :func:`label_parts` says."""
         key = tuple(numbers)
-        if self._last[0] != key:
-            self._last = (key, [self._of_row(number) for number in key])
-        return self._last[1]
+        if getattr(self._last, "key", None) != key:
+            hands = [self._of_row(number) for number in key]
+            self._last.key, self._last.hands = key, hands
+        return self._last.hands
 
     def _of_row(self, number: int) -> dict[str, np.ndarray]:
         frames = self.rows.look.frames

@@ -138,7 +138,7 @@ def test_a_lying_length_reserves_no_memory(tmp_path, size, sentence):
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, lambda data: zlib.compress(data, 1)])
 def test_compressed_files_are_refused_by_name(clips, pack):
     clips.write_bytes(pack(clips.read_bytes()))
-    with pytest.raises(ClipError, match="looks like a compressed TFRecord file.*unpack it once"):
+    with pytest.raises(ClipError, match=r"looks like a compressed TFRecord file.*unpack it once"):
         list(read_records(clips))
 
 

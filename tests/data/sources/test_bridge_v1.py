@@ -123,7 +123,7 @@ def test_wrong_entries_are_named(clips, names, sentence):
 
 
 def test_missing_files_and_links_out_are_refused(tmp_path):
-    with pytest.raises(InputError, match="There is no folder .*nowhere: give the one of the clips"):
+    with pytest.raises(InputError, match=r"There is no folder .*nowhere: give the one of the clips"):
         source(tmp_path / "nowhere").records()
     with pytest.raises(InputError, match=r"There is no file .*other\.txt"):
         source(tmp_path, annotations=tmp_path / "other.txt").records()
@@ -134,5 +134,5 @@ def test_missing_files_and_links_out_are_refused(tmp_path):
         source(tmp_path / "clips").records()
     (tmp_path / "empty" / "lift_bowl" / "0").mkdir(parents=True)
     (record,) = source(tmp_path / "empty").records()
-    with pytest.raises(InputError, match="lift_bowl/0 cannot be read as a clip .it holds no pictures"):
+    with pytest.raises(InputError, match=r"lift_bowl/0 cannot be read as a clip \(it holds no pictures"):
         read_clip(record, Look(height=48, width=64, frames=1))

@@ -1,7 +1,7 @@
 """BridgeData V2's raw trajectories; the pixels are those of a real clip of it.
 
-The schema: ``<data set>/<domain>/<task>/<number>/<date>/raw/traj_group0/traj0`` with ``images0/im_0.jpg``, ``lang.txt``,
-``obs_dict.pkl`` and ``policy_out.pkl``, as in the authors' conversion scripts.
+The schema: ``<data set>/<domain>/<task>/<number>/<date>/raw/traj_group0/traj0`` with ``images0/im_0.jpg``,
+``lang.txt``, ``obs_dict.pkl`` and ``policy_out.pkl``, as in the authors' conversion scripts.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def test_cameras(trajectory, tmp_path):
     (record,) = source(tmp_path, camera=1).records()
     truth = np.asarray(Image.open(trajectory / "images1" / "im_0.jpg"))
     assert np.array_equal(read_clip(record, Look(height=48, width=64, frames=1)).frames[0], truth)
-    with pytest.raises(InputError, match="traj0: there is no .*images2: fetch it, or leave the clip out"):
+    with pytest.raises(InputError, match=r"traj0: there is no .*images2: fetch it, or leave the clip out"):
         source(tmp_path, camera=2).records()
 
 
@@ -144,7 +144,7 @@ def test_a_hash_of_the_path_splits(tmp_path):
 
 
 def test_faults_are_told(trajectory, tmp_path):
-    with pytest.raises(InputError, match="There is no folder .*nowhere: give the one of the data set"):
+    with pytest.raises(InputError, match=r"There is no folder .*nowhere: give the one of the data set"):
         source(tmp_path / "nowhere").records()
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty lists no clips"):

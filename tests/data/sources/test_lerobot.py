@@ -310,7 +310,7 @@ def test_time_stamps_that_are_not_the_length_are_told(tmp_path):
     with pytest.raises(InputError, match=r"file-000\.parquet, row 1: 0 to 1 s are not 7 frames at 30 per second"):
         source(tmp_path).records()
     write_v30(tmp_path, **{f"videos/{TOP}/from_timestamp": [float("inf")] * 3})
-    with pytest.raises(InputError, match="row 1: the field .*from_timestamp' is 'inf', no number"):
+    with pytest.raises(InputError, match=r"row 1: the field .*from_timestamp' is 'inf', no number"):
         source(tmp_path).records()
     write_v30(tmp_path, **{f"videos/{TOP}/file_index": pa.array([0, None, 0], pa.int64())})
     with pytest.raises(InputError, match=f"row 2: the field 'videos/{TOP}/file_index' is missing or empty"):

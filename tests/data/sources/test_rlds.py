@@ -137,7 +137,7 @@ def test_wrong_episodes_are_named(tmp_path, payload, sentence):
 def test_folders_without_shards_are_named(tmp_path):
     with pytest.raises(InputError, match=r"has no files \*\.tfrecord-00000-of-00001"):
         source(tmp_path).records()
-    with pytest.raises(InputError, match="There is no folder .*nowhere"):
+    with pytest.raises(InputError, match=r"There is no folder .*nowhere"):
         source(tmp_path / "nowhere").records()
 
 

@@ -26,7 +26,7 @@ def mediapipe_hands(hand_bundle):
 
 
 def distances(ours: list[list[Hand]], theirs: list[list[Hand]]) -> list[tuple[float, Hand, Hand]]:
-    """For each of our hands in a frame where MediaPipe sees one too: the nearest, and how far its joints are on average."""
+    """For each of our hands, where they see one too: how far the nearest's joints are on average, and both hands."""
     pairs = []
     for mine, others in zip(ours, theirs, strict=True):
         for hand in mine if others else []:
@@ -110,8 +110,8 @@ def test_doubles_share_joints_and_boxes():
     corners = hand[[0, 5, 17]]
     size = max(np.linalg.norm(corners[i] - corners[j]) for i, j in ((0, 1), (1, 2), (2, 0)))
     assert is_double(hand, hand)
-    assert is_double(hand, hand + (0.19 * size, 0))
-    assert not is_double(hand, hand + (0.21 * size, 0))
+    assert is_double(hand, hand + np.array([0.19 * size, 0]))
+    assert not is_double(hand, hand + np.array([0.21 * size, 0]))
     nine, ten = hand.copy(), hand.copy()
     nine[9:] += (0.5 * size, 0)
     ten[10:] += (0.5 * size, 0)

@@ -73,7 +73,7 @@ def test_no_picture_is_no_error(hand_bundle):
 
 
 def small_graph(name: str, shapes: list[tuple[int, ...]], constants: list, options: dict | None = None) -> TfliteGraph:
-    """One operator whose first input is given and whose others are constants; ``shapes`` of the input and the output."""
+    """One operator whose first input is given and whose others are constants; ``shapes`` of input and output."""
     tensors = [TfliteTensor("in", shapes[0], None), TfliteTensor("out", shapes[1], None)]
     tensors += [TfliteTensor(f"c{i}", np.shape(constant), np.asarray(constant)) for i, constant in enumerate(constants)]
     operator = TfliteOperator(name, (0, *range(2, len(tensors))), (1,), options or {})

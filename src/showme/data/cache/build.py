@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...errors import InputError
+from ...machine import usable_cores
 from .claims import claimed, owner, sweep
 from .fingerprint import digest_of
 from .parts import SHARD_ROWS, Part, PartReader, is_whole
@@ -24,7 +26,9 @@ _CLAIMS = "claims"
 _WAIT_SECONDS = 0.5
 
 
-def build_parts(folder: Path, parts: Sequence[Part], progress: Progress | None = None) -> dict[str, PartReader]:
+def build_parts(
+    folder: Path, parts: Sequence[Part], progress: Progress | None = None, workers: int | None = None
+) -> dict[str, PartReader]:
     """Readers by name; what is missing is computed first, and shards that are there already are kept.
 
     Parts of the same rows are computed together, so that a clip is decoded once for all of them. Another process that
@@ -33,18 +37,20 @@ def build_parts(folder: Path, parts: Sequence[Part], progress: Progress | None =
     Args:
         folder: the cache's.
         parts: what is wanted.
-        progress: called whenever a shard is there.
+        progress: called whenever a chunk of rows is computed.
+        workers: chunks that are computed at a time; None: one per core.
 
     Raises:
         InputError: the cache cannot be a folder, or a clip cannot be read.
     """
     prepare_folders(folder, parts)
     teller = Teller(folder, parts, progress)
+    workers = workers or usable_cores()
     waiting = missing_shards(folder, parts)
     while waiting:
         later = []
         for group, number in waiting:
-            if not write_shard(folder, group, number, partial(teller.ahead, group)):
+            if not write_shard(folder, group, number, partial(teller.ahead, group), workers):
                 later.append((group, number))
             teller.tell()
         waiting = [(group, number) for group, number in later if lacking(folder, group, number)]
@@ -73,7 +79,11 @@ def lacking(folder: Path, group: Iterable[Part], number: int) -> list[Part]:
 
 
 def write_shard(
-    folder: Path, group: Sequence[Part], number: int, advance: Callable[[int], None] = lambda rows: None
+    folder: Path,
+    group: Sequence[Part],
+    number: int,
+    advance: Callable[[int], None] = lambda rows: None,
+    workers: int = 1,
 ) -> bool:
     """Compute one shard of the parts that lack it; False where another process is at it.
 
@@ -82,23 +92,52 @@ def write_shard(
         group: parts of the same rows.
         number: of the shard.
         advance: told how many of the shard's rows are computed.
+        workers: chunks that are computed at a time.
     """
     name = digest_of([str(part.shard(Path(), number)) for part in group])[:20]
     with claimed(folder / _CLAIMS / name) as claim:
         if claim is None:
             return False
         parts = lacking(folder, group, number)
-        chunks: dict[str, list[dict[str, Tensor]]] = {part.name: [] for part in parts}
         rows = range(number * SHARD_ROWS, min((number + 1) * SHARD_ROWS, group[0].rows))
-        for start in range(rows.start, rows.stop, group[0].chunk) if parts else ():
-            numbers = range(start, min(start + group[0].chunk, rows.stop))
-            for part in parts:
-                chunks[part.name].append({key: value.cpu() for key, value in part.encode(numbers).items()})
+        chunks: dict[str, list[dict[str, Tensor]]] = {part.name: [] for part in parts}
+        for told in _computed(parts, rows, workers) if parts else ():
+            for part, values in zip(parts, told, strict=True):
+                chunks[part.name].append(values)
             claim.touch()
-            advance(numbers.stop - rows.start)
+            advance(min(len(chunks[parts[0].name]) * group[0].chunk, len(rows)))
         for part in parts:
             _save(part.shard(folder, number), chunks[part.name], part.identities[rows.start : rows.stop])
     return True
+
+
+def _computed(parts: Sequence[Part], rows: range, workers: int) -> Iterator[list[dict[str, Tensor]]]:
+    """Values of each chunk of rows, in their order, part by part.
+
+    Every chunk is computed by one thread: a sum that several threads share rounds otherwise with other cores, and equal
+    shards are to have equal bytes. Several chunks at a time use the cores as well.
+    """
+
+    def compute(numbers: range) -> list[dict[str, Tensor]]:
+        return [{key: value.cpu() for key, value in part.encode(numbers).items()} for part in parts]
+
+    size = parts[0].chunk
+    numbers = [range(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        if workers == 1:
+            yield from map(compute, numbers)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            futures = [pool.submit(compute, each) for each in numbers]
+            try:
+                for future in futures:
+                    yield future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def prepare_folders(folder: Path, parts: Sequence[Part]) -> None:

@@ -41,7 +41,7 @@ h2 { margin: 36px 0 10px; font-size: 19px; }
 h3 { margin: 0; font-size: 16px; overflow-wrap: anywhere; }
 p { margin: 0; overflow-wrap: anywhere; }
 .soft { color: var(--soft); font-size: 13px; }
-.cards { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); }
+.cards { display: grid; gap: 16px; grid-template-columns: repeat(auto-fill, minmax(min(420px, 100%), 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 14px 16px; min-width: 0; }
 .clip { margin-top: 14px; }
 .share { display: flex; height: 10px; border-radius: 5px; overflow: hidden; margin: 14px 0 10px; }
@@ -60,7 +60,8 @@ svg .axis { stroke: var(--line); } svg text.at { fill: var(--ink); font-weight: 
 .strip { display: flex; gap: 6px; overflow-x: auto; margin: 10px 0 8px; padding: 3px; }
 .strip figure { margin: 0; flex: 0 0 auto; text-align: center; }
 .strip img { display: block; height: 96px; width: auto; max-width: 160px; border-radius: 5px; }
-.strip .after img { opacity: .35; } .strip .end img { outline: 3px solid var(--kept); }
+.strip .after img { opacity: .35; }
+.strip .end-kept img { outline: 3px solid var(--kept); } .strip .end-dropped img { outline: 3px solid var(--dropped); }
 .strip figcaption { color: var(--soft); font-size: 12px; }
 .words { display: block; unicode-bidi: isolate; }
 dl { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 6px 0 0; font-size: 13px; color: var(--soft); }
@@ -187,22 +188,32 @@ def _histogram(measure: Measure, verdicts: Sequence[Verdict]) -> str:
     unknown = f" {int((~finite).sum())} clips have no number." if not finite.all() else ""
     if not ends:
         return f'<div class="card"><h3>{escape(measure.name)}</h3><p class="soft">No numbers.{unknown}</p></div>'
-    low, high = min(ends), max(ends)
-    # Thresholds at the edge stay inside, and equal values get a width.
-    pad = 0.04 * (high - low) or max(abs(low), 1.0) * 0.1
-    low, high = low - pad, high + pad
-    counts = [np.histogram(measure.values[finite & which], _BINS, (low, high))[0] for which in (~kept, kept)]
+    edges = _edges(min(ends), max(ends), measure.bounds)
+    low, high = edges[0], edges[-1]
+    counts = [np.histogram(measure.values[finite & which], edges)[0] for which in (~kept, kept)]
     tallest = max(int((counts[0] + counts[1]).max()), 1)
-    base, scale, step = _HEIGHT - _MARGIN, (_HEIGHT - 2 * _MARGIN) / tallest, _WIDTH / _BINS
-    bars = "".join(_bar(i * step, base, step, scale, int(d), int(k)) for i, (d, k) in enumerate(zip(*counts)))
+    base, scale, step = _HEIGHT - _MARGIN, (_HEIGHT - 2 * _MARGIN) / tallest, _WIDTH / (len(edges) - 1)
+    bars = "".join(
+        _bar(i * step, base, step, scale, int(d), int(k)) for i, (d, k) in enumerate(zip(*counts, strict=True))
+    )
     lines = "".join(_bound(each, _WIDTH * (each - low) / (high - low), base) for each in measure.bounds)
     name = escape(measure.name)
     return f"""<div class="card"><h3>{name}</h3>
 <svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Histogram of {name}">
 {bars}<line class="axis" x1="0" y1="{base}" x2="{_WIDTH}" y2="{base}"/>{lines}
-<text x="0" y="{_HEIGHT - 8}">{low + pad:.3g}</text>
-<text x="{_WIDTH}" y="{_HEIGHT - 8}" text-anchor="end">{high - pad:.3g}</text>
+<text x="0" y="{_HEIGHT - 8}">{low:.3g}</text>
+<text x="{_WIDTH}" y="{_HEIGHT - 8}" text-anchor="end">{high:.3g}</text>
 </svg><p class="soft">The highest bar is {tallest} of {len(verdicts)} clips.{unknown}</p></div>"""
+
+
+def _edges(low: float, high: float, bounds: Sequence[float]) -> np.ndarray:
+    """Edges of equal bins that reach a little beyond all values; the first threshold is one, so that it parts bars."""
+    # Equal values get a width.
+    pad = 0.03 * (high - low) or max(abs(low), 1.0) * 0.1
+    step = (high - low + 2 * pad) / _BINS
+    fixed = bounds[0] if bounds else low - pad
+    before, after = math.ceil((fixed - low + pad) / step), math.ceil((high + pad - fixed) / step)
+    return fixed + step * np.arange(-before, after + 1)
 
 
 def _bar(x: float, base: float, step: float, scale: float, dropped: int, kept: int) -> str:
@@ -231,28 +242,32 @@ def _clip(name: str, clip: SheetClip, sheet: Sheet, row: int) -> str:
     word = _word(verdict.kept)
     return f"""<article class="card clip">
 <h3><bdi class="words" dir="auto">{escape(clip.instruction)}</bdi></h3>
-<div class="strip">{_strip(clip, verdict.last)}</div>
+<div class="strip">{_strip(clip, verdict)}</div>
 <p><b class="{word}">{word}</b> {escape(verdict.reason)}</p>
 <dl><div><dt>clip</dt><dd><bdi>{escape(name)}</bdi></dd></div>{scores}</dl>
 </article>"""
 
 
-def _strip(clip: SheetClip, last: int | None) -> str:
+def _strip(clip: SheetClip, verdict: Verdict) -> str:
     places = set(_spread(len(clip.frames), _STRIP))
     numbers = [int(number) for number in clip.numbers]
-    if last in numbers:
-        places.add(numbers.index(last))
-    return "".join(_frame(clip.frames[place], numbers[place], last) for place in sorted(places))
+    if verdict.last in numbers:
+        places.add(numbers.index(verdict.last))
+    return "".join(_frame(clip.frames[place], numbers[place], verdict) for place in sorted(places))
 
 
-def _frame(pixels: np.ndarray, number: int, last: int | None) -> str:
+def _frame(pixels: np.ndarray, number: int, verdict: Verdict) -> str:
+    """A frame with its number in the clip: the end is outlined, what a kept clip loses is pale."""
     image = Image.fromarray(pixels)
     image.thumbnail(_FRAME, Image.Resampling.LANCZOS)
     file = io.BytesIO()
     image.save(file, "JPEG", quality=_QUALITY)
     data = base64.b64encode(file.getvalue()).decode("ascii")
-    state = "" if last is None or number < last else ' class="end"' if number == last else ' class="after"'
-    caption = f"end: {number}" if number == last else str(number)
+    state, caption = "", f"{number}"
+    if number == verdict.last:
+        state, caption = f' class="end-{_word(verdict.kept)}"', f"end: {number}"
+    elif verdict.kept and verdict.last is not None and number > verdict.last:
+        state = ' class="after"'
     return (
         f'<figure{state}><img src="data:image/jpeg;base64,{data}" width="{image.width}" height="{image.height}" '
         f'alt="frame {number}"><figcaption>{caption}</figcaption></figure>'

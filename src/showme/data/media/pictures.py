@@ -75,9 +75,14 @@ class PictureFrames(Frames):
 
     def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
         for index in indices:
-            check_regular(self.files[index])
+            self._check(self.files[index])
             with self.files[index].open("rb") as file:
                 yield decode_picture(file, self.files[index], self._time(index))
+
+    def _check(self, file: Path) -> None:
+        check_regular(file)
+        if file.is_symlink() and not file.resolve().is_relative_to(self.path.resolve()):
+            raise ClipError(file, f"it is a link that leads out of {self.path}", remedy="copy the picture there")
 
     def _time(self, index: int) -> float | None:
         return None if self.fps is None else index / self.fps
@@ -114,5 +119,5 @@ def decode_picture(file: BinaryIO | bytes, path: Path, time: float | None = None
 def natural_order(paths) -> list[Path]:
     """Paths by name, numbers in the names by value: ``im_2.jpg`` before ``im_10.jpg``."""
     return sorted(
-        paths, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", path.name)]
+        paths, key=lambda path: [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", path.name)]
     )

@@ -140,7 +140,9 @@ def check_frames(frames: np.ndarray | Tensor) -> Tensor:
     Raises:
         ValueError: they are not uint8 (T, H, W, 3).
     """
-    frames = torch.as_tensor(frames)
+    if isinstance(frames, np.ndarray):
+        # Torch warns of arrays that it may not write to, though nothing is written here.
+        frames = torch.from_numpy(np.require(frames, requirements="W"))
     if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape[1:]:
         raise ValueError(f"hands are sought in uint8 frames (T, H, W, 3), not {frames.dtype} {tuple(frames.shape)}.")
     return frames

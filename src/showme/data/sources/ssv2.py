@@ -1,0 +1,121 @@
+"""Something-Something V2 (arXiv 1706.04261): the official JSON, or the ShowMe authors' lists of captions."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from ...errors import InputError
+from ..media import Media, Pictures, Video
+from .base import Source, check_folder, inside
+from .record import Record
+from .tables import cell, read_json, read_jsonl
+
+LICENCE = "Something-Something V2 research licence"
+FRAMES_PER_SECOND = 12.0
+_SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+
+
+class Ssv2Source(Source):
+    """Labelled clips. Give ``videos`` or ``frames``, the folder that holds ``<id>.webm`` or ``<id>/`` directly.
+
+    A row of the JSON is ``{"id", "label", "template", "placeholders"}`` (``video_id`` in some releases); its label,
+    whose objects are filled in, is the instruction. A line of ``ssv2-train-HOI.jsonl`` is ``{"id", "caption"}``. Videos
+    are ``<id>.webm`` or ``<id>.mp4``; frames are ``<id>/img_00001.jpg``, as mmaction2 extracts them.
+    """
+
+    kind: Literal["ssv2"] = Field(description="Something-Something V2")
+    annotations: Path = Field(description="train.json, validation.json, or ssv2-train-HOI.jsonl and its like")
+    videos: Path | None = Field(None, description="folder of <id>.webm or <id>.mp4, 20bn-something-something-v2")
+    frames: Path | None = Field(None, description="folder of folders of extracted frames, rawframes")
+    fps: float = Field(FRAMES_PER_SECOND, gt=0, description="rate of the frames")
+    templates: tuple[str, ...] | None = Field(
+        None, description="classes to keep, with or without brackets round their objects; null: all"
+    )
+    split: str | None = Field(None, description="name of the split; null: as the file is named")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Ssv2Source:
+        if (self.videos is None) == (self.frames is None):
+            raise ValueError("give videos or frames, one of them")
+        if self.templates is not None and self._captioned:
+            raise ValueError(f"{self.annotations.name} has captions and no templates: give train.json, or no templates")
+        return self
+
+    @property
+    def place(self) -> Path:
+        """The annotations."""
+        return self.annotations
+
+    @property
+    def _captioned(self) -> bool:
+        return self.annotations.suffix.lower() == ".jsonl"
+
+    def read(self) -> Iterator[Record]:
+        check_folder(self.videos or self.frames or Path(), "videos" if self.videos else "frames")
+        rows = read_jsonl(self.annotations) if self._captioned else self._kept(_labelled(self.annotations))
+        split = self.split or _split(self.annotations)
+        for origin, row in rows:
+            name = cell(origin, row, "id" if "id" in row else "video_id")
+            yield Record(
+                id=name,
+                media=self._pixels(origin, name),
+                instruction=cell(origin, row, "caption") if self._captioned else _label(origin, row),
+                template=None if self._captioned else cell(origin, row, "template"),
+                split=split,
+                licence=LICENCE,
+                origin=origin,
+            )
+
+    def _pixels(self, origin: str, name: str) -> Media:
+        if self.frames is not None:
+            return Pictures(inside(self.frames, name, origin), fps=self.fps)
+        assert self.videos is not None
+        suffixes = (".mp4", ".webm") if self._captioned else (".webm", ".mp4")
+        paths = [inside(self.videos, name + suffix, origin) for suffix in suffixes]
+        return Video(next((path for path in paths if path.exists()), paths[0]))
+
+    def _kept(self, rows: list[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Rows of the classes that are wanted."""
+        if self.templates is None:
+            yield from rows
+            return
+        wanted = {normalise(name): name for name in self.templates}
+        there = {normalise(str(row.get("template", ""))) for _, row in rows}
+        for normal, name in wanted.items():
+            if normal not in there:
+                near = difflib.get_close_matches(normal, there, n=1)
+                meant = f"did you mean {near[0]!r}" if near else "correct templates"
+                raise InputError(f"{self.annotations} has no clip of the template {name[:200]!r}: {meant}.")
+        yield from ((origin, row) for origin, row in rows if normalise(cell(origin, row, "template")) in wanted)
+
+
+def normalise(template: str) -> str:
+    """A class name as it compares: the JSON has brackets round the objects, the list of class names has none."""
+    return " ".join(template.replace("[", "").replace("]", "").split()).casefold()
+
+
+def _labelled(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    rows = read_json(path)
+    if not isinstance(rows, list):
+        raise InputError(f"{path} is no list of clips: give train.json or validation.json.")
+    named = [(f"{path}, row {number}", row) for number, row in enumerate(rows, 1)]
+    for origin, row in named:
+        if not isinstance(row, dict):
+            raise InputError(f"{origin}: no JSON object: fetch the annotations again.")
+    return named
+
+
+def _label(origin: str, row: dict[str, Any]) -> str:
+    if "label" not in row:
+        raise InputError(f"{origin}: there is no label, as in test.json: give train.json or validation.json.")
+    return cell(origin, row, "label")
+
+
+def _split(path: Path) -> str | None:
+    words = path.stem.lower().replace("_", "-").split("-")
+    return next((split for word, split in _SPLITS.items() if word in words), None)
