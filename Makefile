@@ -22,11 +22,11 @@ $(READY): requirements.lock pyproject.toml
 	@echo "Setting up .venv: 5 GB, a minute on a fast line, many on a slow one. It is done once."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --requirement requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $(READY)
 
 # Pins what pyproject.toml asks for; run it after changing the dependencies.
 lock: $(READY)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra worlds --extra perception --extra train --extra dev \
-		--no-header --no-annotate --no-emit-index-url --constraint constraints.txt --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras \
+		--no-header --no-annotate --no-emit-index-url --constraint constraints.txt --override overrides.txt --output-file requirements.lock pyproject.toml

@@ -76,6 +76,9 @@ class TrainingConfig(Settings):
         return self
 
 
+# Where a mapping keeps the short form that it was written in, such as a source's path.
+NAMED = ""
+
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
@@ -150,10 +153,12 @@ def _override(tree: dict[str, Any], override: str, settings: type[BaseModel], gi
     if not equals or not name:
         raise InputError(f"{override!r} on the command line: write field=value, such as training.steps=100.")
     *branches, leaf = name.split(".")
-    for branch in branches:
+    for depth, branch in enumerate(branches):
         below = tree.get(branch)
         if not isinstance(below, dict):
-            below = tree[branch] = {}
+            # What stands for one of several classes by its name keeps the name beside its fields.
+            several = len(_classes_of(_class_at(settings, branches[:depth]), branch)) > 1
+            below = tree[branch] = {NAMED: below} if several and isinstance(below, str) else {}
         tree = below
     try:
         tree[leaf] = yaml.safe_load(value)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import ClipError
 from ..pictures.window import WINDOWS, Window
+from .media import Span
 from .sampling import Policy, Sample, draw_sample
 from .sources.record import Record
 from .stream import generator_at, text_seed
@@ -38,11 +39,13 @@ class Look:
 
 @dataclass(frozen=True)
 class Clip:
-    """What was read. frames: uint8 (T, H, W, 3), RGB. sample: which. window: what of the clip's pictures is seen."""
+    """What was read. frames: uint8 (T, H, W, 3), RGB. sample: which. window: what of the clip's pictures is seen. ends:
+    for each frame the span that ends with it, so that a clip can be shortened without being opened again."""
 
     frames: np.ndarray
     sample: Sample
     window: Window
+    ends: tuple[Span, ...]
 
 
 def read_clip(record: Record, look: Look, draw: int = 0) -> Clip:
@@ -51,8 +54,8 @@ def read_clip(record: Record, look: Look, draw: int = 0) -> Clip:
     Raises:
         ClipError: it cannot be read; nothing is put in its place.
     """
-    pictures, sample, window = _read(record, look, draw, Window.pixels)
-    return Clip(sample.mix(pictures), sample, window)
+    pictures, sample, window, ends = _read(record, look, draw, Window.pixels)
+    return Clip(sample.mix(pictures), sample, window, ends)
 
 
 def read_native(record: Record, look: Look, draw: int = 0) -> tuple[np.ndarray, Sample, Window]:
@@ -64,12 +67,12 @@ def read_native(record: Record, look: Look, draw: int = 0) -> tuple[np.ndarray, 
     Raises:
         ClipError: it cannot be read.
     """
-    return _read(record, look, draw, lambda _, frame: frame)
+    return _read(record, look, draw, lambda _, frame: frame)[:3]
 
 
 def _read(
     record: Record, look: Look, draw: int, seen: Callable[[Window, np.ndarray], np.ndarray]
-) -> tuple[np.ndarray, Sample, Window]:
+) -> tuple[np.ndarray, Sample, Window, tuple[Span, ...]]:
     with record.media.open(record.span) as frames:
         sample = look.sample(record, len(frames), frames.fps, draw)
         window: Window | None = None
@@ -83,6 +86,7 @@ def _read(
                 sizes = f"{shape[1]}x{shape[0]} to {frame.shape[1]}x{frame.shape[0]}"
                 raise ClipError(frames.path, f"its pictures change from {sizes} pixels")
             pictures.append(seen(window, frame))
+        ends = tuple(frames.until(index, record.span) for index in sample.main.tolist())
     if window is None:
         raise ClipError(record.media.path, "it has no frames")
-    return np.stack(pictures), sample, window
+    return np.stack(pictures), sample, window, ends

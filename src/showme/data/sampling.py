@@ -40,6 +40,11 @@ class Sample:
         return len(self.indices)
 
     @property
+    def main(self) -> np.ndarray:
+        """(T,) the frame that weighs most in each."""
+        return self.indices[np.arange(len(self)), self.weights.argmax(1)]
+
+    @property
     def needed(self) -> np.ndarray:
         """The frames that must be decoded, sorted, each once."""
         return np.unique(self.indices[self.weights > 0])

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from ..config import Settings
+from ..config import NAMED, Settings
+from ..data.curation.rules import RULES, HandiMotion, HandPresence, LegoWindow, MotionIntensive, ShowMeGoal
 from ..data.sampling import ClipPolicy
 from ..data.sources import AnySource
 
 Label = Literal["hands", "region", "flow", "depth", "edges", "states", "enrichment"]
+
+
+def _rule_named(value: Any) -> Any:
+    """A name alone stands for a rule with the papers' thresholds."""
+    if isinstance(value, dict) and NAMED in value:
+        return {"kind": value[NAMED]} | {name: each for name, each in value.items() if name != NAMED}
+    return {"kind": value} if isinstance(value, str) else value
 
 
 class LookConfig(Settings):
@@ -38,6 +46,23 @@ class EyesConfig(Settings):
     attempts: int = Field(3, ge=1, description="how often a question is asked until its answer can be read")
     clip: str | None = Field(None, description="transformers:MODEL, CLIP, for the rules that ask it")
     dino: str | None = Field(None, description="transformers:MODEL, DINOv2, for the rules that ask it")
+
+
+AnyRule = Annotated[ShowMeGoal | LegoWindow | HandiMotion | HandPresence | MotionIntensive, Field(discriminator="kind")]
+
+
+class CurateConfig(Settings):
+    """Which clips of a data set are kept."""
+
+    source: AnySource = Field(description="folder or list of clips, a YAML of a source, or its fields, with kind first")
+    out: Path = Field(description="folder of the scores, the list of kept clips and the page to look at")
+    rule: Annotated[AnyRule, BeforeValidator(_rule_named)] = Field(
+        description=f"{', '.join(RULES)}, or kind with its thresholds"
+    )
+    clips: int | None = Field(None, ge=1, description="the first so many alone; null: all")
+    look: LookConfig = LookConfig()
+    eyes: EyesConfig = EyesConfig()
+    shown: int = Field(48, ge=0, description="most clips on the page")
 
 
 class AnnotateConfig(Settings):

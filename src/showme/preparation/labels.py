@@ -98,7 +98,7 @@ class HandsOfRows:
         pictures, sample, window = self.rows.native(number)
         seen = self.eye(pictures)
         # A frame of the sample that is blended or repeated has the hands of the frame that weighs most in it.
-        places = np.searchsorted(sample.needed, sample.indices[np.arange(frames), sample.weights.argmax(1)])
+        places = np.searchsorted(sample.needed, sample.main)
         for time, place in enumerate(places.tolist()):
             for slot, hand in enumerate(seen[place][:HANDS]):
                 told["joints"][time, slot, :, :2] = window.points(hand.joints[:, :2])
@@ -118,8 +118,7 @@ class HandsOfRows:
             if "joints" not in file.keys():  # noqa: SIM118 (not a dict)
                 raise InputError(f"{media.path} has no joints: render it anew, or choose another eye for hands.")
             joints = file.get_tensor("joints")
-        main = sample.indices[np.arange(len(sample)), sample.weights.argmax(1)]
-        told["joints"][:, 0, :, :2] = window.points(joints[main, 0])
+        told["joints"][:, 0, :, :2] = window.points(joints[sample.main, 0])
         told["joints"][:, 0, :, 2] = 0
         told["presence"][:, 0] = told["right"][:, 0] = 1
         return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from ..data.cache import Part, missing_shards
 from ..data.cache.build import Progress, Teller, prepare_folders, write_shard
 from ..errors import InputError
+
+_REMEDY = "start one (`ray start --head`), or say local"
 
 Maker = Callable[[], Sequence[Part]]
 
@@ -80,6 +83,17 @@ def map_on_ray(worker: type, arguments: tuple, jobs: Sequence[dict[str, Any]], a
         yield
 
 
+def _answers(address: str) -> None:
+    """Refuse an address at which nobody listens: Ray itself would wait for ten minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"There is no Ray cluster at {address}: {_REMEDY}.") from error
+
+
 def _connect(address: str) -> Any:
     try:
         import ray
@@ -87,11 +101,10 @@ def _connect(address: str) -> Any:
     except ImportError as error:
         raise InputError('--ray needs Ray: pip install "showme[ray]".') from error
     if not ray.is_initialized():
+        _answers(address)
         try:
             ray.init(None if address == "local" else address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"There is no Ray cluster at {address}: start one (`ray start --head`), or say local."
-            ) from error
+            raise InputError(f"There is no Ray cluster at {address}: {_REMEDY}.") from error
     ray.data.DataContext.get_current().enable_progress_bars = False
     return ray

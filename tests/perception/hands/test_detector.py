@@ -75,9 +75,9 @@ def test_upright_hands_are_found_more_alike_in_a_mirror(hand_bundle, torch_hands
     def unlikeness(eye: TorchHands) -> float:
         mirrored = [
             [Hand((hand.joints * (-1, 1, 1) + (loaf.shape[2] - 1, 0, 0)), "", 1, 1) for hand in hands]
-            for hands in eye(loaf[:, :, ::-1].copy())
+            for hands in eye(loaf[:5, :, ::-1].copy())
         ]
-        return float(np.median([far for far, _, _ in distances(eye(loaf), mirrored)]))
+        return float(np.median([far for far, _, _ in distances(eye(loaf[:5]), mirrored)]))
 
     assert unlikeness(torch_hands) < 0.7 * unlikeness(TorchHands.from_file(hand_bundle, upright=UPRIGHT_IN_TASKS))
 

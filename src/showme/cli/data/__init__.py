@@ -7,6 +7,7 @@ import typer
 from .annotate import annotate
 from .cache import cache
 from .check import check, list_clips
+from .curate import curate
 from .render import render
 
 app = typer.Typer(
@@ -15,5 +16,6 @@ app = typer.Typer(
 app.command("list")(list_clips)
 app.command("check")(check)
 app.command("annotate")(annotate)
+app.command("curate")(curate)
 app.command("cache")(cache)
 app.command("render")(render)

@@ -62,7 +62,7 @@ svg .axis { stroke: var(--line); } svg text.at { fill: var(--ink); font-weight: 
 .strip img { display: block; height: 96px; width: auto; max-width: 160px; border-radius: 5px; }
 .strip .after img { opacity: .35; }
 .strip .end-kept img { outline: 3px solid var(--kept); } .strip .end-dropped img { outline: 3px solid var(--dropped); }
-.strip figcaption { color: var(--soft); font-size: 12px; }
+.strip figcaption { padding-top: 3px; color: var(--soft); font-size: 12px; }
 .words { display: block; unicode-bidi: isolate; }
 dl { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 6px 0 0; font-size: 13px; color: var(--soft); }
 dl div { display: flex; gap: 5px; } dd { margin: 0; color: var(--ink); font-variant-numeric: tabular-nums; }

@@ -63,8 +63,10 @@ class Frames(ABC):
         Raises:
             ClipError: one of them cannot be decoded.
         """
-        for _ in self.read(range(len(self))):
-            pass
+        before: tuple[int, ...] | None = None
+        for frame in self.read(range(len(self))):
+            check_same_size(self.path, before, frame.shape)
+            before = frame.shape
 
     def until(self, index: int, span: Span | None) -> Span:
         """The span that ends with a frame, given the one that was opened."""
@@ -138,6 +140,14 @@ def check_size(path: Path, width: int, height: int, time: float | None = None) -
         raise ClipError(path, f"its header says {width}x{height} pixels", time)
     if width * height > MAX_PIXELS:
         raise ClipError(path, f"{width}x{height} pixels are more than {MAX_PIXELS}", time)
+
+
+def check_same_size(
+    path: Path, before: tuple[int, ...] | None, size: tuple[int, ...], time: float | None = None
+) -> None:
+    """Refuse a frame of another size, (height, width, ...), than that of the frame before it."""
+    if before is not None and before != size:
+        raise ClipError(path, f"its pictures change from {before[1]}x{before[0]} to {size[1]}x{size[0]} pixels", time)
 
 
 def check_regular(path: Path) -> None:

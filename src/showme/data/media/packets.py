@@ -10,9 +10,11 @@ from typing import Any, BinaryIO
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from ...errors import ClipError
 from .base import MAX_PIXELS, Span
+from .containers import MAX_FRAMES
 
 # Containers that hold a video and nothing else: no playlists, which would fetch what they name.
 _FORMATS = ("mov", "matroska", "webm", "avi", "gif", "mpegts", "mpeg", "mpegvideo", "ogg", "asf", "flv", "apng", "h264",
@@ -23,6 +25,8 @@ _DECODING = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
 _SLACK_SECONDS = 0.5
 # Around a span: frames are shown up to so much later than they are stored.
 _MARGIN_SECONDS = 1.0
+# Where seeking stops: ffmpeg multiplies time stamps by time bases in 64 bits.
+_MAX_STAMP = 2**48
 
 
 class UnindexedError(Exception):
@@ -67,13 +71,28 @@ def open_container(path: Path, source: str | BinaryIO, threads: int = 0) -> Any:
         container = av.open(source, options=dict(_OPTIONS), metadata_errors="replace")
     except (av.FFmpegError, ValueError, OSError) as error:
         raise ClipError(path, words(error)) from error
-    if not container.streams.video:
+    try:
+        context = video_stream(path, container).codec_context
+        context.options = dict(_DECODING)
+        context.thread_type, context.thread_count = "AUTO", threads
+    except ClipError:
         container.close()
-        raise ClipError(path, "there is no video in it")
-    context = container.streams.video[0].codec_context
-    context.options = dict(_DECODING)
-    context.thread_type, context.thread_count = "AUTO", threads
+        raise
     return container
+
+
+def video_stream(path: Path, container: Any) -> Any:
+    """The first stream of a container that is a video, and no cover.
+
+    Raises:
+        ClipError: there is none, or no decoder for it.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None or not stream.time_base:
+                raise ClipError(path, "there is no decoder for its video")
+            return stream
+    raise ClipError(path, "there is no video in it")
 
 
 def read_packets(path: Path, container: Any, span: Span | None) -> Packets:
@@ -83,18 +102,18 @@ def read_packets(path: Path, container: Any, span: Span | None) -> Packets:
         UnindexedError: packets without time stamps, or with equal ones.
         ClipError: a file that is cut short or damaged.
     """
-    stream = container.streams.video[0]
+    stream = video_stream(path, container)
     base = float(stream.time_base)
     first = stream.start_time or 0
     stop = None
-    if span is not None and span.unit == "seconds":
-        stop = first + (span.stop + _MARGIN_SECONDS) / base
-        early = max(span.start - _MARGIN_SECONDS, 0)
-        if early:
-            container.seek(first + int(early / base), stream=stream, backward=True)
     rows: list[tuple[int, int, bool, bool]] = []
     to_end = True
     try:
+        if span is not None and span.unit == "seconds":
+            stop = first + (span.stop + _MARGIN_SECONDS) / base
+            early = max(span.start - _MARGIN_SECONDS, 0)
+            if early:
+                container.seek(first + int(min(early / base, _MAX_STAMP)), stream=stream, backward=True)
         for packet in container.demux(stream):
             if not packet.size:
                 continue
@@ -105,6 +124,8 @@ def read_packets(path: Path, container: Any, span: Span | None) -> Packets:
             rows.append(
                 (packet.pts, packet.pts if packet.dts is None else packet.dts, packet.is_keyframe, packet.is_discard)
             )
+            if len(rows) > MAX_FRAMES:
+                raise ClipError(path, f"it has more than {MAX_FRAMES} frames", remedy="cut it into parts")
             if stop is not None and packet.is_keyframe and packet.pts > stop:
                 to_end = False
                 break
@@ -163,12 +184,16 @@ def _stated_seconds(container: Any, stream: Any) -> float | None:
     return None
 
 
+def shown_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
+    """Width and height of a frame whose pixels have become square, before it is turned."""
+    oblong = pixel_aspect and pixel_aspect > 0 and pixel_aspect != 1
+    return max(round(frame.width * pixel_aspect), 1) if oblong else frame.width, frame.height
+
+
 def to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> np.ndarray:
     """A decoded frame as uint8 (H, W, 3): RGB, square pixels, upright."""
-    width = frame.width
-    if pixel_aspect and pixel_aspect != 1:
-        width = max(round(width * pixel_aspect), 1)
-    pixels = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
+    width, height = shown_size(frame, pixel_aspect)
+    pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
     # The display matrix turns counter-clockwise, as numpy does.
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90))) if frame.rotation else pixels
 

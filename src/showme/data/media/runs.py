@@ -10,8 +10,8 @@ import av
 import numpy as np
 
 from ...errors import ClipError
-from .base import check_size
-from .packets import Packets, to_rgb, words
+from .base import check_same_size, check_size
+from .packets import Packets, shown_size, to_rgb, video_stream, words
 
 # Frames that nothing refers to can be left out without a change to the others. HEVC's marks are weaker.
 _DISPOSABLE = {"h264", "vp9", "mpeg4", "mpeg2video", "mpeg1video"}
@@ -43,7 +43,7 @@ class RunDecoder:
 
     def __init__(self, path: Path, container: Any, packets: Packets):
         self.path, self.container, self.packets = path, container, packets
-        self.stream = container.streams.video[0]
+        self.stream = video_stream(path, container)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -55,18 +55,8 @@ class RunDecoder:
         Raises:
             ClipError: one of them cannot be decoded.
         """
-        key = self.packets.keyframe_before(run[0])
-        missing = {int(self.packets.pts[place]): place for place in run}
-        # Some encoders let frames refer to what lies before their keyframe: then all is decoded, from the beginning.
-        for start in (key, 0) if key else (0,):
-            try:
-                yield from self._decode_from(start, missing)
-                break
-            except (av.FFmpegError, ValueError) as error:
-                if start == 0:
-                    raise self._broken(words(error), min(missing.values(), default=run[-1])) from error
-        if missing:
-            raise self._broken("its decoder gives no frame there", min(missing.values()))
+        for place, frame in self._decoded(run):
+            yield picture_of(self.path, frame, self.stream, float(self.packets.times[place]))
 
     def verify(self, places: range) -> None:
         """Decode all frames at places in time, converting none.
@@ -74,28 +64,46 @@ class RunDecoder:
         Raises:
             ClipError: one of them cannot be decoded.
         """
-        missing = {int(self.packets.pts[place]): place for place in places}
-        try:
-            for frame in self._frames_from(self.packets.keyframe_before(places[0]), missing):
-                place = missing.pop(frame.pts)  # type: ignore[arg-type]
-                if frame.is_corrupt:
-                    raise self._broken("the frame is damaged", place)
-        except (av.FFmpegError, ValueError) as error:
-            raise self._broken(words(error), min(missing.values(), default=places[-1])) from error
-        if missing:
-            raise self._broken("its decoder gives no frame there", min(missing.values()))
+        before: tuple[int, ...] | None = None
+        for place, frame in self._decoded(places):
+            time = float(self.packets.times[place])
+            size = check_frame(self.path, frame, self.stream, time)
+            check_same_size(self.path, before, size, time)
+            before = size
 
-    def _decode_from(self, key: int, missing: dict[int, int]) -> Iterator[np.ndarray]:
-        """Frames whose time stamps are in ``missing``, and are taken out of it, decoded from a keyframe on."""
+    def _decoded(self, run: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """``(place, frame)`` of places in time, which rise."""
+        missing = {int(self.packets.pts[place]): place for place in run}
+        key = self.packets.keyframe_before(run[0])
+        # Some encoders let frames refer to what lies before their keyframe: then all is decoded, from the beginning.
+        for start in (key, 0) if key else (0,):
+            try:
+                yield from self._decoded_from(start, missing)
+                return
+            except (av.FFmpegError, ValueError) as error:
+                if start == 0:
+                    raise self._broken(words(error), min(missing.values(), default=run[-1])) from error
+
+    def _decoded_from(self, key: int, missing: dict[int, int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Frames whose time stamps are in ``missing``, and are taken out of it, decoded from a keyframe on.
+
+        Raises:
+            ValueError: what comes is not what was asked for.
+        """
         for frame in self._frames_from(key, missing):
-            place = missing.pop(frame.pts)  # type: ignore[arg-type]
-            yield picture_of(self.path, frame, self.stream, float(self.packets.times[place]))
+            if frame.is_corrupt:
+                raise ValueError("the frame is damaged")
+            if frame.pts is None or frame.pts != next(iter(missing), None):
+                raise ValueError("its decoder gives no frame there, or gives it too late")
+            yield missing.pop(frame.pts), frame
+        if missing:
+            raise ValueError("its decoder gives no frame there")
 
     def _frames_from(self, key: int, wanted: Collection[int]) -> Iterator[av.VideoFrame]:
         """Frames whose time stamps are wanted, decoded from a keyframe on."""
         context = self.stream.codec_context
         context.flush_buffers()
-        last = max(self.packets.orders[pts] for pts in wanted)
+        last = max((self.packets.orders[pts] for pts in wanted), default=-1)
         for packet in self._packets_from(key):
             assert packet.pts is not None
             if packet.pts < self.packets.key_pts[key]:
@@ -137,12 +145,17 @@ def picture_of(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> np
     """A decoded frame as uint8 (H, W, 3).
 
     Raises:
-        ClipError: its decoder calls it damaged, or it is too large.
+        ClipError: it is too large, or cannot be converted.
     """
-    if frame.is_corrupt:
-        raise ClipError(path, "the frame is damaged", time)
-    check_size(path, frame.width, frame.height, time)
+    check_frame(path, frame, stream, time)
     try:
         return to_rgb(frame, stream.sample_aspect_ratio)
     except (av.FFmpegError, ValueError) as error:
         raise ClipError(path, words(error), time) from error
+
+
+def check_frame(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> tuple[int, ...]:
+    """Height and width of a decoded frame, refused where it is too large, and how it is turned."""
+    width, height = shown_size(frame, stream.sample_aspect_ratio)
+    check_size(path, width, height, time)
+    return (height, width, round(frame.rotation))

@@ -22,9 +22,20 @@ import numpy as np
 
 from ...errors import ClipError
 from ...machine import usable_cores
-from .base import Frames, Media, Span, check_regular, check_size, check_span, file_identity, span_identity
-from .packets import Packets, UnindexedError, open_container, read_packets, words
-from .runs import RunDecoder, picture_of, runs_of
+from .base import (
+    Frames,
+    Media,
+    Span,
+    check_regular,
+    check_same_size,
+    check_size,
+    check_span,
+    file_identity,
+    span_identity,
+)
+from .containers import MAX_FRAMES, check_container
+from .packets import Packets, UnindexedError, open_container, read_packets, video_stream, words
+from .runs import RunDecoder, check_frame, picture_of, runs_of
 
 SUFFIXES = (
     ".mp4",
@@ -75,6 +86,7 @@ class VideoFrames(Frames):
 
     def __init__(self, path: Path, source: Callable[[], str | BinaryIO], span: Span | None = None):
         self.path, self.source = path, source
+        self._check_container()
         self.container = open_container(path, source())
         self.decoders: list[RunDecoder] = []
         try:
@@ -83,8 +95,16 @@ class VideoFrames(Frames):
             self.close()
             raise
 
+    def _check_container(self) -> None:
+        source = self.source()
+        try:
+            with Path(source.removeprefix("file:")).open("rb") if isinstance(source, str) else source as file:
+                check_container(self.path, file)
+        except OSError as error:
+            raise ClipError(self.path, words(error)) from error
+
     def _index(self, span: Span | None) -> None:
-        stream = self.container.streams.video[0]
+        stream = video_stream(self.path, self.container)
         self.codec = stream.codec_context.name
         check_size(self.path, stream.codec_context.width, stream.codec_context.height)
         self.rate = float(stream.average_rate) if stream.average_rate else None
@@ -188,11 +208,12 @@ class VideoFrames(Frames):
     def _count_to(self, wanted: Sequence[int]) -> Iterator[np.ndarray]:
         """Frames by their ordinal numbers, from the beginning."""
         self._reopen()
+        stream = video_stream(self.path, self.container)
         left = list(wanted)
         for place, frame in enumerate(self._decode_all()):
             while left and left[0] == place:
                 left.pop(0)
-                yield picture_of(self.path, frame, self.container.streams.video[0], float(self.times[place]))
+                yield picture_of(self.path, frame, stream, float(self.times[place]))
             if not left:
                 return
         raise ClipError(self.path, "it has fewer frames than when it was opened")
@@ -206,13 +227,21 @@ class VideoFrames(Frames):
             yield time - first
 
     def _decode_all(self) -> Iterator[av.VideoFrame]:
-        time = 0.0
+        time, before = 0.0, None
         try:
-            for frame in self.container.decode(video=0):
+            stream = video_stream(self.path, self.container)
+            for number, frame in enumerate(self.container.decode(stream)):
                 time = frame.time if frame.time is not None else time
                 if frame.is_corrupt:
                     raise ClipError(self.path, "the frame is damaged", time)
+                size = check_frame(self.path, frame, stream, time)
+                check_same_size(self.path, before, size, time)
+                before = size
+                if number > MAX_FRAMES:
+                    raise ClipError(self.path, f"it has more than {MAX_FRAMES} frames", remedy="cut it into parts")
                 yield frame
+        except ClipError:
+            raise
         except (av.FFmpegError, ValueError, EOFError) as error:
             raise ClipError(self.path, words(error), time) from error
 

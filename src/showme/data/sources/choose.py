@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, Field
 
-from ...config import load_config, parse_config, read_yaml
+from ...config import NAMED, load_config, parse_config, read_yaml
 from ...errors import InputError
 from .base import Source
 from .bridge_v1 import BridgeV1Source
@@ -54,6 +54,9 @@ def _named(value: Any) -> Any:
     if isinstance(value, str | Path):
         yaml_file = Path(value).suffix.lower() in (".yaml", ".yml")
         value = read_yaml(value) if yaml_file else {"path": value}
+    if isinstance(value, dict) and NAMED in value:
+        rest = {name: each for name, each in value.items() if name != NAMED}
+        return _named(value[NAMED]) | rest
     return {"kind": "folder"} | value if isinstance(value, dict) else value
 
 

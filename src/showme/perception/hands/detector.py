@@ -47,8 +47,8 @@ class TorchHands(nn.Module):
     """Frames -> the hands in each, every frame for itself (MediaPipe's image mode).
 
     The defaults are those of the released IVG code (arXiv 2412.04189): two hands, and all confidences 0.1 rather than
-    MediaPipe's 0.5. Thresholds that low find more of the hands that hold something, and now and then one where there is
-    none; the mask of a region of motion minds the latter less than a missing hand.
+    MediaPipe's 0.5. They suit clips in which hands are at work: of fists in dough, 33 are found rather than 19 in 50
+    frames. Where there are none they cost: in 228 frames of robots, 34 objects pass for hands rather than 3.
 
     Args:
         palms: its own ``min_score`` is the threshold of palms.

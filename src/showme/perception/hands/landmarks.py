@@ -53,9 +53,9 @@ class HandEstimate(NamedTuple):
 class HandLandmarks(nn.Module):
     """Pictures and regions -> joints, differentiable in the pictures.
 
-    Weights are frozen; ``double()`` makes it a float64 network. MediaPipe's Tasks name hands in the same way: ``Right``
-    is the person's right hand in a picture as a camera takes it, and a selfie's mirror swaps the names (its older
-    Solutions presumed the mirror).
+    Weights are frozen; ``double()`` makes it a float64 network. Handedness is the person's, in a picture as a camera
+    takes it; a selfie's mirror swaps it. So name it MediaPipe's Tasks since about 0.10.15; older ones and the Solutions
+    before them presumed the mirror and called this right hand ``Left``.
 
     Args:
         network: of ``hand_landmark_full.tflite``, ``hand_landmark_lite.tflite``, or a bundle's

@@ -64,7 +64,10 @@ class MediapipeHands:
         hands = []
         for landmarks, sides in zip(result.hand_landmarks, result.handedness, strict=True):
             joints = np.array([[point.x * width, point.y * height, point.z * width] for point in landmarks], np.float32)
-            hands.append(Hand(joints, sides[0].category_name.lower(), float(sides[0].score), None))
+            # By number, not by name: first is the right hand of a picture that is not mirrored, and releases differ in
+            # which name they give it (the earlier ones presumed a mirror).
+            handedness = "right" if sides[0].index == 0 else "left"
+            hands.append(Hand(joints, handedness, float(sides[0].score), None))
         return hands
 
 

@@ -1,0 +1,161 @@
+"""What a container's headers say, judged before a demuxer believes them: where it ends, and how many samples it has.
+
+A file that was cut short often decodes without a word, as a shorter one. And a few bytes that speak of a milliard
+samples make a demuxer set aside memory for each. Read here are the lengths of boxes (ISO/IEC 14496-12), of the segment
+(RFC 9559, section 5.1), of RIFF chunks, and of GIF89a's blocks; MPEG transport streams have none.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from io import SEEK_END
+from pathlib import Path
+from typing import BinaryIO
+
+from ...errors import ClipError
+
+# 11 hours at 50 frames per second; more would take gigabytes to index.
+MAX_FRAMES = 2**21
+# Of a GIF, which must be decoded whole: 16,000 frames of full HD.
+_MAX_PIXELS = 2**35
+# Of all tracks, but for uncompressed sound, which needs no index.
+_MAX_SAMPLES = 2**22
+_MAX_BOXES = 2**21
+_TOP = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", b"pnot", b"uuid")
+_NESTING = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf", b"udta", b"edts", b"dinf", b"tref",
+            b"sinf", b"schi", b"wave"}  # fmt: skip
+_COUNTS = (b"stsz", b"stz2", b"trun")
+_DEPTH = 12
+
+
+def check_container(path: Path, file: BinaryIO) -> None:
+    """Refuse a file that ends before its headers say, or that cannot hold what they say.
+
+    Args:
+        path: for messages.
+        file: open at its beginning.
+
+    Raises:
+        ClipError: also for one that cannot be read.
+    """
+    try:
+        head = file.read(12)
+        size = file.seek(0, SEEK_END)
+        for judge in _judges(head):
+            judge(path, file, size)
+    except (OSError, struct.error, IndexError) as error:
+        raise ClipError(path, "its header is damaged or cut short") from error
+
+
+def _judges(head: bytes) -> Iterator[Callable[[Path, BinaryIO, int], None]]:
+    if head[4:8] in _TOP:
+        yield _check_boxes
+    elif head[:4] == b"\x1a\x45\xdf\xa3":
+        yield _check_segment
+    elif head[:4] == b"RIFF" and head[8:] == b"AVI ":
+        yield _check_riff
+    elif head[:4] == b"GIF8":
+        yield _check_gif
+
+
+def _check_boxes(path: Path, file: BinaryIO, size: int) -> None:
+    samples = 0
+    for number, (name, start, stop, top) in enumerate(_boxes(file, 0, size, 0)):
+        if top and stop > size:
+            raise _cut(path, size, stop)
+        if name == b"cmov":
+            raise ClipError(path, "its header is compressed", remedy="copy it to MP4 once")
+        if name in _COUNTS:
+            count, equal = _samples(file, name, start)
+            samples += 0 if equal else count
+            if count > size or samples > _MAX_SAMPLES:
+                raise ClipError(path, f"its header lists {max(count, samples)} samples in {size} bytes")
+        if number > _MAX_BOXES:
+            raise ClipError(path, f"it has more than {_MAX_BOXES} boxes")
+
+
+def _samples(file: BinaryIO, name: bytes, start: int) -> tuple[int, bool]:
+    """How many samples a box lists, and whether they are of one size."""
+    file.seek(start + 4)
+    first, second = struct.unpack(">II", file.read(8))
+    return (first, False) if name == b"trun" else (second, name == b"stsz" and first > 0)
+
+
+def _boxes(file: BinaryIO, start: int, stop: int, depth: int) -> Iterator[tuple[bytes, int, int, bool]]:
+    """``(name, start and stop of the content, whether it is no other's)`` of boxes, and of those inside them."""
+    while start + 8 <= stop:
+        file.seek(start)
+        length, name = struct.unpack(">I4s", file.read(8))
+        content = start + 8
+        if length == 1:
+            length, content = struct.unpack(">Q", file.read(8))[0], content + 8
+        end = stop if length == 0 else start + length
+        # What follows the last box of some cameras' files is none.
+        if end < content or (depth == 0 and not name.isalnum()):
+            return
+        yield name, content, end, depth == 0
+        if name in _NESTING and depth < _DEPTH:
+            yield from _boxes(file, content, min(end, stop), depth + 1)
+        start = end
+
+
+def _check_segment(path: Path, file: BinaryIO, size: int) -> None:
+    file.seek(4)
+    file.seek(_element_size(file) or 0, 1)
+    if file.read(4) != b"\x18\x53\x80\x67":
+        return
+    length = _element_size(file)
+    if length is not None and file.tell() + length > size:
+        raise _cut(path, size, file.tell() + length)
+
+
+def _element_size(file: BinaryIO) -> int | None:
+    """The length of an EBML element; None where its writer did not know it."""
+    first = file.read(1)[0]
+    extra = 8 - first.bit_length()
+    value = int.from_bytes(bytes([first & (0x7F >> extra)]) + file.read(extra), "big")
+    return None if value == 2 ** (7 * (extra + 1)) - 1 else value
+
+
+def _check_riff(path: Path, file: BinaryIO, size: int) -> None:
+    # Longer files are chains of RIFF chunks; 0 and all ones stand for recordings that were not closed.
+    start = 0
+    while start + 8 <= size:
+        file.seek(start)
+        name, length = struct.unpack("<4sI", file.read(8))
+        if name != b"RIFF" or length in (0, 2**32 - 1):
+            return
+        if start + 8 + length > size:
+            raise _cut(path, size, start + 8 + length)
+        start += 8 + length + length % 2
+
+
+def _check_gif(path: Path, file: BinaryIO, size: int) -> None:
+    file.seek(6)
+    width, height, flags = struct.unpack("<HHB2x", file.read(7))
+    file.seek(_palette(flags), 1)
+    pixels = 0
+    while (kind := file.read(1)) != b";":
+        if kind == b",":
+            flags = file.read(9)[8]
+            # And the smallest code's length.
+            file.seek(_palette(flags) + 1, 1)
+            pixels += width * height
+        elif kind == b"!":
+            file.seek(1, 1)
+        elif kind != b"\0":
+            raise ClipError(path, "it is cut short or damaged: its last block is not GIF's")
+        while kind != b"\0" and (length := file.read(1)[0]):
+            file.seek(length, 1)
+        if pixels > _MAX_PIXELS:
+            raise ClipError(path, f"its frames have more than {_MAX_PIXELS} pixels")
+
+
+def _palette(flags: int) -> int:
+    """Bytes of a colour table."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _cut(path: Path, size: int, stated: int) -> ClipError:
+    return ClipError(path, f"it is cut short: it has {size} bytes, and its header says {stated}")

@@ -1,0 +1,166 @@
+"""``showme data curate``: scores of every clip, computed once; which clips a rule keeps; and a page that shows it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.cache import Part, build_parts, code_digest
+from ..data.cache.build import Progress
+from ..data.cache.fingerprint import digest_of
+from ..data.curation import (
+    FRAME_NUMBERS,
+    ChangeScores,
+    GoalScores,
+    HandScores,
+    MotionScores,
+    Scorer,
+    Sheet,
+    SheetClip,
+    Verdict,
+    apply,
+    frame_numbers,
+    render_sheet,
+    scores,
+    write_sheet,
+)
+from ..data.media import Span
+from ..data.rows import ClipRows
+from ..data.sources.lists import write_exclusions, write_kept
+from ..errors import InputError
+from ..perception import clip_eye, dino_eye, hand_eye
+from .annotate import look_of
+from .config import CurateConfig, EyesConfig
+
+KEPT, DROPPED, PAGE = "kept.jsonl", "dropped.jsonl", "index.html"
+# Where a clip would end after each of the frames that were looked at, in the unit of its span.
+_STOPS = "stops"
+
+
+@dataclass(frozen=True)
+class Curated:
+    """What was decided. verdicts: by id. kept, dropped, page: files."""
+
+    verdicts: dict[str, Verdict]
+    kept: Path
+    dropped: Path
+    page: Path
+
+
+def curate(config: CurateConfig, progress: Progress | None = None, ray: str | None = None) -> Curated:
+    """Score every clip, judge all, and write the lists and the page.
+
+    Scores stand in ``out`` for good: the same command with other thresholds, or another rule of the same scores, decodes
+    no clip but those that the page shows.
+
+    Args:
+        config: what and how.
+        progress: told how far the scores are.
+        ray: address of a Ray cluster that computes the scores; None: this process does.
+
+    Raises:
+        InputError: wrong settings, an eye that the rule needs and that is not named, or a clip that cannot be read.
+    """
+    rows, part = score_part(config)
+    if ray is not None:
+        from .on_ray import build_on_ray
+
+        shared = config.model_copy(update={"out": config.out.resolve()})
+        build_on_ray(config.out, [part], ScoreMaker(shared), ray, progress)
+    reader = build_parts(config.out, [part], progress)[part.name]
+    told = {rows.record(row).id: {key: np.asarray(v) for key, v in reader[row].items()} for row in range(len(rows))}
+    verdicts = apply(config.rule, told)
+    spans = {record.id: record.span for record in rows.records}
+    kept = {
+        name: _shortened(spans[name], told[name], verdict.last) for name, verdict in verdicts.items() if verdict.kept
+    }
+    curated = Curated(verdicts, config.out / KEPT, config.out / DROPPED, config.out / PAGE)
+    write_kept(curated.kept, kept)
+    write_exclusions(curated.dropped, {name: each.reason for name, each in verdicts.items() if not each.kept})
+    _write_page(config, rows, verdicts, told, curated.page)
+    return curated
+
+
+class ScoreMaker:
+    """Makes the part of the scores anew, in another process."""
+
+    def __init__(self, config: CurateConfig):
+        self.config = config
+
+    def __call__(self) -> list[Part]:
+        return [score_part(self.config)[1]]
+
+
+def score_part(config: CurateConfig) -> tuple[ClipRows, Part]:
+    """The clips, and the part that holds the scores which the rule reads; nothing is computed yet."""
+    if config.look.sampling == "seer_blend":
+        raise InputError("look.sampling seer_blend mixes frames, which rules cannot judge: choose another sampling.")
+    rows = ClipRows(config.source.records(config.clips), look_of(config.look))
+    scorer = _scorer(config.rule.scorer, config.eyes)
+
+    def encode(numbers: Sequence[int]) -> dict[str, Tensor]:
+        told = []
+        for number, clip in zip(numbers, rows.read(numbers), strict=True):
+            values = scorer.score(clip.frames, rows.record(number).instruction)
+            stops = np.array([span.stop for span in clip.ends], np.float64)
+            told.append(values | {FRAME_NUMBERS: frame_numbers(clip.sample), _STOPS: stops})
+        return {name: torch.from_numpy(np.stack([row[name] for row in told])) for name in told[0]}
+
+    code = {"code of the scores": code_digest((scores, sys.modules[__name__]))}
+    # What is said of a clip counts beside its pixels.
+    texts = [digest_of(rows.record(row).instruction)[:16] for row in range(len(rows))]
+    identities = [f"{pixels}.{text}" for pixels, text in zip(rows.identities, texts, strict=True)]
+    return rows, Part(f"{scorer.name}-scores", rows.made_of | scorer.made_of | code, identities, encode, chunk=1)
+
+
+def _scorer(name: str, eyes: EyesConfig) -> Scorer:
+    if name == "motion":
+        return MotionScores()
+    if name == "hands":
+        if eyes.hands == "rendered":
+            raise InputError("eyes.hands rendered looks at no picture: choose torch or mediapipe to judge hands.")
+        confidence = eyes.hand_confidence
+        eye = hand_eye(eyes.hands, num_hands=2, min_palm_score=confidence, min_presence=confidence)
+        return HandScores(eye, {"hands": eyes.hands.partition(":")[0], "confidence": confidence}, eyes.region)
+    if eyes.clip is None:
+        raise InputError("This rule asks CLIP: name it with eyes.clip=transformers:MODEL.")
+    clip = clip_eye(eyes.clip)
+    if name == "change":
+        return ChangeScores(clip)
+    if eyes.dino is None:
+        raise InputError("This rule asks DINOv2: name it with eyes.dino=transformers:MODEL.")
+    return GoalScores(clip, dino_eye(eyes.dino))
+
+
+def _shortened(span: Span | None, told: dict[str, np.ndarray], last: int | None) -> Span | None:
+    """A clip's span with the end that its verdict gives it; None where nothing changes."""
+    if last is None:
+        return None
+    place = int(np.flatnonzero(told[FRAME_NUMBERS] == last)[0])
+    stop = float(told[_STOPS][place])
+    if span is None:
+        return Span(0, stop, "frames")
+    return Span(span.start, stop, span.unit)
+
+
+def _write_page(
+    config: CurateConfig, rows: ClipRows, verdicts: dict[str, Verdict], told: dict[str, dict[str, np.ndarray]], path: Path
+) -> None:
+    places = {rows.record(row).id: row for row in range(len(rows))}
+
+    def look(name: str) -> SheetClip:
+        (clip,) = rows.read([places[name]])
+        record = rows.record(places[name])
+        return SheetClip(record.instruction, clip.frames, told[name][FRAME_NUMBERS].astype(int).tolist())
+
+    settings = {key: str(value) for key, value in config.rule.model_dump().items()}
+    settings |= {"source": str(config.source.place), "frames": str(config.look.frames), "sampling": config.look.sampling}
+    measures = config.rule.measures(list(told.values()))
+    title = f"{config.rule.model_dump()['kind']}: {config.source.place.name}"
+    write_sheet(path, render_sheet(Sheet(title, settings, verdicts, measures), look, config.shown))

@@ -1,0 +1,225 @@
+"""Files read in a process of their own, bounded in time and memory, which tells what came of each.
+
+``read_all(jobs, scratch)`` starts the process; where a file kills it or keeps it longer than allowed, the next process
+goes on behind that file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import queue
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# Of one file. What is slower is a hang.
+SECONDS = 20
+# Of address space beyond what the imported libraries take, and of what one file brings into memory.
+BYTES = 3 * 2**30
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to read. kind: how. cut: its first so many bytes alone. seed: of the bytes that are changed in it."""
+
+    kind: str
+    path: str
+    cut: int | None = None
+    seed: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        changes = ("" if self.cut is None else f" cut at {self.cut}") + ("" if self.seed is None else f" #{self.seed}")
+        return f"{self.path}{changes}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job. path: that was read. error, message: type and text of what was raised; ``hang`` or ``crash``
+    where the process did not survive. frames: digests of the pixels. verdict: of ``showme data check``. seconds; peak:
+    bytes that came into memory."""
+
+    path: str = ""
+    error: str | None = None
+    message: str = ""
+    frames: list[str] = field(default_factory=list)
+    verdict: str | None = None
+    seconds: float = 0.0
+    peak: int = 0
+
+
+def read_all(jobs: Sequence[Job], scratch: Path, seconds: int = SECONDS) -> list[Outcome]:
+    """The outcomes of jobs. scratch: folder for changed copies."""
+    scratch.mkdir(exist_ok=True)
+    outcomes: list[Outcome] = []
+    while len(outcomes) < len(jobs):
+        outcomes += _process(jobs[len(outcomes) :], scratch, seconds)
+    return outcomes
+
+
+def _process(jobs: Sequence[Job], scratch: Path, seconds: int) -> list[Outcome]:
+    command = [sys.executable, "-m", "tests.hostile.reading", str(scratch)]
+    outcomes: list[Outcome] = []
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdin and process.stdout
+        lines: queue.Queue[str] = queue.Queue()
+        feeder = threading.Thread(target=_feed, args=(process.stdin, jobs))
+        reader = threading.Thread(target=_drain, args=(process.stdout, lines), daemon=True)
+        feeder.start()
+        reader.start()
+        # The first one waits for the imports too.
+        allowed = seconds + 60
+        for _ in jobs:
+            try:
+                line = lines.get(timeout=allowed)
+            except queue.Empty:
+                process.kill()
+                outcomes.append(Outcome(error="hang", message=f"more than {seconds} s"))
+                break
+            if not line:
+                outcomes.append(Outcome(error="crash", message=f"exit code {process.wait()}"))
+                break
+            outcomes.append(Outcome(**json.loads(line)))
+            allowed = seconds
+        feeder.join()
+    return outcomes
+
+
+def _feed(stdin, jobs: Iterable[Job]) -> None:
+    try:
+        stdin.write(json.dumps([asdict(job) for job in jobs]))
+        stdin.close()
+    except BrokenPipeError:
+        pass
+
+
+def _drain(stdout, lines: queue.Queue[str]) -> None:
+    for line in stdout:
+        lines.put(line)
+    lines.put("")
+
+
+def main(scratch: Path) -> None:
+    """Read the jobs that stdin lists; a line of JSON for each."""
+    import showme.data.clips  # noqa: F401
+    from showme.data import check, media, sources  # noqa: F401
+
+    jobs = [Job(**job) for job in json.load(sys.stdin)]
+    limit = _status("VmSize") + BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    for job in jobs:
+        Path("/proc/self/clear_refs").write_text("5")
+        before, begun = _status("VmRSS"), time.monotonic()
+        path = _prepared(job, scratch)
+        outcome = _outcome(job.kind, path)
+        outcome |= {"seconds": time.monotonic() - begun, "peak": _status("VmHWM") - before, "path": str(path)}
+        print(json.dumps(outcome), flush=True)
+        if path != Path(job.path):
+            path.unlink()
+
+
+def _status(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise KeyError(name)
+
+
+def _prepared(job: Job, scratch: Path) -> Path:
+    import numpy as np
+
+    path = Path(job.path)
+    if job.cut is None and job.seed is None:
+        return path
+    data = bytearray(path.read_bytes())[: job.cut]
+    if job.seed is not None:
+        generator = np.random.default_rng(job.seed)
+        # The beginning holds most of what parsers believe.
+        for reach in (len(data), min(len(data), 256)):
+            for place in generator.integers(0, reach, int(generator.integers(1, 9))):
+                data[place] = int(generator.integers(0, 256))
+    copy = scratch / f"{path.stem}-{job.cut}-{job.seed}{path.suffix}"
+    copy.write_bytes(data)
+    return copy
+
+
+def _outcome(kind: str, path: Path) -> dict:
+    from showme.data.check import fault_of
+
+    try:
+        records = _records(kind, path)
+        frames = [_digest(frame) for record in records for frame in _frames(record)]
+        error, message = None, ""
+    except Exception as fault:
+        records, frames, error, message = (), [], type(fault).__name__, str(fault)
+    verdict = None
+    try:
+        for record in records or _records(kind, path):
+            verdict = verdict or fault_of(record)
+    except Exception as fault:
+        verdict = f"{type(fault).__name__}: {fault}"
+    return {"error": error, "message": message, "frames": frames, "verdict": verdict}
+
+
+def _digest(frame) -> str:
+    return hashlib.sha256(repr(frame.shape).encode() + frame.tobytes()).hexdigest()[:16]
+
+
+def _frames(record):
+    """All frames, as a training reads them, and one look."""
+    from showme.data.clips import Look, read_clip
+
+    read_clip(record, Look(16, 16, 3))
+    with record.media.open(record.span) as frames:
+        yield from frames.read(range(len(frames)))
+
+
+def _records(kind: str, path: Path) -> list:
+    """Records of a file of some kind."""
+    from showme.data import media
+    from showme.data.media.archive import numbered_members, read_members
+    from showme.data.media.pictures import PictureFrames
+    from showme.data.media.tfrecord import read_records
+    from showme.data.sources import open_source
+    from showme.data.sources.record import Record
+    from showme.data.sources.tables import read_csv, read_json, read_jsonl
+
+    if kind == "list":
+        return open_source(str(path)).records()
+    if kind in ("json", "jsonl", "csv"):
+        list({"json": lambda p: [read_json(p)], "jsonl": read_jsonl, "csv": lambda p: read_csv(p, ["id"])}[kind](path))
+        return []
+    if kind == "picture":
+        open_frames = PictureFrames(path.parent, [path], None)
+
+        class One(media.Pictures):
+            def open(self, span=None):
+                return open_frames
+
+        pixels = [One(path)]
+    elif kind == "tar":
+        members = numbered_members(path)
+        pixels = [media.TarPictures(path, tuple(members[number] for number in sorted(members)))]
+    elif kind == "tarred video":
+        pixels = [media.TarVideo(path, member) for member in read_members(path)]
+    elif kind == "tfrecord":
+        pixels = [media.TFRecordPictures(path, at, len(payload), "image") for at, payload in read_records(path)]
+    elif kind == "parquet":
+        pixels = [media.ParquetPictures(path, "image", 0, 3, 5.0)]
+    else:
+        pixels = [{"video": media.Video, "pictures": media.Pictures, "rendered": media.Rendered}[kind](path)]
+    return [Record(str(number), each, "push it") for number, each in enumerate(pixels)]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
