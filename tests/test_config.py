@@ -8,7 +8,9 @@ import pytest
 
 from showme.config import dump_config, load_config
 from showme.errors import InputError
+from showme.data.sources import open_source
 from showme.methods.showme.config import ShowMeConfig
+from showme.preparation.config import CurateConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 LEAST = """
@@ -108,11 +110,17 @@ def test_what_stands_in_the_file_is_said_of_the_file(file):
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.relative_to(CONFIGS).as_posix())
-def test_every_recipe_is_valid(path):
+def test_every_recipe_is_valid(path, monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    assert f"configs/{path.relative_to(CONFIGS).as_posix()}" in path.read_text(), "it says how it is run"
+    if path.parent.name == "sources":
+        assert open_source(str(path)).place.parts[:2] == ("data", path.stem.rpartition("_")[0])
+        return
+    if path.parent.name == "curation":
+        assert load_config(path, CurateConfig).out.parts[0] == "runs"
+        return
     config = load_config(path, ShowMeConfig)
     assert config.stage in path.name
-    text = path.read_text()
-    assert f"configs/{path.relative_to(CONFIGS).as_posix()}" in text, "it says how it is run"
     if "showme" in path.parts and "embedded" not in path.parts:
         assert config.training.batch_size == 64
         assert config.data.frames == (12 if "ssv2" in path.parts else 16)

@@ -75,7 +75,7 @@ def test_annotate_and_curate_say_where_to_look(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("list", "nowhere"), r"error: There is no nowhere/index.jsonl"),
+        (("list", "nowhere"), r"error: There is no nowhere: give a folder"),
         (("list", "nowhere", "fsp=3"), "error: the command line: there is no field fsp: did you mean fps?"),
         (("list", "epic_kitchens"), "error: source epic_kitchens: the field annotations is missing: "),
         (("list", "imagenet.yaml"), "error: There is no file imagenet.yaml"),
@@ -83,7 +83,7 @@ def test_annotate_and_curate_say_where_to_look(tmp_path, capsys):
         (("annotate", "nowhere", "out=x"), "error: nowhere: the field labels is missing: which: a list."),
         (("annotate", "nowhere", "out=x", "labels=[hand]"), "error: the command line: labels"),
         (("curate", "nowhere", "out=x", "rule=best"), "error: the command line: rule: there is no kind 'best': choose"),
-        (("curate", "nowhere", "out=x", "rule=handi_motion"), r"error: There is no nowhere/index.jsonl"),
+        (("curate", "nowhere", "out=x", "rule=handi_motion"), r"error: There is no nowhere: give a folder"),
     ],
 )
 def test_mistakes_are_one_sentence(words, sentence, capsys, tmp_path, monkeypatch):
