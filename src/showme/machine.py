@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -15,6 +16,15 @@ from .errors import InputError
 _PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors", "av", "pillow", "numpy")
 # Peak memory in GB of one 16-frame video; the published figures of each checkpoint, fp16 or bf16 weights.
 MODELS = {"embedded": 1.5, "dynamicrafter-256": 11.9, "dynamicrafter-512": 12.8, "dynamicrafter-1024": 18.3}
+# What each extra brings, as it is imported; the commands that need one name it.
+EXTRAS = {
+    "worlds": ("mujoco",),
+    "perception": ("cv2",),
+    "hands": ("mediapipe", "tflite"),
+    "data": ("datasets", "google_crc32c", "ijson", "google.protobuf", "pyarrow"),
+    "ray": ("ray",),
+    "train": ("tensorboard",),
+}
 _GB = 10**9
 
 
@@ -40,6 +50,7 @@ def examine() -> dict[str, Any]:
         "devices": devices,
         "h264": encoder,
         "worlds": worlds,
+        "extras": find_extras(),
         "embedded": embedded,
         "can_run": what_runs(devices, embedded == "verified"),
         "missing": missing,
@@ -111,6 +122,22 @@ def check_worlds() -> tuple[str, list[str]]:
     except (MujocoMissingError, OpenGLMissingError) as error:
         return "missing", [str(error)]
     return os.environ["MUJOCO_GL"], []
+
+
+def find_extras() -> dict[str, str]:
+    """Extra of this package -> ``installed``, or the first of its modules that is not."""
+    extras = {}
+    for name, modules in EXTRAS.items():
+        missing = [module for module in modules if not _is_installed(module)]
+        extras[name] = f"no {missing[0]}" if missing else "installed"
+    return extras
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def has_h264() -> bool:

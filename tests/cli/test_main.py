@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -50,6 +51,11 @@ def test_an_unknown_command_is_one_line(run):
     assert len(stderr.strip().splitlines()) == 1
 
 
+def declared_extras() -> set[str]:
+    """Of the package's own metadata."""
+    return set(importlib.metadata.metadata("showme").get_all("Provides-Extra"))
+
+
 def test_doctor_as_json_tells_what_runs(run):
     code, stdout, _ = run("doctor", "--json")
     report = json.loads(stdout)
@@ -57,6 +63,8 @@ def test_doctor_as_json_tells_what_runs(run):
     assert set(report["can_run"]) == {"embedded", "dynamicrafter-256", "dynamicrafter-512", "dynamicrafter-1024"}
     assert report["devices"][0]["device"] == "cpu"
     assert report["h264"] is True
+    assert set(report["extras"]) == declared_extras() - {"dev"}
+    assert set(report["extras"].values()) == {"installed"}
     assert (report["embedded"] == "verified") == report["can_run"]["embedded"].startswith("yes")
 
 

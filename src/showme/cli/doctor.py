@@ -34,6 +34,7 @@ def _print(report: dict[str, Any]) -> None:
         facts.add_row(device["device"], f"{device['name']}, {device['memory_gb']:g} GB, {bf16}")
     facts.add_row("video", "H.264 (libx264)" if report["h264"] else "no H.264 encoder")
     facts.add_row("rendering", f"MuJoCo over {report['worlds']}" if report["worlds"] != "missing" else "not installed")
+    facts.add_row("extras", ", ".join(f"{name}: {state}" for name, state in report["extras"].items()))
     facts.add_row("embedded model", report["embedded"])
     console.print(facts)
     console.print("\nThis machine can run:")

@@ -2,16 +2,21 @@
 
 from .archive import TarPictures, TarVideo
 from .base import Frames, Media, Span
+from .huggingface import ArrowPictures, ArrowVideo
 from .parquet import ParquetPictures
+from .picture_files import PictureFiles
 from .pictures import Pictures
 from .rendered import Rendered
 from .tfrecord import TFRecordPictures
 from .video import Video
 
 __all__ = [
+    "ArrowPictures",
+    "ArrowVideo",
     "Frames",
     "Media",
     "ParquetPictures",
+    "PictureFiles",
     "Pictures",
     "Rendered",
     "Span",

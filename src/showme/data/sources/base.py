@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -93,11 +94,9 @@ def inside(folder: Path, name: str, origin: str) -> Path:
     if not name or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
         raise InputError(f"{origin}: the file {name[:200]!r} does not lie in {folder}: name one that does.")
     try:
-        leads_out = path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
-        # Links further up are rarer than files: one look for each folder would be as dear as following all.
-        leads_out = leads_out or (
-            len(Path(name).parts) > 1 and not path.parent.resolve().is_relative_to(folder.resolve())
-        )
+        root = _resolved(folder)
+        leads_out = path.is_symlink() and not path.resolve().is_relative_to(root)
+        leads_out = leads_out or not _resolved(path.parent).is_relative_to(root)
     except (OSError, RuntimeError) as error:
         raise InputError(f"{origin}: the file {name[:200]!r} cannot be looked at ({error}): name another.") from error
     if leads_out:
@@ -106,6 +105,12 @@ def inside(folder: Path, name: str, origin: str) -> Path:
             "lies in."
         )
     return path
+
+
+@lru_cache(maxsize=4096)
+def _resolved(folder: Path) -> Path:
+    """A folder with links followed; data sets have many files in few folders."""
+    return folder.resolve()
 
 
 def check_folder(folder: Path, what: str) -> Path:

@@ -13,10 +13,15 @@ from ...errors import InputError
 from .base import Source
 from .bridge_v1 import BridgeV1Source
 from .bridge_v2 import BridgeV2Source
+from .ego4d import Ego4dSource, LegoSource
 from .epic_kitchens import EpicKitchensSource
 from .folder import FolderSource
+from .huggingface import HuggingFaceSource
 from .lerobot import LeRobotSource
 from .rlds import RldsSource
+from .ssv2 import Ssv2Source
+from .ucf101 import Ucf101Source
+from .webdataset_tars import WebDatasetSource
 
 KINDS: dict[str, type[Source]] = {
     "folder": FolderSource,
@@ -25,6 +30,12 @@ KINDS: dict[str, type[Source]] = {
     "bridge_v2": BridgeV2Source,
     "rlds": RldsSource,
     "lerobot": LeRobotSource,
+    "ssv2": Ssv2Source,
+    "ego4d": Ego4dSource,
+    "lego": LegoSource,
+    "ucf101": Ucf101Source,
+    "webdataset": WebDatasetSource,
+    "huggingface": HuggingFaceSource,
 }
 
 

@@ -32,9 +32,12 @@ _MAX_TOKEN = 2**20
 _MAX_VIDEO = 2**28
 _MAX_ITEMS = 10**5
 # What is read of a video, an interval, an action; boxes are most of the file.
-_FIELDS = {"video_uid", "video_metadata", "fps", "annotated_intervals", "narrated_actions", "uid", "start_sec", "end_sec",
-           "narration_text", "critical_frames", "pre_15", "pnr_frame", "is_rejected", "is_valid_action",
-           "is_invalid_annotation"}  # fmt: skip
+_FIELDS = {
+    *("video_uid", "video_metadata", "fps", "annotated_intervals", "narrated_actions"),
+    *("uid", "start_sec", "end_sec", "narration_text", "critical_frames", "pre_15", "pnr_frame"),
+    *("is_rejected", "is_valid_action", "is_invalid_annotation"),
+}
+_SPLITS = {"train": "train", "val": "validation"}
 _WEARER = re.compile(r"\A#\s*c(?:\s+c)?\b", re.IGNORECASE)
 _NOT_WEARER = "not of the camera wearer (#C)"
 
@@ -146,9 +149,7 @@ class LegoSource(Source):
 
     def read(self) -> Iterator[Record]:
         check_folder(self.images or self.videos or Path(), "images" if self.images else "videos")
-        split = self.split or next(
-            (split for word, split in (("train", "train"), ("val", "validation")) if word in self.annotations.stem), None
-        )
+        named = next((split for word, split in _SPLITS.items() if word in self.annotations.stem), None)
         left_out: Counter[str] = Counter()
         try:
             for clip, action, row in _pairs(self.annotations):
@@ -164,7 +165,7 @@ class LegoSource(Source):
                     media=media,
                     instruction=instruction_of(text) if self.text == "action" else " ".join(text.split()),
                     span=span,
-                    split=split,
+                    split=self.split or named,
                     licence=LICENCE if self.dataset == "ego4d" else "CC BY-NC 4.0 (EPIC-KITCHENS-100)",
                     origin=origin,
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -69,7 +68,7 @@ class WebDatasetSource(Source):
     def _paths(self) -> list[Path]:
         paths: list[Path] = []
         for name in self._names:
-            found = [Path(name)] if Path(name).is_file() else natural_order(map(Path, glob.glob(name)))
+            found = [Path(name)] if Path(name).is_file() else natural_order(_matching(Path(name)))
             if not found:
                 raise InputError(f"There is no shard {name}: give tar files, or a pattern such as train-*.tar.")
             paths += found
@@ -109,6 +108,11 @@ class WebDatasetSource(Source):
         return cell(f"{origin}, json", row, found)
 
 
+def _matching(pattern: Path) -> list[Path]:
+    parts = pattern.relative_to(pattern.anchor)
+    return list(Path(pattern.anchor).glob(str(parts))) if parts.parts else []
+
+
 def _samples(shard: Path) -> Iterator[tuple[str, dict[str, Member]]]:
     """Keys with their members by what follows the key, as the members stand.
 
@@ -128,9 +132,11 @@ def _samples(shard: Path) -> Iterator[tuple[str, dict[str, Member]]]:
                 yield key, members
                 done.add(key)
             if following in done:
-                raise InputError(f"{shard}: the members of {following[:200]!r} do not stand together: sort the archive.")
+                raise InputError(
+                    f"{shard}: the members of {following[:200]!r} do not stand together: sort the archive."
+                )
             key, members = following, {}
-        # Suffixes are told apart by case in no file system that photos come from.
+        # 0007.JPG and 0007.jpg are one file on many systems.
         lowered = rest.lower()
         if lowered in members:
             raise InputError(f"{shard}: its member {member.name[:200]!r} is there twice: keep one.")
