@@ -185,7 +185,8 @@ def _sentence(file: str, given: set[str], settings: type[BaseModel], error: Vali
         return f"{file}: the field {field} is missing: {_meaning(above, place[-1])}."
     if first["type"] == "union_tag_invalid":
         told = first["ctx"]
-        return f"{source}: {field}: there is no kind {told['tag']!r}: choose {told['expected_tags'].replace(chr(39), '')}."
+        kinds = told["expected_tags"].replace("'", "")
+        return f"{source}: {field}: there is no kind {told['tag']!r}: choose {kinds}."
     value = first["input"]
     if first["type"] == "value_error":
         return f"{source}: {f'{field}: ' if field else ''}{first['msg'].removeprefix('Value error, ')}."

@@ -14,6 +14,10 @@ class InputError(ValueError):
     """
 
 
+class ToldWarning(UserWarning):
+    """Something that a user should know and that stops nothing; the message is one sentence."""
+
+
 class ClipError(InputError):
     """A clip that cannot be read.
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
 
 from .. import __version__
-from ..errors import InputError
+from ..errors import InputError, ToldWarning
 from . import convert, data, doctor, generate, train
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     debug = "--debug" in given
     # A polite kill cleans up like Ctrl-C does: staged files vanish.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    warnings.showwarning = _warn
     try:
         code = app([word for word in given if word != "--debug"], standalone_mode=False)
         if code == _INTERRUPTED:
@@ -74,6 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         code = _fail(*explain(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _warn(message: Warning | str, category: type[Warning], filename: str, lineno: int, file=None, line=None) -> None:
+    """Our own warnings are sentences; those of libraries keep the place that they come from."""
+    if issubclass(category, ToldWarning):
+        print(f"warning: {message}", file=sys.stderr)
+        return
+    print(warnings.formatwarning(message, category, filename, lineno, line).rstrip(), file=sys.stderr)
 
 
 def explain(error: Exception) -> tuple[str, int]:

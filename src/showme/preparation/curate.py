@@ -56,8 +56,8 @@ class Curated:
 def curate(config: CurateConfig, progress: Progress | None = None, ray: str | None = None) -> Curated:
     """Score every clip, judge all, and write the lists and the page.
 
-    Scores stand in ``out`` for good: the same command with other thresholds, or another rule of the same scores, decodes
-    no clip but those that the page shows.
+    Scores stand in ``out`` for good: the same command with other thresholds, or another rule of the same scores,
+    decodes no clip but those that the page shows.
 
     Args:
         config: what and how.
@@ -83,7 +83,7 @@ def curate(config: CurateConfig, progress: Progress | None = None, ray: str | No
     curated = Curated(verdicts, config.out / KEPT, config.out / DROPPED, config.out / PAGE)
     write_kept(curated.kept, kept)
     write_exclusions(curated.dropped, {name: each.reason for name, each in verdicts.items() if not each.kept})
-    _write_page(config, rows, verdicts, told, curated.page)
+    write_sheet(curated.page, _page(config, rows, verdicts, told))
     return curated
 
 
@@ -149,9 +149,9 @@ def _shortened(span: Span | None, told: dict[str, np.ndarray], last: int | None)
     return Span(span.start, stop, span.unit)
 
 
-def _write_page(
-    config: CurateConfig, rows: ClipRows, verdicts: dict[str, Verdict], told: dict[str, dict[str, np.ndarray]], path: Path
-) -> None:
+def _page(
+    config: CurateConfig, rows: ClipRows, verdicts: dict[str, Verdict], told: dict[str, dict[str, np.ndarray]]
+) -> str:
     places = {rows.record(row).id: row for row in range(len(rows))}
 
     def look(name: str) -> SheetClip:
@@ -159,8 +159,9 @@ def _write_page(
         record = rows.record(places[name])
         return SheetClip(record.instruction, clip.frames, told[name][FRAME_NUMBERS].astype(int).tolist())
 
-    settings = {key: str(value) for key, value in config.rule.model_dump().items()}
-    settings |= {"source": str(config.source.place), "frames": str(config.look.frames), "sampling": config.look.sampling}
+    rule, seen = config.rule.model_dump(), config.look
+    settings = {key.replace("_", " "): str(value) for key, value in rule.items() if key != "kind"}
+    settings |= {"clips of": str(config.source.place), "looked at": f"{seen.frames} frames, {seen.sampling}"}
     measures = config.rule.measures(list(told.values()))
-    title = f"{config.rule.model_dump()['kind']}: {config.source.place.name}"
-    write_sheet(path, render_sheet(Sheet(title, settings, verdicts, measures), look, config.shown))
+    title = f"{rule['kind']}: {config.source.place.name}"
+    return render_sheet(Sheet(title, settings, verdicts, measures), look, config.shown)

@@ -181,26 +181,29 @@ def _save(path: Path, chunks: Sequence[dict[str, Tensor]], identities: Sequence[
 
 
 class Teller:
-    """Tells how far each part is."""
+    """Tells how far each part is, whoever computes it."""
 
     def __init__(self, folder: Path, parts: Sequence[Part], progress: Progress | None):
-        self.files = [(part, part.shard_files(folder)) for part in parts]
-        self.progress = progress
-        self.sizes: dict[Path, int] = {}
+        self.folder, self.parts, self.progress = folder, parts, progress
+        self.sizes: dict[str, dict[str, int]] = {part.name: {} for part in parts}
 
-    def ahead(self, group: Sequence[Part], rows: int) -> None:
-        """So many rows of the next shard of these parts are computed, and not yet written."""
-        self.tell(dict.fromkeys((part.name for part in group), rows))
-
-    def tell(self, ahead: dict[str, int] | None = None) -> None:
-        """Look at the folder, and say how far each part is; ``ahead``: rows by part that are not in it yet."""
+    def tell(self) -> None:
+        """Look which shards are there, and say so."""
         if self.progress is None:
             return
-        for part, files in self.files:
-            for file in files:
-                if file not in self.sizes and file.exists():
-                    self.sizes[file] = file.stat().st_size
-            whole = [number for number, file in enumerate(files) if file in self.sizes]
-            rows = sum(min(SHARD_ROWS, part.rows - number * SHARD_ROWS) for number in whole)
-            rows = min(rows + (ahead or {}).get(part.name, 0), part.rows)
-            self.progress(part.name, rows, part.rows, sum(self.sizes[file] for file in files if file in self.sizes))
+        for part in self.parts:
+            wanted = set(part.shard_names)
+            with os.scandir(self.folder / part.folder_name) as entries:
+                self.sizes[part.name] = {each.name: each.stat().st_size for each in entries if each.name in wanted}
+        self.ahead((), 0)
+
+    def ahead(self, group: Sequence[Part], rows: int) -> None:
+        """Say the same with so many rows more of these parts, which are computed and not yet written."""
+        if self.progress is None:
+            return
+        for part in self.parts:
+            sizes = self.sizes[part.name]
+            last = part.rows - (len(part.shard_names) - 1) * SHARD_ROWS
+            done = sum(last if name == part.shard_names[-1] else SHARD_ROWS for name in sizes)
+            done += rows if part in group else 0
+            self.progress(part.name, min(done, part.rows), part.rows, sum(sizes.values()))

@@ -186,8 +186,9 @@ def _stated_seconds(container: Any, stream: Any) -> float | None:
 
 def shown_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
     """Width and height of a frame whose pixels have become square, before it is turned."""
-    oblong = pixel_aspect and pixel_aspect > 0 and pixel_aspect != 1
-    return max(round(frame.width * pixel_aspect), 1) if oblong else frame.width, frame.height
+    if pixel_aspect is None or pixel_aspect <= 0:
+        return frame.width, frame.height
+    return max(round(frame.width * pixel_aspect), 1), frame.height
 
 
 def to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> np.ndarray:

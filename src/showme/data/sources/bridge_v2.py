@@ -19,7 +19,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...errors import InputError
+from ...errors import InputError, ToldWarning
 from ..media import Pictures
 from ..media.pictures import natural_order
 from .base import Source, check_folder, inside
@@ -74,7 +74,11 @@ class BridgeV2Source(Source):
                     yield from self._records(folder, name, split, sentences)
         finally:
             if dropped:
-                warnings.warn(f"{self.path}: {dropped} trajectories without an instruction were left out", stacklevel=2)
+                warnings.warn(
+                    f"{self.path}: {dropped} trajectories without an instruction were left out",
+                    ToldWarning,
+                    stacklevel=2,
+                )
 
     def _records(self, folder: Path, name: str, split: str, sentences: list[str]) -> Iterator[Record]:
         for number, sentence in enumerate(sentences, 1):

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Literal
 
 from pydantic import Field, model_validator
 
-from ...errors import InputError
+from ...errors import InputError, ToldWarning
 from ..media import Media, PictureFiles, Span, Video
 from .base import Source, check_folder, inside
 from .record import Record
@@ -358,4 +358,4 @@ def _number(origin: str, name: str) -> int:
 def _warn(path: Path, left_out: Counter[str]) -> None:
     if left_out:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
-        warnings.warn(f"{path}: {left_out.total()} actions were left out: {reasons}", stacklevel=3)
+        warnings.warn(f"{path}: {left_out.total()} actions were left out: {reasons}", ToldWarning, stacklevel=3)

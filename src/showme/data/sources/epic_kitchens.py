@@ -75,8 +75,8 @@ class EpicKitchensSource(Source):
         person, video = cell(origin, row, "participant_id"), cell(origin, row, "video_id")
         if self.videos is not None:
             span = Span(clock(origin, row, "start_timestamp"), clock(origin, row, "stop_timestamp"))
-            names: tuple[str, ...] = (f"{person}/videos/{video}.MP4", f"{video}.MP4", f"{person}/{video}.MP4", f"{video}.mp4")
-            return Video(_first(self.videos, names, origin)), _rising(origin, span)
+            videos = (f"{person}/videos/{video}.MP4", f"{video}.MP4", f"{person}/{video}.MP4", f"{video}.mp4")
+            return Video(_first(self.videos, videos, origin)), _rising(origin, span)
         assert self.frames is not None
         start, stop = cell(origin, row, "start_frame", int), cell(origin, row, "stop_frame", int)
         span = Span(start - 1, stop, "frames")

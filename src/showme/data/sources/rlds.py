@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ...errors import InputError
+from ...errors import InputError, ToldWarning
 from ..media import Span, TFRecordPictures
 from ..media.tfrecord import parse_example, read_records
 from .base import Source, check_folder
@@ -67,7 +67,8 @@ class RldsSource(Source):
                             )
         finally:
             if dropped:
-                warnings.warn(f"{self.path}: {dropped} episodes without an instruction were left out", stacklevel=2)
+                told = f"{self.path}: {dropped} episodes without an instruction were left out"
+                warnings.warn(told, ToldWarning, stacklevel=2)
 
     def _episode(self, path: Path, number: int, offset: int, payload: bytes, split: str | None) -> Iterator[Record]:
         features = parse_example(path, offset, payload)
