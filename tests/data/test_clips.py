@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
 from showme.data.clips import Look, read_clip, read_native
 from showme.data.media import Pictures, Rendered, Video
 from showme.data.rows import ClipRows
+from showme.data.sampling import POLICIES, draw_sample, is_random
 from showme.data.sources import Record
 from showme.errors import ClipError
 from showme.generation.outputs import write_video
@@ -91,6 +93,21 @@ def test_random_rows_differ_by_draw_and_repeat(tmp_path, greys):
     first = [tuple(clip.frames[:, 0, 0, 0]) for clip in rows.read(range(8))]
     assert len(set(first)) > 3
     assert first == [tuple(clip.frames[:, 0, 0, 0]) for row in range(8) for clip in rows.read([row])]
+
+
+def test_a_seed_counts_only_where_it_decides(tmp_path, greys):
+    save_file({"frames": greys}, tmp_path / "clip.safetensors")
+
+    def made_of(sampling: str, seed: int) -> dict:
+        records = [record(Rendered(tmp_path / "clip.safetensors"))]
+        return ClipRows(records, Look(24, 32, 3, sampling, seed=seed)).made_of
+
+    assert made_of("evenly_spaced", 0) == made_of("evenly_spaced", 1) != made_of("seer_blend", 0)
+    assert made_of("random_stride", 0) != made_of("random_stride", 1)
+    for policy in POLICIES:
+        generators = [torch.Generator().manual_seed(seed) for seed in range(40)]
+        drawn = {draw_sample(policy, 100, 4, 24.0, generator).indices.tobytes() for generator in generators}
+        assert (len(drawn) > 1) == is_random(policy), policy
 
 
 def test_native_pixels_come_with_the_window_of_the_look(tmp_path, greys):

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from .. import pictures
-from ..pictures import fit, photo, window
 from ..pictures.window import Window
 from . import clips, media, sampling
 from .cache import code_digest
 from .cache.fingerprint import digest_of
 from .clips import Clip, Look, read_clip, read_native
-from .sampling import Sample
+from .sampling import Sample, is_random
 from .sources.record import Record
 
 
@@ -46,8 +45,11 @@ class ClipRows:
     @property
     def made_of(self) -> dict[str, Any]:
         """What decides the pixels beside the clips: the look, and the code that decodes, chooses and resizes."""
-        code = code_digest((media, clips, sampling, pictures, photo, window, fit))
-        return {"look": asdict(self.look), "code": code}
+        look = asdict(self.look)
+        if not is_random(self.look.sampling):
+            # Another seed of a training is no reason to compute anything anew.
+            del look["seed"]
+        return {"look": look, "code": code_digest((media, clips, sampling, pictures))}
 
     @cached_property
     def identities(self) -> list[str]:

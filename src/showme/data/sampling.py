@@ -92,6 +92,11 @@ def draw_sample(policy: Policy, available: int, wanted: int, fps: float | None, 
     return POLICIES[policy](available, wanted, fps, generator)
 
 
+def is_random(policy: Policy) -> bool:
+    """Whether a policy takes other frames with another seed."""
+    return policy in ("random_start", "random_stride", "first_last_pair")
+
+
 def evenly_spaced(available: int, wanted: int) -> list[int]:
     """Indices of ``wanted`` among ``available`` frames, first and last included; a short clip repeats its own.
 

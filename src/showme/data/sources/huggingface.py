@@ -24,6 +24,7 @@ from .tables import cell, read_json
 
 _VIDEOS = (".mp4", ".webm", ".avi", ".mkv", ".mov")
 _ROWS = 1024
+_TEXT, _BYTES = ("string", "large_string"), ("binary", "large_binary")
 _SUFFIXES = {"parquet": (".parquet",), "videofolder": _VIDEOS, "imagefolder": PICTURES, "csv": (".csv",),
              "json": (".jsonl",)}  # fmt: skip
 _LISTED = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -78,9 +79,7 @@ class HuggingFaceSource(Source):
             row = 0
             for batch in _batches(path, self._columns()):
                 pixels = _Column(batch.column(self.video_column))
-                for values, index in zip(
-                    batch.select(self._columns()[:-1]).to_pylist(), range(len(pixels)), strict=True
-                ):
+                for index, values in enumerate(batch.select(self._columns()[:-1]).to_pylist()):
                     number += 1
                     origin = f"{self.place}, {split} row {number}"
                     yield Record(
@@ -95,7 +94,8 @@ class HuggingFaceSource(Source):
 
     def _columns(self) -> list[str]:
         """Names of the columns; the pixels' is the last."""
-        return [*([self.id_column] if self.id_column else []), self.instruction_column, self.video_column]
+        named = [self.id_column] if self.id_column else []
+        return list(dict.fromkeys([*named, self.instruction_column, self.video_column]))
 
     def _media(self, origin: str, pixels: _Column, index: int, path: Path, row: int, root: Path) -> Media:
         kept, names = pixels.at(index)
@@ -177,28 +177,22 @@ class _Column:
     def __init__(self, array: Any):
         self.array, self.is_list = array, hasattr(array, "values") and hasattr(array, "offsets")
 
-    def __len__(self) -> int:
-        return len(self.array)
-
     def at(self, index: int) -> tuple[bool, list[Any]]:
         """Whether a row keeps its files itself, and the names that it gives them."""
         cell = self.array[index]
         if not cell.is_valid:
             return False, []
         cells = list(cell.values) if self.is_list else [cell]
-        kept = bool(cells)
-        names = []
-        for each in cells:
-            fields = hasattr(each, "keys")
-            own = (each["bytes"] if "bytes" in each else None) if fields else each
-            kept = kept and own is not None and own.is_valid and hasattr(own, "as_buffer") and not _is_text(own)
-            name = (each["path"] if "path" in each else None) if fields else each
-            names.append(name.as_py() if name is not None and name.is_valid and _is_text(name) else None)
-        return kept, names
+        kept = bool(cells) and all(_part(each, "bytes", _BYTES) is not None for each in cells)
+        names = [_part(each, "path", _TEXT) for each in cells]
+        return kept, [None if name is None else name.as_py() for name in names]
 
 
-def _is_text(value: Any) -> bool:
-    return str(value.type) in ("string", "large_string")
+def _part(cell: Any, name: str, types: tuple[str, ...]) -> Any:
+    """A cell, or the field of it where it is a struct; None where it is empty or of another type."""
+    if hasattr(cell, "keys"):
+        cell = cell.get(name)
+    return cell if cell is not None and cell.is_valid and str(cell.type) in types else None
 
 
 def _batches(path: Path, columns: list[str]) -> Iterator[Any]:
@@ -211,7 +205,7 @@ def _batches(path: Path, columns: list[str]) -> Iterator[Any]:
     for name in columns:
         if name not in table.column_names:
             raise InputError(f"{path} has no column {name!r}: it has {', '.join(table.column_names)[:500] or 'none'}.")
-    if str(table.schema.field(columns[-2]).type) not in ("string", "large_string"):
+    if str(table.schema.field(columns[-2]).type) not in _TEXT:
         raise InputError(f"{path}: the column {columns[-2]!r} is no text: name the one of the instructions.")
     for batch in table.select(columns).to_batches(max_chunksize=_ROWS):
         try:

@@ -132,9 +132,7 @@ def _samples(shard: Path) -> Iterator[tuple[str, dict[str, Member]]]:
                 yield key, members
                 done.add(key)
             if following in done:
-                raise InputError(
-                    f"{shard}: the members of {following[:200]!r} do not stand together: sort the archive."
-                )
+                raise InputError(f"{shard}: the members of {following[:200]!r} do not stand together: sort it.")
             key, members = following, {}
         # 0007.JPG and 0007.jpg are one file on many systems.
         lowered = rest.lower()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ...config import Settings, TrainingConfig
-from ...data.sampling import ClipPolicy
+from ...data.sampling import ClipPolicy, is_random
 from ...data.sources import AnySource
 
 
@@ -31,7 +31,7 @@ class DataConfig(Settings):
 
     @model_validator(mode="after")
     def _draws_are_random(self) -> DataConfig:
-        if self.draws > 1 and not self.sampling.startswith("random"):
+        if self.draws > 1 and not is_random(self.sampling):
             raise ValueError(
                 f"draws is {self.draws}, but {self.sampling} takes the same frames each time: set draws to 1"
             )
