@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import tarfile
 from collections.abc import Callable
@@ -27,13 +28,17 @@ def jpeg(number: int, **options) -> bytes:
     return file.getvalue()
 
 
-def write_tar(path: Path, members: dict[str, bytes]) -> Path:
-    """An archive."""
-    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+def write_tar(path: Path, members: dict[str, bytes], changes: dict | None = None) -> Path:
+    """An archive, without the zeros that fill its last record. changes: of all headers."""
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
         for name, data in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
+            for field, value in (changes or {}).items():
+                setattr(info, field, value)
             archive.addfile(info, io.BytesIO(data))
+        end = archive.offset + 2 * tarfile.BLOCKSIZE
+    os.truncate(path, end)
     return path
 
 

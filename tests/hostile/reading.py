@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import queue
 import resource
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -56,9 +59,15 @@ class Outcome:
     peak: int = 0
 
 
-def read_all(jobs: Sequence[Job], scratch: Path, seconds: int = SECONDS) -> list[Outcome]:
-    """The outcomes of jobs. scratch: folder for changed copies."""
+def read_all(jobs: Sequence[Job], scratch: Path, seconds: int = SECONDS, processes: int = 2) -> list[Outcome]:
+    """The outcomes of jobs. scratch: folder for changed copies, where the processes work."""
     scratch.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(processes) as pool:
+        parts = list(pool.map(lambda part: _read_in_turn(jobs[part::processes], scratch, seconds), range(processes)))
+    return [parts[place % processes][place // processes] for place in range(len(jobs))]
+
+
+def _read_in_turn(jobs: Sequence[Job], scratch: Path, seconds: int) -> list[Outcome]:
     outcomes: list[Outcome] = []
     while len(outcomes) < len(jobs):
         outcomes += _process(jobs[len(outcomes) :], scratch, seconds)
@@ -66,17 +75,23 @@ def read_all(jobs: Sequence[Job], scratch: Path, seconds: int = SECONDS) -> list
 
 
 def _process(jobs: Sequence[Job], scratch: Path, seconds: int) -> list[Outcome]:
+    """The outcomes of the first jobs, up to the one that does not come back."""
     command = [sys.executable, "-m", "tests.hostile.reading", str(scratch)]
+    listed = tempfile.TemporaryFile("w+")
+    listed.write(json.dumps([asdict(job) for job in jobs]))
+    listed.seek(0)
     outcomes: list[Outcome] = []
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    with listed, subprocess.Popen(
+        command,
+        cwd=scratch,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=listed,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as process:
-        assert process.stdin and process.stdout
         lines: queue.Queue[str] = queue.Queue()
-        feeder = threading.Thread(target=_feed, args=(process.stdin, jobs))
-        reader = threading.Thread(target=_drain, args=(process.stdout, lines), daemon=True)
-        feeder.start()
-        reader.start()
+        threading.Thread(target=_drain, args=(process.stdout, lines), daemon=True).start()
         # The first one waits for the imports too.
         allowed = seconds + 60
         for _ in jobs:
@@ -91,16 +106,7 @@ def _process(jobs: Sequence[Job], scratch: Path, seconds: int) -> list[Outcome]:
                 break
             outcomes.append(Outcome(**json.loads(line)))
             allowed = seconds
-        feeder.join()
     return outcomes
-
-
-def _feed(stdin, jobs: Iterable[Job]) -> None:
-    try:
-        stdin.write(json.dumps([asdict(job) for job in jobs]))
-        stdin.close()
-    except BrokenPipeError:
-        pass
 
 
 def _drain(stdout, lines: queue.Queue[str]) -> None:

@@ -25,7 +25,9 @@ def write_squares(folder: Path, count: int) -> Path:
             frame[8:16, left : left + 8] = (200, 120, 40)
             joints[time, 0] = [(left + 8 * (joint % 7) / 6, 8 + 4 * (joint // 7)) for joint in range(21)]
         save_file({"frames": frames, "joints": joints}, folder / f"{number}.safetensors")
-        lines.append({"id": str(number), "file": f"{number}.safetensors", "instruction": "push the red box to the left"})
+        lines.append(
+            {"id": str(number), "file": f"{number}.safetensors", "instruction": "push the red box to the left"}
+        )
     (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
 

@@ -142,15 +142,19 @@ def test_settings_of_the_line_and_of_a_file(squares, tmp_path):
         preparation_config(AnnotateConfig, str(squares), ["out=labels", "labels=[flow, flow]"])
 
 
-def test_two_workers_of_ray_give_the_same_bytes_as_none(tmp_path):
-    """More clips than a shard holds, so that both workers have something to do."""
+def test_two_workers_of_ray_give_the_same_bytes_as_none(tmp_path, monkeypatch):
+    """More clips than a shard holds, so that both workers have something to do; paths are relative, as on a line."""
     import ray
 
-    squares = write_squares(tmp_path / "clips", 70)
+    write_squares(tmp_path / "clips", 70)
+    monkeypatch.chdir(tmp_path)
     labels = ["hands", "region", "flow", "depth", "edges", "states"]
-    annotate(settings(squares, tmp_path / "alone", labels))
+    annotate(settings("clips", Path("alone"), labels))
     try:
-        annotate(settings(squares, tmp_path / "ray", labels), ray="local")
+        annotate(settings("clips", Path("ray"), labels), ray="local")
+        (tmp_path / "clips" / "69.safetensors").write_bytes(b"no clip")
+        with pytest.raises(InputError, match=r"69\.safetensors cannot be read as a clip"):
+            annotate(settings("clips", Path("broken"), ["flow"]), ray="local")
     finally:
         ray.shutdown()
     assert contents(tmp_path / "ray") == contents(tmp_path / "alone")

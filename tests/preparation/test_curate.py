@@ -55,7 +55,7 @@ def test_the_goal_ends_the_clip_where_it_is_seen_best(tmp_path, monkeypatch, spa
     (tmp_path / "index.jsonl").write_text(json.dumps(line))
 
     class Liking:
-        name, made_of = "goal", {"scorer": "liking"}  # noqa: RUF012
+        name, made_of = "goal", {"scorer": "liking"}
 
         def score(self, frames, instruction):
             likes = np.array([0.1, 0.2, 0.3, 0.4, 0.9, 0.5], np.float32)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -12,10 +14,12 @@ from itertools import islice
 
 from ..errors import InputError
 from ..machine import usable_cores
+from .media.base import check_same_size
 from .sources.record import Record
 
 SECONDS = 600
-_CRASHED = "its decoder crashed: leave it out"
+_CRASHED = "its decoder crashed, or did not come back: leave it out"
+_GRACE_SECONDS = 30
 _AHEAD = 4
 
 # Called as progress(clips looked at).
@@ -54,15 +58,31 @@ def fault_of(record: Record, quick: bool = False, seconds: int = SECONDS) -> str
     try:
         with _time_limit(seconds), record.media.open(record.span) as frames:
             if quick:
-                for _ in frames.read(sorted({0, len(frames) - 1})):
-                    pass
+                shapes = [frame.shape for frame in frames.read(sorted({0, len(frames) - 1}))]
+                check_same_size(frames.path, shapes[0], shapes[-1])
             else:
                 frames.verify()
-    except TimeoutError:
+    except _TooLongError:
         return f"{record.media.path} took more than {seconds} s: fetch it again, or leave it out."
     except InputError as error:
         return str(error)
+    except MemoryError:
+        return f"{record.media.path} needs more memory than there is: leave it out."
     return None
+
+
+class _TooLongError(BaseException):
+    """No error of a file's: whoever turns those into others must let it pass."""
+
+
+def _fault_of(record: Record, quick: bool, seconds: int) -> str | None:
+    """As :func:`fault_of`, in a process that ends itself where a decoder does not let signals in."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 (it is no path)
+        faulthandler.dump_traceback_later(seconds + _GRACE_SECONDS, exit=True, file=nowhere)
+        try:
+            return fault_of(record, quick, seconds)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _in_processes(records: Iterable[Record], quick: bool, seconds: int, processes: int):
@@ -76,14 +96,16 @@ def _in_processes(records: Iterable[Record], quick: bool, seconds: int, processe
             try:
                 while True:
                     for record in islice(left, processes * _AHEAD - len(running)):
-                        running[pool.submit(fault_of, record, quick, seconds)] = record
+                        suspects = [record]
+                        running[pool.submit(_fault_of, record, quick, seconds)] = record
+                        suspects = []
                     if not running:
                         break
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         yield running[future], future.result()
                         del running[future]
             except BrokenProcessPool:
-                suspects = list(running.values())
+                suspects += running.values()
         if not suspects:
             return
         for record in suspects:
@@ -95,20 +117,20 @@ def _alone(record: Record, quick: bool, seconds: int, context) -> str | None:
     """The fault of a clip, looked at by a process that may die of it."""
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         try:
-            return pool.submit(fault_of, record, quick, seconds).result()
+            return pool.submit(_fault_of, record, quick, seconds).result()
         except BrokenProcessPool:
             return f"{record.media.path} cannot be read as a clip: {_CRASHED}."
 
 
 @contextmanager
 def _time_limit(seconds: int):
-    """TimeoutError after so long, where the system has alarms."""
+    """_TooLongError after so long, where the system has alarms."""
     if not hasattr(signal, "SIGALRM"):
         yield
         return
 
     def ring(*_: object):
-        raise TimeoutError
+        raise _TooLongError
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.alarm(seconds)

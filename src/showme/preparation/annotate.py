@@ -82,11 +82,10 @@ class CaptionWorker:
 def _on_ray(config: AnnotateConfig, parts: list[Part], count: int, address: str, progress: Progress | None) -> None:
     from .on_ray import build_on_ray, map_on_ray
 
-    shared = config.model_copy(update={"out": config.out.resolve()})
-    build_on_ray(config.out, parts, AnnotationMaker(shared), address, progress)
+    build_on_ray(config.out, parts, AnnotationMaker(config), address, progress)
     if captions_of(config):
         jobs = [{"start": n, "stop": min(n + SHARD_ROWS, count)} for n in range(0, count, SHARD_ROWS)]
-        for _ in map_on_ray(CaptionWorker, (shared,), jobs, address):
+        for _ in map_on_ray(CaptionWorker, (config,), jobs, address):
             pass
 
 

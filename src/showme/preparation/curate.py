@@ -71,8 +71,7 @@ def curate(config: CurateConfig, progress: Progress | None = None, ray: str | No
     if ray is not None:
         from .on_ray import build_on_ray
 
-        shared = config.model_copy(update={"out": config.out.resolve()})
-        build_on_ray(config.out, [part], ScoreMaker(shared), ray, progress)
+        build_on_ray(config.out, [part], ScoreMaker(config), ray, progress)
     reader = build_parts(config.out, [part], progress)[part.name]
     told = {rows.record(row).id: {key: np.asarray(v) for key, v in reader[row].items()} for row in range(len(rows))}
     verdicts = apply(config.rule, told)

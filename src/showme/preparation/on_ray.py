@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -35,8 +36,11 @@ def build_on_ray(
     prepare_folders(folder, parts)
     teller = Teller(folder, parts, progress)
     teller.tell()
-    jobs = [{"names": [part.name for part in group], "number": n} for group, n in missing_shards(folder, parts)]
-    for _ in map_on_ray(ShardWorker, (str(folder.resolve()), maker), jobs, address):
+    jobs = [
+        {"names": [part.name for part in group], "shards": [str(part.shard(folder, n)) for part in group], "number": n}
+        for group, n in missing_shards(folder, parts)
+    ]
+    for _ in map_on_ray(ShardWorker, (str(folder), maker), jobs, address):
         teller.tell()
     if missing_shards(folder, parts):
         raise InputError(
@@ -52,8 +56,15 @@ class ShardWorker:
         self.parts = {part.name: part for part in maker()}
 
     def __call__(self, job: dict[str, Any]) -> dict[str, str]:
-        group = [self.parts[name] for name in job["names"]]
-        return told(lambda: write_shard(self.folder, group, int(job["number"])))
+        return told(lambda: self._write(job))
+
+    def _write(self, job: dict[str, Any]) -> None:
+        group, number = [self.parts[name] for name in job["names"]], int(job["number"])
+        if [str(part.shard(self.folder, number)) for part in group] != list(job["shards"]):
+            raise InputError(
+                "Ray's workers see other clips or run another version of this code: give them the same, then run again."
+            )
+        write_shard(self.folder, group, number)
 
 
 def told(work: Callable[[], Any]) -> dict[str, str]:
@@ -65,8 +76,31 @@ def told(work: Callable[[], Any]) -> dict[str, str]:
     return {"error": ""}
 
 
+class WorkerInFolder:
+    """A worker that works in the folder of the command; what keeps it from beginning is its answer to every job."""
+
+    def __init__(self, folder: str, worker: type, arguments: tuple):
+        self.work: Callable[[dict[str, Any]], dict[str, str]]
+        try:
+            os.chdir(folder)
+            self.work = worker(*arguments)
+        except OSError:
+            sentence = (
+                f"Ray's workers do not see {folder}: give the command in a folder on a disk that all of them share."
+            )
+            self.work = lambda job: {"error": sentence}
+        except InputError as error:
+            reason = str(error)
+            self.work = lambda job: {"error": reason}
+
+    def __call__(self, job: dict[str, Any]) -> dict[str, str]:
+        return self.work(job)
+
+
 def map_on_ray(worker: type, arguments: tuple, jobs: Sequence[dict[str, Any]], address: str) -> Iterator[None]:
     """Yields whenever a job is done. worker(*arguments) is made once by each of as many processes as there are CPUs.
+
+    Workers take paths as this process does: they work in its folder, which they must see.
 
     Raises:
         InputError: of a job, or :func:`_connect`'s.
@@ -76,7 +110,8 @@ def map_on_ray(worker: type, arguments: tuple, jobs: Sequence[dict[str, Any]], a
         return
     count = max(min(len(jobs), int(ray.cluster_resources().get("CPU", 1))), 1)
     data = ray.data.from_items(list(jobs), override_num_blocks=len(jobs))
-    done = data.map(worker, fn_constructor_args=arguments, concurrency=count, num_cpus=1)
+    here = (str(Path.cwd()), worker, arguments)
+    done = data.map(WorkerInFolder, fn_constructor_args=here, concurrency=count, num_cpus=1)
     for row in done.iter_rows():
         if row["error"]:
             raise InputError(row["error"])

@@ -13,9 +13,12 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import ClipError, InputError
-from .base import Frames, Media, Span, check_regular, edges_digest, span_identity, span_of_pictures
+from .base import UNPRINTABLE, Frames, Media, Span, check_regular, edges_digest, span_identity, span_of_pictures
 from .pictures import SUFFIXES, decode_picture
 from .video import VideoFrames
+
+_MAX_HEADER = 2**20
+_MAX_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -81,35 +84,59 @@ def read_members(path: Path) -> Iterator[Member]:
     Raises:
         InputError: missing, compressed, damaged, or with a member that would leave a folder it is unpacked to.
     """
-    if not path.is_file():
-        raise InputError(f"There is no archive {path}: fetch it.")
     try:
-        with tarfile.open(path, "r:") as archive:
+        check_regular(path)
+    except ClipError as error:
+        raise InputError(f"There is no archive {error.path}: fetch it.") from error
+    try:
+        with path.open("rb") as file, tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
             for info in archive:
-                name = PurePosixPath(info.name)
-                if name.is_absolute() or ".." in name.parts or info.issym() or info.islnk():
-                    raise InputError(
-                        f"{path}: its member {info.name[:200]!r} leads out of it: do not use this archive."
-                    )
+                _check_member(path, info)
                 if info.isreg():
                     yield Member(info.name, info.offset_data, info.size)
-    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
+            # What is no header ends tarfile's list as the end does, without a word.
+            file.seek(archive.offset)  # type: ignore[attr-defined]
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise tarfile.ReadError("it is cut short or damaged: its last member is not its end")
+    except InputError:
+        raise
+    except Exception as error:
+        # tarfile raises whatever its parsers hit: TarError, OSError, ValueError, RecursionError, ...
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
-            f"{path} is no whole uncompressed tar archive ({error}): unpack it once, or fetch it."
+            f"{path} is no whole uncompressed tar archive ({reason}): unpack it once, or fetch it."
         ) from error
+
+
+def _check_member(path: Path, info: tarfile.TarInfo) -> None:
+    name = PurePosixPath(info.name)
+    shown = f"{path}: its member {info.name[:200]!r}"
+    if name.is_absolute() or ".." in name.parts or info.issym() or info.islnk():
+        raise InputError(f"{shown} leads out of it: do not use this archive.")
+    if UNPRINTABLE.search(info.name):
+        raise InputError(f"{shown} has control characters in its name: do not use this archive.")
+    if info.size < 0:
+        # tarfile would go back, and never come to an end.
+        raise InputError(f"{shown} has {info.size} bytes: fetch the archive again.")
+    if info.issparse():
+        raise InputError(f"{shown} is sparse, its bytes do not stand together: unpack the archive, and pack it anew.")
 
 
 def numbered_members(path: Path) -> dict[int, Member]:
     """Pictures of an archive by the last number in their names.
 
     Raises:
-        InputError: as :func:`read_members`.
+        InputError: as :func:`read_members`; or two pictures of one number.
     """
-    numbers = {}
+    numbers: dict[int, Member] = {}
     for member in read_members(path):
         name = PurePosixPath(member.name)
-        digits = re.findall(r"\d+", name.stem)
-        if digits and name.suffix.lower() in SUFFIXES:
+        digits = re.findall(r"[0-9]+", name.stem)
+        # No annotation speaks of longer numbers.
+        if digits and len(digits[-1]) <= _MAX_DIGITS and name.suffix.lower() in SUFFIXES:
+            other = numbers.setdefault(int(digits[-1]), member).name
+            if other != member.name:
+                raise InputError(f"{path}: {other[:200]} and {member.name[:200]} have one number: keep one of them.")
             numbers[int(digits[-1])] = member
     return numbers
 
@@ -132,6 +159,18 @@ def member_identity(path: Path, member: Member) -> list:
     """Name, size and edges of a member."""
     with open_member(path, member) as file:
         return [path.name, member.name, member.size, edges_digest(file, member.size)]
+
+
+class _Headers:
+    """What tarfile reads of an archive, which is headers alone: none is so long that it must not be read at once."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.tell, self.seek = file, file.tell, file.seek
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _MAX_HEADER:
+            raise tarfile.ReadError(f"it has a header of {size} bytes")
+        return self.file.read(size)
 
 
 class Slice(io.RawIOBase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,13 @@ from ...errors import ClipError
 
 # Of one frame: more than 8K video has. Judged before anything is decoded, so that a lying header costs nothing.
 MAX_PIXELS = 8192 * 8192
+# JPEG knows no longer one; what resampling needs grows with the side.
+_MAX_SIDE = 65535
 _EDGE = 4096
+# Far beyond any clip's end, in seconds or frames; what is larger overflows.
+_MAX_SPAN = 1e15
+# Control characters, ends of lines, and halves of characters: in a message they would be no line of text.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 ALL_FRAMES = "the annotation and the file do not belong together: correct the row, or fetch the file again"
 
 
@@ -114,6 +121,7 @@ def span_of_pictures(path: Path, count: int, fps: float | None, span: Span | Non
     """
     if span is None:
         return range(count)
+    check_holds(path, span)
     if span.unit == "seconds":
         if fps is None:
             raise ClipError(path, "its span is in seconds and its rate unknown", remedy="say the source's fps")
@@ -122,6 +130,12 @@ def span_of_pictures(path: Path, count: int, fps: float | None, span: Span | Non
         start, stop = int(span.start), int(span.stop)
     check_span(path, span, count, start, stop, None if fps is None else count / fps)
     return range(start, stop)
+
+
+def check_holds(path: Path, span: Span) -> None:
+    """Refuse a span that can hold no frame of any clip."""
+    if not 0 <= span.start < span.stop <= _MAX_SPAN:
+        raise ClipError(path, f"the span {span.start:g} to {span.stop:g} {span.unit} holds no frame", remedy=ALL_FRAMES)
 
 
 def check_span(path: Path, span: Span, count: int, start: int, stop: int, seconds: float | None) -> None:
@@ -138,6 +152,8 @@ def check_size(path: Path, width: int, height: int, time: float | None = None) -
     """Refuse pictures that are larger than any camera's."""
     if width < 1 or height < 1:
         raise ClipError(path, f"its header says {width}x{height} pixels", time)
+    if max(width, height) > _MAX_SIDE:
+        raise ClipError(path, f"a side of its {width}x{height} pixels is longer than {_MAX_SIDE}", time)
     if width * height > MAX_PIXELS:
         raise ClipError(path, f"{width}x{height} pixels are more than {MAX_PIXELS}", time)
 
@@ -156,6 +172,7 @@ def check_regular(path: Path) -> None:
     Raises:
         ClipError: also for a missing or empty file.
     """
+    check_name(path)
     try:
         if not path.exists():
             raise ClipError(path, "there is no such file")
@@ -165,6 +182,12 @@ def check_regular(path: Path) -> None:
             raise ClipError(path, "it is empty, 0 bytes")
     except (OSError, ValueError) as error:
         raise ClipError(path, _reason(error)) from error
+
+
+def check_name(path: Path) -> None:
+    """Refuse names that no message can show."""
+    if UNPRINTABLE.search(str(path)):
+        raise ClipError(repr(str(path))[1:-1], "its name holds control characters", remedy="rename it")
 
 
 def edges_digest(file: BinaryIO, size: int) -> str:

@@ -2,7 +2,8 @@
 
 A file that was cut short often decodes without a word, as a shorter one. And a few bytes that speak of a milliard
 samples make a demuxer set aside memory for each. Read here are the lengths of boxes (ISO/IEC 14496-12), of the segment
-(RFC 9559, section 5.1), of RIFF chunks, and of GIF89a's blocks; MPEG transport streams have none.
+(RFC 9559, section 5.1), of RIFF chunks, and of GIF89a's blocks. Of an MPEG transport stream (ISO/IEC 13818-1, 2.4.3)
+nothing but the length of its packets is known: one that ends between two of them may go on or not.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ...errors import ClipError
 MAX_FRAMES = 2**21
 # Of a GIF, which must be decoded whole: 16,000 frames of full HD.
 _MAX_PIXELS = 2**35
+_MAX_BLOCKS = 2**23
 # Of all tracks, but for uncompressed sound, which needs no index.
 _MAX_SAMPLES = 2**22
 _MAX_BOXES = 2**21
@@ -27,6 +29,8 @@ _NESTING = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"tra
             b"sinf", b"schi", b"wave"}  # fmt: skip
 _COUNTS = (b"stsz", b"stz2", b"trun")
 _DEPTH = 12
+# Of a transport stream; each begins with a G.
+_PACKET = 188
 
 
 def check_container(path: Path, file: BinaryIO) -> None:
@@ -57,6 +61,8 @@ def _judges(head: bytes) -> Iterator[Callable[[Path, BinaryIO, int], None]]:
         yield _check_riff
     elif head[:4] == b"GIF8":
         yield _check_gif
+    elif head[:1] == b"G":
+        yield _check_packets
 
 
 def _check_boxes(path: Path, file: BinaryIO, size: int) -> None:
@@ -135,7 +141,7 @@ def _check_gif(path: Path, file: BinaryIO, size: int) -> None:
     file.seek(6)
     width, height, flags = struct.unpack("<HHB2x", file.read(7))
     file.seek(_palette(flags), 1)
-    pixels = 0
+    pixels = blocks = 0
     while (kind := file.read(1)) != b";":
         if kind == b",":
             flags = file.read(9)[8]
@@ -144,12 +150,19 @@ def _check_gif(path: Path, file: BinaryIO, size: int) -> None:
             pixels += width * height
         elif kind == b"!":
             file.seek(1, 1)
-        elif kind != b"\0":
+        else:
             raise ClipError(path, "it is cut short or damaged: its last block is not GIF's")
-        while kind != b"\0" and (length := file.read(1)[0]):
+        while length := file.read(1)[0]:
             file.seek(length, 1)
-        if pixels > _MAX_PIXELS:
-            raise ClipError(path, f"its frames have more than {_MAX_PIXELS} pixels")
+            blocks += 1
+        if pixels > _MAX_PIXELS or blocks > _MAX_BLOCKS:
+            raise ClipError(path, f"it has more than {_MAX_PIXELS} pixels or {_MAX_BLOCKS} blocks")
+
+
+def _check_packets(path: Path, file: BinaryIO, size: int) -> None:
+    file.seek(_PACKET)
+    if file.read(1) == b"G" and size % _PACKET:
+        raise _cut(path, size, size - size % _PACKET + _PACKET)
 
 
 def _palette(flags: int) -> int:

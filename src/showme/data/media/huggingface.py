@@ -7,7 +7,7 @@ Arrow trusts the offsets in a file, and a wrong one would read somebody else's m
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -85,30 +85,37 @@ def open_arrow(path: Path, fault: Fault = ClipError) -> Any:
     Raises:
         InputError: made by ``fault``: missing, no Arrow stream, or one that is compressed, whose size nobody knows.
     """
-    if fault is ClipError:
-        check_regular(path)
+    try:
+        from pyarrow import ArrowException
+    except ImportError as error:
+        raise InputError('Reading Arrow files needs the package pyarrow: pip install "showme[data]".') from error
+    check_regular(path)
     try:
         status = path.stat()
         return _mapped(path, status.st_size, status.st_mtime_ns)
-    except InputError:
-        raise
-    except (ValueError, OSError, struct.error) as error:
-        # Arrow's errors about files are ValueErrors and OSErrors.
+    except (ArrowException, ValueError, OSError, struct.error, IndexError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise fault(path, f"no whole Arrow stream: {reason}") from error
 
 
 @lru_cache(maxsize=16)
 def _mapped(path: Path, size: int, modified: int) -> Any:
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise InputError('Reading Arrow files needs the package pyarrow: pip install "showme[data]".') from error
+    import pyarrow
+
     with pyarrow.memory_map(str(path)) as file:
         for message in pyarrow.ipc.MessageReader.open_stream(file):
             _check_message(message.metadata.to_pybytes())
         file.seek(0)
-        return pyarrow.ipc.open_stream(file).read_all()
+        table = pyarrow.ipc.open_stream(file).read_all()
+    _check_names(table.schema)
+    return table
+
+
+def _check_names(fields: Iterable[Any]) -> None:
+    """Decode the names of all fields: Arrow does when they are asked for, and raises where they are no UTF-8."""
+    for field in fields:
+        str(field.name)
+        _check_names(field.type.field(index) for index in range(field.type.num_fields))
 
 
 def _check_message(metadata: bytes) -> None:
@@ -140,13 +147,22 @@ def _cell(media: ArrowVideo | ArrowPictures) -> Any:
     for chunk in table.column(media.column).chunks:
         if place < len(chunk):
             cell = chunk.slice(place, 1)
-            try:
-                cell.validate(full=True)
-            except ValueError as error:
-                raise ClipError(media.path, f"{media.column!r} is damaged in row {media.row + 1}") from error
+            if not is_sound(cell):
+                raise ClipError(media.path, f"{media.column!r} is damaged in row {media.row + 1}")
             return cell[0]
         place -= len(chunk)
     raise ClipError(media.path, f"it has no row {media.row + 1}")
+
+
+def is_sound(values: Any) -> bool:
+    """Whether all offsets of an Arrow array or batch lie within its buffers, and its texts are UTF-8."""
+    from pyarrow import ArrowException
+
+    try:
+        values.validate(full=True)
+    except (ArrowException, ValueError):
+        return False
+    return True
 
 
 def _bytes(media: ArrowVideo | ArrowPictures, cell: Any) -> Any:

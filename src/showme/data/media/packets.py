@@ -176,7 +176,9 @@ def _stated_seconds(container: Any, stream: Any) -> float | None:
     tag = stream.metadata.get("DURATION", "")
     if re.fullmatch(r"\d+:\d+:\d+(\.\d+)?", tag):
         hours, minutes, seconds = tag.split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        # Matroska's clock may have run before the first frame.
+        start = float((stream.start_time or 0) * stream.time_base)
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - start
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     if container.duration is not None and len(container.streams) == 1:

@@ -15,10 +15,24 @@ from PIL import Image
 
 from ...errors import ClipError
 from ...pictures.photo import upright_rgb
-from .base import Frames, Media, Span, check_regular, check_size, file_identity, span_identity, span_of_pictures
+from .base import (
+    MAX_PIXELS,
+    Frames,
+    Media,
+    Span,
+    check_holds,
+    check_name,
+    check_regular,
+    check_size,
+    file_identity,
+    span_identity,
+    span_of_pictures,
+)
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+# Of a file: the most that any picture takes unpacked. Some decoders read all of it before they look.
+_MAX_BYTES = 8 * MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -46,16 +60,22 @@ class Pictures(Media):
         return [self.path.name, sizes, ends, span_identity(span)]
 
     def _files(self, span: Span | None) -> list[Path]:
-        if not self.path.is_dir():
-            raise ClipError(self.path, "there is no such folder")
+        check_name(self.path)
+        try:
+            if not self.path.is_dir():
+                raise ClipError(self.path, "there is no such folder")
+            return self._chosen(span)
+        except OSError as error:
+            raise ClipError(self.path, error.strerror or "unreadable") from error
+
+    def _chosen(self, span: Span | None) -> list[Path]:
         if self.pattern is None or span is None or span.unit != "frames":
             every = natural_order(each for each in self.path.iterdir() if each.suffix.lower() in SUFFIXES)
             if not every:
                 raise ClipError(self.path, "it holds no pictures")
             chosen = span_of_pictures(self.path, len(every), self.fps, span)
             return [every[index] for index in chosen]
-        if not 0 <= span.start < span.stop:
-            raise ClipError(self.path, f"the span {span.start:g} to {span.stop:g} frames holds no frame")
+        check_holds(self.path, span)
         numbers = range(self.first + int(span.start), self.first + int(span.stop))
         files = [self.path / self.pattern.format(number) for number in (numbers[0], numbers[-1])]
         for file in files:
@@ -75,12 +95,20 @@ class PictureFrames(Frames):
 
     def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
         for index in indices:
-            self._check(self.files[index])
-            with self.files[index].open("rb") as file:
-                yield decode_picture(file, self.files[index], self._time(index))
+            yield self._picture(self.files[index], self._time(index))
+
+    def _picture(self, path: Path, time: float | None) -> np.ndarray:
+        try:
+            self._check(path)
+            with path.open("rb") as file:
+                return decode_picture(file, path, time)
+        except OSError as error:
+            raise ClipError(path, error.strerror or "unreadable", time) from error
 
     def _check(self, file: Path) -> None:
         check_regular(file)
+        if file.stat().st_size > _MAX_BYTES:
+            raise ClipError(file, f"it is larger than {_MAX_BYTES} bytes")
         if file.is_symlink() and not file.resolve().is_relative_to(self.path.resolve()):
             raise ClipError(file, f"it is a link that leads out of {self.path}", remedy="copy the picture there")
 
@@ -119,5 +147,8 @@ def decode_picture(file: BinaryIO | bytes, path: Path, time: float | None = None
 def natural_order(paths) -> list[Path]:
     """Paths by name, numbers in the names by value: ``im_2.jpg`` before ``im_10.jpg``."""
     return sorted(
-        paths, key=lambda path: [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", path.name)]
+        paths,
+        key=lambda path: [
+            int(part) if place % 2 else part for place, part in enumerate(re.split(r"([0-9]+)", path.name))
+        ],
     )

@@ -51,7 +51,10 @@ class _RenderedFrames(Frames):
         return len(self.positions)
 
     def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
-        with safe_open(str(self.path), "numpy") as file:
-            part = file.get_slice(_KEY)
-            for index in indices:
-                yield part[self.positions[index]]
+        try:
+            with safe_open(str(self.path), "numpy") as file:
+                part = file.get_slice(_KEY)
+                for index in indices:
+                    yield part[self.positions[index]]
+        except (SafetensorError, OSError) as error:
+            raise ClipError(self.path, " ".join(str(error).split())) from error

@@ -125,7 +125,13 @@ class RunDecoder:
         start, orders = int(self.packets.key_orders[key]), self.packets.orders
         stamp = int(self.packets.key_stamps[key])
         for place, stream in ((stamp, self.stream), (0, None)):
-            self.container.seek(place, stream=stream, backward=True)
+            try:
+                self.container.seek(place, stream=stream, backward=True)
+            except av.FFmpegError:
+                # There is nothing before the first frame, where clocks begin below zero.
+                if stream is None:
+                    raise
+                continue
             begun = False
             for packet in self.container.demux(self.stream):
                 order = orders.get(packet.pts) if packet.size and packet.pts is not None else None

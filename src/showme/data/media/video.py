@@ -26,6 +26,7 @@ from .base import (
     Frames,
     Media,
     Span,
+    check_holds,
     check_regular,
     check_same_size,
     check_size,
@@ -104,6 +105,8 @@ class VideoFrames(Frames):
             raise ClipError(self.path, words(error)) from error
 
     def _index(self, span: Span | None) -> None:
+        if span is not None:
+            check_holds(self.path, span)
         stream = video_stream(self.path, self.container)
         self.codec = stream.codec_context.name
         check_size(self.path, stream.codec_context.width, stream.codec_context.height)
@@ -117,6 +120,9 @@ class VideoFrames(Frames):
         self.times = np.array(list(self._decoded_times())) if self.packets is None else self.packets.times
         if not len(self.times):
             raise ClipError(self.path, "it has no frames")
+        if (np.diff(self.times) < 0).any():
+            back = float(self.times[int(np.argmax(np.diff(self.times) < 0))])
+            raise ClipError(self.path, "its time stamps go back", back, "copy it to MP4 once")
         self.positions = self._positions(span)
         times = self.times[self.positions.start : self.positions.stop]
         moving = len(times) > 1 and times[-1] > times[0]

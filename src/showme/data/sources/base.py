@@ -14,9 +14,12 @@ from pydantic import Field
 from ...config import Settings
 from ...errors import InputError
 from ..media import Media
+from ..media.base import UNPRINTABLE
 from ..media.pictures import Pictures
 from .lists import read_exclusions, read_kept
 from .record import Record
+
+_MAX_ID = 1000
 
 
 class Source(Settings):
@@ -40,12 +43,10 @@ class Source(Settings):
             limit: the first so many alone.
 
         Raises:
-            InputError: wrong annotations, an id twice, a clip that is missing and not excluded, or none left.
+            InputError: as :meth:`chosen`; a clip that is missing and not excluded, or none left.
         """
         records: dict[str, Record] = {}
         for record in islice(self.chosen(), limit):
-            if record.id in records:
-                raise InputError(f"{record.origin}: the id {record.id!r} was given before: ids must differ.")
             missing = missing_file(record.media)
             if missing:
                 raise InputError(
@@ -62,13 +63,22 @@ class Source(Settings):
         """Records that ``exclude`` and ``keep`` leave, whether their pixels are there or not.
 
         Raises:
-            InputError: wrong annotations or lists.
+            InputError: wrong annotations or lists, an id twice, or one that no message can show.
         """
         excluded = read_exclusions(self.exclude) if self.exclude else {}
         kept = read_kept(self.keep) if self.keep else None
+        seen: set[str] = set()
         for record in self.read():
+            if not record.id or len(record.id) > _MAX_ID or UNPRINTABLE.search(record.id):
+                raise InputError(
+                    f"{record.origin}: the id {record.id[:200]!r} is empty, longer than {_MAX_ID} characters, or has "
+                    "control characters: choose another."
+                )
             if record.id in excluded or (kept is not None and record.id not in kept):
                 continue
+            if record.id in seen:
+                raise InputError(f"{record.origin}: the id {record.id!r} was given before: ids must differ.")
+            seen.add(record.id)
             span = kept[record.id] if kept is not None else None
             yield record if span is None else replace(record, span=span)
 
@@ -80,7 +90,11 @@ class Source(Settings):
 
 def missing_file(media: Media) -> Path | None:
     """The file or folder of a clip that is not there; None when all is well."""
-    there = media.path.is_dir() if isinstance(media, Pictures) else media.path.is_file()
+    try:
+        there = media.path.is_dir() if isinstance(media, Pictures) else media.path.is_file()
+    except OSError:
+        # A folder above it may not be looked into.
+        there = False
     return None if there else media.path
 
 
@@ -91,14 +105,18 @@ def inside(folder: Path, name: str, origin: str) -> Path:
         InputError: an absolute path, one with ``..``, or a link that leads out of the folder.
     """
     path = folder / name
-    if not name or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise InputError(f"{origin}: the file {name[:200]!r} does not lie in {folder}: name one that does.")
+    if not name or UNPRINTABLE.search(name) or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise InputError(
+            f"{origin}: the file {name[:200]!r} does not lie in {folder}, or has control "
+            "characters in its name: name one that does."
+        )
     try:
         root = _resolved(folder)
         leads_out = path.is_symlink() and not path.resolve().is_relative_to(root)
         leads_out = leads_out or not _resolved(path.parent).is_relative_to(root)
     except (OSError, RuntimeError) as error:
-        raise InputError(f"{origin}: the file {name[:200]!r} cannot be looked at ({error}): name another.") from error
+        reason = getattr(error, "strerror", None) or "its links lead in a circle"
+        raise InputError(f"{origin}: the file {name[:200]!r} cannot be looked at ({reason}): name another.") from error
     if leads_out:
         raise InputError(
             f"{origin}: {path} is a link that leads out of {folder}: copy the file there, or name the folder that it "
@@ -119,6 +137,10 @@ def check_folder(folder: Path, what: str) -> Path:
     Raises:
         InputError: it is not.
     """
-    if not folder.is_dir():
+    try:
+        there = folder.is_dir()
+    except OSError:
+        there = False
+    if not there:
         raise InputError(f"There is no folder {folder}: give the one of the {what}.")
     return folder

@@ -31,12 +31,14 @@ MAX_DEPTH = 32
 _MAX_TOKEN = 2**20
 _MAX_VIDEO = 2**28
 _MAX_ITEMS = 10**5
-# What is read of a video, an interval, an action; boxes are most of the file.
+# What is read of the file, of a video, an interval, an action; boxes are most of it.
 _FIELDS = {
-    *("video_uid", "video_metadata", "fps", "annotated_intervals", "narrated_actions"),
+    *("videos", "video_uid", "video_metadata", "fps", "annotated_intervals", "narrated_actions"),
     *("uid", "start_sec", "end_sec", "narration_text", "critical_frames", "pre_15", "pnr_frame"),
     *("is_rejected", "is_valid_action", "is_invalid_annotation"),
 }
+# How much deeper an event leads.
+_STEPS = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}
 _SPLITS = {"train": "train", "val": "validation"}
 _WEARER = re.compile(r"\A#\s*c(?:\s+c)?\b", re.IGNORECASE)
 _NOT_WEARER = "not of the camera wearer (#C)"
@@ -79,8 +81,9 @@ class Ego4dSource(Source):
             raise InputError(f"{origin}: the field 'fps' is not above 0: fetch the annotations again.")
         path = inside(self.videos, f"{uid}.mp4", origin)
         for place, interval in enumerate(_objects(origin, video, "annotated_intervals"), 1):
-            for index, action in enumerate(_objects(origin, interval, "narrated_actions"), 1):
-                row = f"{origin}, interval {place}, action {index}"
+            within = f"{origin}, interval {place}"
+            for index, action in enumerate(_objects(within, interval, "narrated_actions"), 1):
+                row = f"{within}, action {index}"
                 reason = self._fault(row, action)
                 if reason:
                     left_out[reason] += 1
@@ -235,7 +238,7 @@ def read_videos(path: Path) -> Iterator[dict[str, Any]]:
                         raise InputError(f"{path}: an entry of 'videos' is no object: fetch the annotations again.")
                     yield video
                 bounded.inside = False
-            level += _steps(event)
+            level += _STEPS.get(event, 0)
     if not found:
         raise InputError(f"{path} has no list 'videos': give fho_main.json.")
 
@@ -264,18 +267,25 @@ class _Bounded:
         self.inside = True
 
     def events(self) -> Iterator[tuple[str, Any]]:
+        """Events of :mod:`ijson`, without those of fields that are not read."""
         try:
             import ijson
         except ImportError as error:
             raise InputError('Reading fho_main.json needs the package ijson: pip install "showme[data]".') from error
-        depth = 0
+        depth, unread = 0, None
         try:
-            for event, value in ijson.basic_parse(self, use_float=True):
+            for item in ijson.basic_parse(self, use_float=True):
                 self.token = 0
-                depth += _steps(event)
+                depth += _STEPS.get(item[0], 0)
                 if depth > MAX_DEPTH:
                     raise InputError(f"{self.path} is nested deeper than {MAX_DEPTH}: fetch the annotations again.")
-                yield event, value
+                if unread is not None:
+                    # Its value ends where the depth is that of its key again.
+                    unread = None if depth == unread else unread
+                elif item[0] == "map_key" and item[1] not in _FIELDS:
+                    unread = depth
+                else:
+                    yield item
         except InputError:
             raise
         except (ijson.JSONError, ValueError, OverflowError) as error:
@@ -289,7 +299,7 @@ class _Bounded:
 
 
 def _value(events: Iterator[tuple[str, Any]], bounded: _Bounded, event: str, value: Any = None) -> Any:
-    """The value that begins with an event, with the fields alone that are used."""
+    """The value that begins with an event."""
     if event == "start_array":
         items = []
         for opening, scalar in events:
@@ -304,23 +314,8 @@ def _value(events: Iterator[tuple[str, Any]], bounded: _Bounded, event: str, val
     for _, key in events:
         if key is None:
             break
-        opening, scalar = next(events)
-        if key in _FIELDS:
-            fields[key] = _value(events, bounded, opening, scalar)
-        else:
-            _skip(events, opening)
+        fields[key] = _value(events, bounded, *next(events))
     return fields
-
-
-def _skip(events: Iterator[tuple[str, Any]], event: str) -> None:
-    level = _steps(event)
-    while level:
-        level += _steps(next(events)[0])
-
-
-def _steps(event: str) -> int:
-    """How much deeper an event leads."""
-    return event.startswith("start") - event.startswith("end")
 
 
 def _objects(origin: str, row: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    staged = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    staged = path.parent / f"{path.name}.{os.getpid()}.partial"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         staged.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
@@ -69,6 +69,9 @@ def _span(origin: str, value: Any) -> Span | None:
         start, stop, unit = value
         if unit not in ("seconds", "frames"):
             raise ValueError
-        return Span(float(start), float(stop), unit)
-    except (TypeError, ValueError) as error:
+        span = Span(float(start), float(stop), unit)
+        if not 0 <= span.start < span.stop < float("inf"):
+            raise ValueError
+        return span
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f'{origin}: the span is none: write [start, stop, "seconds"] or "frames", or null.') from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from ...errors import InputError
 # Larger files are streamed by the sources that have them.
 MAX_BYTES = 512 * 2**20
 MAX_LINE = 2**20
+_MAX_COLUMNS = 1000
+_MAX_NUMBER = 2**53
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _DEPTH = "nested deeper than any annotation"
 
 
@@ -25,7 +29,7 @@ def read_json(path: Path) -> Any:
     """
     text = _text(path)
     try:
-        return json.loads(text)
+        return _parsed(text)
     except RecursionError as error:
         raise InputError(f"{path} is {_DEPTH}: fetch the annotations again.") from error
     except ValueError as error:
@@ -44,7 +48,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 continue
             origin = f"{path}, line {number}"
             try:
-                row = json.loads(line)
+                row = _parsed(line)
                 if not isinstance(row, dict):
                     raise ValueError("another value")
             except (ValueError, RecursionError) as error:
@@ -64,14 +68,21 @@ def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterat
         InputError: missing, not UTF-8, a column that is missing, or a row with too few or too many cells.
     """
     with open_text(path, newline="") as file:
-        reader = csv.reader(_lines(path, file), delimiter=delimiter, strict=True)
+        lines = _Lines(path, file)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         number = 0
         try:
             header = next(reader, [])
+            if len(header) > _MAX_COLUMNS:
+                raise InputError(f"{path} has more than {_MAX_COLUMNS} columns: it is no list of clips.")
+            twice = next((column for column in header if header.count(column) > 1), None)
+            if twice is not None:
+                raise InputError(f"{path} has the column {twice[:80]!r} twice: delete one of them.")
             for column in columns:
                 if column not in header:
                     raise InputError(f"{path} has no column {column!r}: it has {', '.join(header)[:500] or 'none'}.")
             for number, row in enumerate(reader, 1):
+                lines.size = 0
                 if not row:
                     continue
                 if len(row) != len(header):
@@ -96,8 +107,8 @@ def cell(origin: str, row: Mapping[str, Any], name: str, kind: type = str) -> An
         return str(value).strip()
     try:
         number = kind(value)
-        if number != number or number in (float("inf"), float("-inf")):
-            raise ValueError("not finite")
+        if isinstance(value, bool) or not abs(number) < _MAX_NUMBER or (kind is int and number != float(value)):
+            raise ValueError("not finite, or not whole")
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{origin}: the field {name!r} is {str(value)[:80]!r}, no number: correct it.") from error
     return number
@@ -109,9 +120,9 @@ def open_text(path: Path, newline: str | None = None) -> io.TextIOWrapper:
     Raises:
         InputError: missing, or no regular file.
     """
-    if not path.is_file():
-        raise InputError(f"There is no file {path}: give the path of the annotations.")
     try:
+        if not path.is_file():
+            raise InputError(f"There is no file {path}: give the path of the annotations.")
         return path.open(encoding="utf-8-sig", newline=newline)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): give the path of the annotations.") from error
@@ -128,12 +139,43 @@ def _lines(path: Path, file: io.TextIOWrapper) -> Iterator[str]:
         raise InputError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
 
 
+class _Lines:
+    """Lines of one row after another. size: characters of those since it was set to 0, which are bounded too."""
+
+    def __init__(self, path: Path, file: io.TextIOWrapper):
+        self.path, self.lines, self.size = path, _lines(path, file), 0
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self.lines)
+        self.size += len(line)
+        if self.size > MAX_LINE:
+            raise InputError(f"{self.path} has a row of more than {MAX_LINE} characters: it is no list of clips.")
+        return line
+
+
+def _parsed(text: str) -> Any:
+    """A JSON value.
+
+    Raises:
+        ValueError: also for half a character, which JSON can name and no file or terminal can hold.
+    """
+    value = json.loads(text)
+    if _SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
 def _text(path: Path) -> str:
     with open_text(path) as file:
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: it is no list of clips.")
         try:
             return file.read()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror}): give the path of the annotations.") from error
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
 
