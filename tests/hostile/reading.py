@@ -81,15 +81,18 @@ def _process(jobs: Sequence[Job], scratch: Path, seconds: int) -> list[Outcome]:
     listed.write(json.dumps([asdict(job) for job in jobs]))
     listed.seek(0)
     outcomes: list[Outcome] = []
-    with listed, subprocess.Popen(
-        command,
-        cwd=scratch,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=listed,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    with (
+        listed,
+        subprocess.Popen(
+            command,
+            cwd=scratch,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdin=listed,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process,
+    ):
         lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=_drain, args=(process.stdout, lines), daemon=True).start()
         # The first one waits for the imports too.

@@ -97,13 +97,16 @@ def test_parquet_is_prepared_in_the_cache_and_nowhere_else(tmp_path, videos):
     assert listing(tmp_path) == before
 
 
+@pytest.mark.parametrize("length", [-1, 2])
 @pytest.mark.parametrize("kind", ["images", "binaries"])
-def test_lists_of_pictures_kept_in_the_rows(tmp_path, kind):
+def test_lists_of_pictures_kept_in_the_rows(tmp_path, kind, length):
     # Three clips of two pictures each, over two batches of rows.
     clips = [[jpeg(2 * number), jpeg(2 * number + 1)] for number in range(3)]
     feature = datasets.Image(decode=False) if kind == "images" else datasets.Value("binary")
     cells = [[{"bytes": each, "path": None} for each in clip] for clip in clips] if kind == "images" else clips
-    features = datasets.Features({"frames": datasets.List(feature), "instruction": datasets.Value("string")})
+    features = datasets.Features(
+        {"frames": datasets.List(feature, length=length), "instruction": datasets.Value("string")}
+    )
     data = datasets.Dataset.from_dict({"frames": cells, "instruction": TEXTS}, features=features)
     data.save_to_disk(tmp_path)
     records = source(tmp_path, video_column="frames", fps=4).records()
@@ -255,6 +258,7 @@ def test_the_hub_is_told_in_one_sentence_where_it_cannot_be_reached(monkeypatch,
         ({"name": "parquet", "revision": "main"}, "name is <owner>/<name>"),
         ({"name": "../a", "revision": "main"}, "name is <owner>/<name>"),
         ({"path": "a", "revision": "main"}, "are for a name on the hub"),
+        ({"path": "a", "video_column": "instruction"}, "video_column is a column of its own"),
     ],
 )
 def test_fields_that_do_not_go_together(fields, sentence):

@@ -55,6 +55,8 @@ class TarPictures(Media):
 
     def open(self, span: Span | None = None) -> Frames:
         check_regular(self.path)
+        if not self.members:
+            raise ClipError(self.path, "it holds no pictures")
         chosen = span_of_pictures(self.path, len(self.members), self.fps, span)
         return _TarFrames(self.path, [self.members[index] for index in chosen], self.fps)
 

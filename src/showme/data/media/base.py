@@ -74,6 +74,8 @@ class Frames(ABC):
         for frame in self.read(range(len(self))):
             check_same_size(self.path, before, frame.shape)
             before = frame.shape
+        if before is None:
+            raise ClipError(self.path, "it has no frames")
 
     def until(self, index: int, span: Span | None) -> Span:
         """The span that ends with a frame, given the one that was opened."""

@@ -59,8 +59,9 @@ class ArrowPictures(Media):
         return [[buffer.size for buffer in buffers], ends, span_identity(span)]
 
     def _buffers(self, span: Span | None) -> list[Any]:
-        pictures = _cell(self).values
-        if pictures is None or not len(pictures):
+        cell = _cell(self)
+        pictures = cell.values if cell.is_valid and is_list(cell) else None
+        if not pictures:
             raise ClipError(self.path, f"{self.column!r} keeps no pictures in row {self.row + 1}")
         chosen = span_of_pictures(self.path, len(pictures), self.fps, span)
         return [_bytes(self, pictures[index]) for index in chosen]
@@ -141,8 +142,8 @@ def _field(buffer: bytes, table: int, index: int) -> int:
 def _cell(media: ArrowVideo | ArrowPictures) -> Any:
     """A media's row of its column, whose offsets are sound."""
     table = open_arrow(media.path)
-    if media.column not in table.column_names:
-        raise ClipError(media.path, f"it has no column {media.column!r}")
+    if table.column_names.count(media.column) != 1:
+        raise ClipError(media.path, f"it has not one column {media.column!r}")
     place = media.row
     for chunk in table.column(media.column).chunks:
         if place < len(chunk):
@@ -152,6 +153,11 @@ def _cell(media: ArrowVideo | ArrowPictures) -> Any:
             return cell[0]
         place -= len(chunk)
     raise ClipError(media.path, f"it has no row {media.row + 1}")
+
+
+def is_list(values: Any) -> bool:
+    """Whether an Arrow array's or scalar's values are lists."""
+    return str(values.type).startswith(("list<", "large_list<", "fixed_size_list<"))
 
 
 def is_sound(values: Any) -> bool:

@@ -29,6 +29,10 @@ _MARGIN_SECONDS = 1.0
 _MAX_STAMP = 2**48
 
 
+# Of looking for a header; in a damaged file of many gigabytes it is looked for everywhere.
+OPEN_SECONDS = 120.0
+
+
 class UnindexedError(Exception):
     """The packets do not say where frames stand."""
 
@@ -68,7 +72,7 @@ def open_container(path: Path, source: str | BinaryIO, threads: int = 0) -> Any:
         ClipError: no video in it.
     """
     try:
-        container = av.open(source, options=dict(_OPTIONS), metadata_errors="replace")
+        container = av.open(source, options=dict(_OPTIONS), metadata_errors="replace", timeout=(OPEN_SECONDS, None))
     except (av.FFmpegError, ValueError, OSError) as error:
         raise ClipError(path, words(error)) from error
     try:

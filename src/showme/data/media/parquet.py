@@ -77,11 +77,15 @@ class _ParquetFrames(Frames):
     def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
         wanted = {self.rows[index]: index for index in indices}
         with _opened(self.path, (self.column,)) as file:
-            end = 0
+            end = given = 0
             for group in range(file.num_row_groups):
                 begin, end = end, end + file.metadata.row_group(group).num_rows
                 here = {row: index for row, index in wanted.items() if begin <= row < end}
-                yield from self._pictures(file, group, begin, here)
+                for picture in self._pictures(file, group, begin, here):
+                    given += 1
+                    yield picture
+        if given < len(wanted):
+            raise ClipError(self.path, f"it has {given} of {len(wanted)} rows that its description speaks of")
 
     def _pictures(self, file: Any, group: int, row: int, wanted: dict[int, int]) -> Iterator[np.ndarray]:
         """Pictures of the rows of one row group, whose first is ``row``."""

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from ...errors import InputError
 from ..media import ArrowPictures, ArrowVideo, Media, PictureFiles, Video
-from ..media.huggingface import is_sound, open_arrow
+from ..media.huggingface import is_list, is_sound, open_arrow
 from ..media.parquet import MAX_BYTES as MAX_COLUMN
 from ..media.pictures import SUFFIXES as PICTURES
 from .base import Source, check_folder, inside
@@ -25,8 +25,11 @@ from .tables import cell, read_json
 _VIDEOS = (".mp4", ".webm", ".avi", ".mkv", ".mov")
 _ROWS = 1024
 _TEXT, _BYTES = ("string", "large_string"), ("binary", "large_binary")
-_SUFFIXES = {"parquet": (".parquet",), "videofolder": _VIDEOS, "imagefolder": PICTURES, "csv": (".csv",),
-             "json": (".jsonl",)}  # fmt: skip
+_SUFFIXES = {
+    **{"videofolder": _VIDEOS, "imagefolder": PICTURES},
+    **{"parquet": (".parquet",), "csv": (".csv",), "json": (".jsonl",)},
+}
+# What says that a folder's files are its rows.
 _LISTED = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
@@ -61,6 +64,8 @@ class HuggingFaceSource(Source):
             raise ValueError("name is <owner>/<name>, and needs the revision, a commit or tag")
         if self.name is None and (self.revision is not None or self.config is not None):
             raise ValueError("revision and config are for a name on the hub: leave them out")
+        if self.video_column in (self.instruction_column, self.id_column):
+            raise ValueError("video_column is a column of its own: name another")
         return self
 
     @property
@@ -175,7 +180,7 @@ class _Column:
     """What a batch's rows keep of pixels. is_list: whether each is a list of pictures."""
 
     def __init__(self, array: Any):
-        self.array, self.is_list = array, hasattr(array, "values") and hasattr(array, "offsets")
+        self.array, self.is_list = array, is_list(array)
 
     def at(self, index: int) -> tuple[bool, list[Any]]:
         """Whether a row keeps its files itself, and the names that it gives them."""
@@ -203,6 +208,8 @@ def _batches(path: Path, columns: list[str]) -> Iterator[Any]:
     """
     table = open_arrow(path, _broken)
     for name in columns:
+        if table.column_names.count(name) > 1:
+            raise _broken(path, f"it has the column {name!r} more than once")
         if name not in table.column_names:
             raise InputError(f"{path} has no column {name!r}: it has {', '.join(table.column_names)[:500] or 'none'}.")
     if str(table.schema.field(columns[-2]).type) not in _TEXT:
