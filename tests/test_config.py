@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from showme.config import dump_config, load_config
-from showme.errors import InputError
 from showme.data.sources import open_source
+from showme.errors import InputError
 from showme.methods.showme.config import ShowMeConfig
 from showme.preparation.config import CurateConfig
 

@@ -84,7 +84,11 @@ def test_a_span_past_the_end_is_bad(folder):
 
 
 def test_a_crash_and_a_hang_cost_their_own_clip(folder):
-    media = [Video(folder / "good.mp4")] * 3 + [Crashing(folder / "x"), Hanging(folder / "y"), Video(folder / "good.mp4")]
+    media = [Video(folder / "good.mp4")] * 3 + [
+        Crashing(folder / "x"),
+        Hanging(folder / "y"),
+        Video(folder / "good.mp4"),
+    ]
     bad = find_bad(records(*media), processes=2, seconds=2)
     assert list(bad) == ["3", "4"]
     assert "its decoder crashed" in bad["3"]

@@ -56,8 +56,9 @@ def gif_frames(path: Path) -> Path:
     return path
 
 
-def sparse(path: Path, head: bytes = b"", size: int = 2**30) -> Path:
+def sparse(path: Path, head: bytes = b"", size: int | None = None) -> Path:
     """A file of zeros that takes no room."""
+    size = size or (2**25 if path.suffix in SCANNED else 2**30)
     path.write_bytes(head)
     with path.open("r+b") as file:
         file.truncate(size)
@@ -100,16 +101,23 @@ def gzipped(path: Path) -> Path:
     return path
 
 
-LOCAL = put(b"stsc", 8, ">4I", 1, 1, 2**26, 1)
+def samples(data: bytearray) -> None:
+    """A table of 67 million samples of one byte each, in one chunk."""
+    put(b"stsz", 8, ">II", 1, 2**26)(data)
+    put(b"stsc", 8, ">4I", 1, 1, 2**26, 1)(data)
+
+
+FRAGMENTS = {"options": X264, "muxer": {"movflags": "frag_keyframe+empty_moov"}}
+MJPEG = {"codec": "mjpeg", "pixels": "yuvj420p"}
 BOMBS: dict[str, tuple[str, Callable[[Path], Path]]] = {
-    "samples.mp4": ("video", lambda path: patched(path, lambda data: [put(b"stsz", 8, ">II", 1, 2**26)(data), LOCAL(data)])),
+    "samples.mp4": ("video", lambda path: patched(path, samples)),
     "table.mp4": ("video", lambda path: patched(path, put(b"stsz", 8, ">II", 0, 2**28))),
-    "fragment.mp4": ("video", lambda path: video(path, b"trun", 4, ">II", 1, 2**26, options=X264, muxer={"movflags": "frag_keyframe+empty_moov"})),
+    "fragment.mp4": ("video", lambda path: video(path, b"trun", 4, ">II", 1, 2**26, **FRAGMENTS)),
     "box.mp4": ("video", lambda path: patched(path, put(b"moov", -4, ">I", 2**31))),
     "long-box.mp4": ("video", lambda path: patched(path, put(b"moov", -4, ">I", 1))),
     "size.gif": ("video", lambda path: video(path, b"GIF89a", 6, "<HH", 65535, 65535, codec="gif", pixels="rgb8")),
     "frames.gif": ("video", gif_frames),
-    "size.avi": ("video", lambda path: video(path, b"\xff\xc0", 5, ">HH", 65500, 65500, codec="mjpeg", pixels="yuvj420p")),
+    "size.avi": ("video", lambda path: video(path, b"\xff\xc0", 5, ">HH", 65500, 65500, **MJPEG)),
     "size.webm": ("video", lambda path: video(path, b"\x49\x83\x42", 3, ">HH", 0xFFFF, 0xFFFF, **VP9)),
     "segment.mkv": ("video", lambda path: video(path, b"\x18\x53\x80\x67", 4, ">Q", 2**56 + 2**50, options=X264)),
     "size.png": ("picture", lambda path: png(path, 60000, 60000, honest=False)),
@@ -141,7 +149,7 @@ BOMBS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "gzip.tar": ("tar", gzipped),
     "gzip.tfrecord": ("tfrecord", gzipped),
     **{
-        f"sparse{suffix}": (kind, lambda path, head=head: sparse(path, head, 2**25 if path.suffix in SCANNED else 2**30))
+        f"sparse{suffix}": (kind, lambda path, head=head: sparse(path, head))
         for suffix, kind, head in (
             (".mp4", "video", b""), (".ts", "video", b"G" + bytes(187) + b"G"), (".gif", "video", b"GIF89a" + bytes(7)),
             (".avi", "video", b"RIFF\0\0\0\0AVI LIST"), (".mkv", "video", b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\xff"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from .reading import BYTES, SECONDS, Job, Outcome, read_all
+from .reading import BYTES, SECONDS, Job, Outcome, Readers
 
 Read = Callable[..., list[Outcome]]
 _TALLY: Counter[str] = Counter()
@@ -21,6 +21,14 @@ def pytest_terminal_summary(terminalreporter) -> None:
     if _TALLY["files"]:
         said = ", ".join(f"{_TALLY[name]} {name}" for name in _COUNTED)
         terminalreporter.write_line(f"hostile corpus: {said}; most memory of one: {_TALLY['peak'] // 2**20} MiB")
+
+
+@pytest.fixture(scope="session")
+def readers(tmp_path_factory) -> Iterator[Readers]:
+    """Processes that read what they are given; they work in an empty folder."""
+    started = Readers(tmp_path_factory.mktemp("scratch"))
+    yield started
+    started.close()
 
 
 @pytest.fixture
@@ -39,13 +47,13 @@ def corpus(area) -> Path:
 
 
 @pytest.fixture
-def read(area) -> Read:
+def read(area, readers) -> Read:
     """``read(jobs)`` gives what came of them, and fails where one did what none may."""
 
     def run(jobs: Sequence[Job], peak: int = BYTES) -> list[Outcome]:
         before = snapshot(area)
-        outcomes = read_all(jobs, area / "scratch")
-        changed = {path for path, _ in snapshot(area) ^ before} - {area / "scratch"}
+        outcomes = readers.read(jobs)
+        changed = {path for path, _ in snapshot(area) ^ before} | set(readers.scratch.iterdir())
         faults = [f"{changed} were written"] if changed else []
         for job, outcome in zip(jobs, outcomes, strict=True):
             faults += [f"{job.name}: {fault}" for fault in faults_of(outcome, peak)]

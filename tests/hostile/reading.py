@@ -1,8 +1,4 @@
-"""Files read in a process of their own, bounded in time and memory, which tells what came of each.
-
-``read_all(jobs, scratch)`` starts the process; where a file kills it or keeps it longer than allowed, the next process
-goes on behind that file.
-"""
+"""Files read in processes of their own, bounded in time and memory, which tell what came of each."""
 
 from __future__ import annotations
 
@@ -13,7 +9,6 @@ import queue
 import resource
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -24,8 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # Of one file. What is slower is a hang.
 SECONDS = 20
-# Of address space beyond what the imported libraries take, and of what one file brings into memory.
+# What one file may bring into memory at most, and the address space beyond which the process is refused more: threads
+# and mapped files take much of that, and no memory.
 BYTES = 3 * 2**30
+_ADDRESSES = 2**35
 
 
 @dataclass(frozen=True)
@@ -59,57 +56,71 @@ class Outcome:
     peak: int = 0
 
 
-def read_all(jobs: Sequence[Job], scratch: Path, seconds: int = SECONDS, processes: int = 2) -> list[Outcome]:
-    """The outcomes of jobs. scratch: folder for changed copies, where the processes work."""
-    scratch.mkdir(exist_ok=True)
-    with ThreadPoolExecutor(processes) as pool:
-        parts = list(pool.map(lambda part: _read_in_turn(jobs[part::processes], scratch, seconds), range(processes)))
-    return [parts[place % processes][place // processes] for place in range(len(jobs))]
+class Readers:
+    """Processes that read files side by side. scratch: folder for changed copies, where the processes work."""
+
+    def __init__(self, scratch: Path, processes: int = 2):
+        self.scratch = scratch
+        self.readers = [Reader(scratch) for _ in range(processes)]
+
+    def read(self, jobs: Sequence[Job], seconds: int = SECONDS) -> list[Outcome]:
+        """The outcomes of jobs."""
+        count = len(self.readers)
+        with ThreadPoolExecutor(count) as pool:
+            parts = list(
+                pool.map(lambda at: [self.readers[at].read(job, seconds) for job in jobs[at::count]], range(count))
+            )
+        return [parts[place % count][place // count] for place in range(len(jobs))]
+
+    def close(self) -> None:
+        """End the processes."""
+        for reader in self.readers:
+            reader.close()
 
 
-def _read_in_turn(jobs: Sequence[Job], scratch: Path, seconds: int) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    while len(outcomes) < len(jobs):
-        outcomes += _process(jobs[len(outcomes) :], scratch, seconds)
-    return outcomes
+class Reader:
+    """A process that reads one file after another; there is a new one where a file ends it or keeps it too long."""
 
+    def __init__(self, scratch: Path):
+        self.scratch, self.process = scratch, None
 
-def _process(jobs: Sequence[Job], scratch: Path, seconds: int) -> list[Outcome]:
-    """The outcomes of the first jobs, up to the one that does not come back."""
-    command = [sys.executable, "-m", "tests.hostile.reading", str(scratch)]
-    listed = tempfile.TemporaryFile("w+")
-    listed.write(json.dumps([asdict(job) for job in jobs]))
-    listed.seek(0)
-    outcomes: list[Outcome] = []
-    with (
-        listed,
-        subprocess.Popen(
-            command,
-            cwd=scratch,
+    def read(self, job: Job, seconds: int) -> Outcome:
+        """What comes of a file."""
+        if self.process is None:
+            self._start()
+        self.process.stdin.write(json.dumps(asdict(job)) + "\n")
+        self.process.stdin.flush()
+        try:
+            line = self.lines.get(timeout=seconds)
+        except queue.Empty:
+            self.close()
+            return Outcome(error="hang", message=f"more than {seconds} s")
+        if not line:
+            code = self.process.wait()
+            self.close()
+            return Outcome(error="crash", message=f"exit code {code}")
+        return Outcome(**json.loads(line))
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
+
+    def _start(self) -> None:
+        self.lines: queue.Queue[str] = queue.Queue()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.hostile.reading", str(self.scratch)],
+            cwd=self.scratch,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdin=listed,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-        ) as process,
-    ):
-        lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=_drain, args=(process.stdout, lines), daemon=True).start()
-        # The first one waits for the imports too.
-        allowed = seconds + 60
-        for _ in jobs:
-            try:
-                line = lines.get(timeout=allowed)
-            except queue.Empty:
-                process.kill()
-                outcomes.append(Outcome(error="hang", message=f"more than {seconds} s"))
-                break
-            if not line:
-                outcomes.append(Outcome(error="crash", message=f"exit code {process.wait()}"))
-                break
-            outcomes.append(Outcome(**json.loads(line)))
-            allowed = seconds
-    return outcomes
+        )
+        threading.Thread(target=_drain, args=(self.process.stdout, self.lines), daemon=True).start()
+        assert self.lines.get(timeout=300) == "ready\n"
 
 
 def _drain(stdout, lines: queue.Queue[str]) -> None:
@@ -119,22 +130,21 @@ def _drain(stdout, lines: queue.Queue[str]) -> None:
 
 
 def main(scratch: Path) -> None:
-    """Read the jobs that stdin lists; a line of JSON for each."""
-    import showme.data.clips  # noqa: F401
-    from showme.data import check, media, sources  # noqa: F401
+    """Read the jobs that stdin lists, one a line; a line of JSON for each."""
+    from showme.data import check, clips, media, sources, stream  # noqa: F401
 
-    jobs = [Job(**job) for job in json.load(sys.stdin)]
-    limit = _status("VmSize") + BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    for job in jobs:
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
+    print("ready", flush=True)
+    for line in sys.stdin:
+        job = Job(**json.loads(line))
         Path("/proc/self/clear_refs").write_text("5")
         before, begun = _status("VmRSS"), time.monotonic()
         path = _prepared(job, scratch)
         outcome = _outcome(job.kind, path)
         outcome |= {"seconds": time.monotonic() - begun, "peak": _status("VmHWM") - before, "path": str(path)}
-        print(json.dumps(outcome), flush=True)
         if path != Path(job.path):
             path.unlink()
+        print(json.dumps(outcome), flush=True)
 
 
 def _status(name: str) -> int:

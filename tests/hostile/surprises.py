@@ -123,6 +123,9 @@ def joined(path: Path, sizes: Sequence[tuple[int, int]]) -> Path:
     return path
 
 
+AS_GIVEN = {"avoid_negative_ts": "disabled"}
+# Turned by 45 degrees.
+SKEWED = (46341, 46341, 0, -46341, 46341, 0, 0, 0, 2**30)
 HOURS = 10 * 3600 * FPS
 # What builds each, and how many frames it has, or what is said of it.
 SURPRISES: dict[str, tuple[Callable[[Path], Path], int | str]] = {
@@ -130,7 +133,7 @@ SURPRISES: dict[str, tuple[Callable[[Path], Path], int | str]] = {
     "no-keyframe.mp4": (lambda path: patched(path, put(b"stss", 12, ">I", 99)), 12),
     "unknown-codec.mp4": (lambda path: patched(path, put(b"avc1", 0, "4x", new=b"zzzz")), "no decoder for its video"),
     "no-rotation.mp4": (lambda path: patched(path, put(b"tkhd", 44, ">9I", *[0] * 9)), 12),
-    "skewed.mp4": (lambda path: patched(path, put(b"tkhd", 44, ">9i", 46341, 46341, 0, -46341, 46341, 0, 0, 0, 2**30)), 12),
+    "skewed.mp4": (lambda path: patched(path, put(b"tkhd", 44, ">9i", *SKEWED)), 12),
     "zero-duration.mp4": (lambda path: patched(path, put(b"mdhd", 20, ">I", 0)), 12),
     "endless.mp4": (lambda path: patched(path, put(b"mdhd", 20, ">I", 2**31 - 1)), 12),
     "zero-time-scale.mp4": (lambda path: patched(path, put(b"mdhd", 16, ">I", 0)), 1),
@@ -141,8 +144,8 @@ SURPRISES: dict[str, tuple[Callable[[Path], Path], int | str]] = {
     "late.ts": (lambda path: mux(path, times=range(HOURS, HOURS + 12)), 12),
     "late.mkv": (lambda path: mux(path, times=range(HOURS, HOURS + 12)), 12),
     "late.mp4": (lambda path: mux(path, times=range(HOURS, HOURS + 12), muxer={"use_editlist": "0"}), 12),
-    "negative.mp4": (lambda path: mux(path, times=range(-5, 7), muxer={"avoid_negative_ts": "disabled"}), 7),
-    "negative.mkv": (lambda path: mux(path, times=range(-5, 7), muxer={"avoid_negative_ts": "disabled"}), "not permitted"),
+    "negative.mp4": (lambda path: mux(path, times=range(-5, 7), muxer=AS_GIVEN), 7),
+    "negative.mkv": (lambda path: mux(path, times=range(-5, 7), muxer=AS_GIVEN), "not permitted"),
     "uneven.mp4": (lambda path: mux(path, times=[0, 1, 2, 30, 31, 90, 91, 92, 400, 401, 402, 403]), 12),
     "two-videos.mp4": (lambda path: mux(path, before="video"), 5),
     "audio-first.mp4": (lambda path: mux(path, before="audio"), 12),
@@ -151,7 +154,7 @@ SURPRISES: dict[str, tuple[Callable[[Path], Path], int | str]] = {
     "changing.avi": (lambda path: mux(path, [SIZE, (64, 48)], codec="mjpeg", pixels="yuvj420p"), "pictures change"),
     "changing.ts": (lambda path: joined(path, [SIZE, (64, 48)]), "pictures change"),
     "again.ts": (lambda path: joined(path, [SIZE, SIZE]), "its time stamps go back"),
-    "wide-pixels.mp4": (lambda path: patched(path, put(b"pasp", 4, ">II", 30000, 1), True), "a side of its 960000x24 pixels"),
+    "wide-pixels.mp4": (lambda path: patched(path, put(b"pasp", 4, ">II", 30000, 1), True), "a side of its 960000x24"),
     "flat-pixels.mp4": (lambda path: patched(path, put(b"pasp", 4, ">II", 1, 30000), True), 12),
     "raw.h264": (lambda path: write_video(path, options=X264), 12),
     **{

@@ -201,8 +201,9 @@ def to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> np.ndarray:
     """A decoded frame as uint8 (H, W, 3): RGB, square pixels, upright."""
     width, height = shown_size(frame, pixel_aspect)
     pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
-    # The display matrix turns counter-clockwise, as numpy does.
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90))) if frame.rotation else pixels
+    # The display matrix turns counter-clockwise, as numpy does; one of zeros gives no angle at all.
+    turned = frame.rotation if abs(frame.rotation) <= 360 else 0
+    return np.ascontiguousarray(np.rot90(pixels, round(turned / 90))) if turned else pixels
 
 
 def words(error: Exception) -> str:
