@@ -68,7 +68,7 @@ def test_fields_on_the_line_win_and_survive_a_round_trip(file, tmp_path):
         (["out="], r"out None: wrong value: folder of the run"),
         (["out=''"], r"out: name a folder of the run's own"),
         (["data.source.x=3"], r"there is no field data\.source\.x: choose exclude, keep, kind, path"),
-        (["data.source={kind: epic_kitchens, anotations: x}"], r"no field data\.source\.anotations: did you mean annotations\?"),
+        (["data.source={kind: epic_kitchens, anotations: x}"], r"source\.anotations: did you mean annotations\?"),
         (["data.source={kind: imagenet}"], r"data\.source: there is no kind 'imagenet': choose folder, "),
         (["data.source=3"], r"data\.source 3: .*: folder or list of clips"),
         (["training.batch_size=0"], r"training.batch_size 0: input should be greater than or equal to 1"),

@@ -19,8 +19,9 @@ from .corpus import X264, jpeg, write_video
 from .reading import Job
 
 # Protocols, patterns, options, quotes, half of a format string, and scripts that are not Latin.
-NAMES = ["a:b.mp4", "http:x.mp4", "http:", "concat:a|b.mp4", "-i.mp4", "%03d.mp4", "{}.mp4", "a'b\"c.mp4", "a b;c$(d).mp4",
-         "pipe:0.mp4", "~.mp4", "*?.mp4", "ü😀عكس.mp4", "a\\b.mp4", "e\u0301.mp4", "\u202egnp.mp4", "x" * 251 + ".mp4"]  # fmt: skip
+NAMES = ["a:b.mp4", "http:x.mp4", "http:", "concat:a|b.mp4", "-i.mp4", "%03d.mp4", "{}.mp4", "a'b\"c.mp4",
+         "a b;c$(d).mp4", "pipe:0.mp4", "~.mp4", "*?.mp4", "ü😀عكس.mp4", "a\\b.mp4", "e\u0301.mp4",
+         "\u202egnp.mp4", "x" * 251 + ".mp4"]  # fmt: skip
 UNSHOWN = ["a\nb.mp4", "a\rb.mp4", "a\x1b[31m.mp4", "a\u2028b.mp4", b"a\xff.mp4".decode(errors="surrogateescape")]
 
 
@@ -62,7 +63,7 @@ def test_files_that_name_others_are_not_followed(area, corpus, read, name):
     with socket.create_server(("127.0.0.1", 0)) as door:
         address = f"http://127.0.0.1:{door.getsockname()[1]}/x.ts"
         texts = {
-            "playlist": f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{address}\n#EXTINF:5,\n{other}\n#EXT-X-ENDLIST\n",
+            "playlist": f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{address}\n#EXTINF:5,\n{other}\n",
             "concat": f"ffconcat version 1.0\nfile '{other}'\nfile '{address}'\n",
             "session": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
             "list": f"file:{other}\n{address}\nplain text of no kind\n" * 50,

@@ -53,7 +53,7 @@ def test_every_row_is_read_back(tmp_path):
 def test_parts_of_the_same_rows_are_computed_together(tmp_path):
     order: list = []
     first, second = squares(calls=order), squares(name="more", calls=order, other=1)
-    build_parts(tmp_path, [first, second])
+    build_parts(tmp_path, [first, second], workers=1)
     assert order[:16] == [0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7]
 
 
@@ -70,7 +70,7 @@ def test_an_interrupted_part_keeps_its_whole_shards(tmp_path):
     assert not list((tmp_path / "claims").iterdir())
     calls: list[int] = []
     build_parts(tmp_path, [squares(calls=calls)])
-    assert calls == list(range(8, ROWS))
+    assert sorted(calls) == list(range(8, ROWS))
 
 
 def test_a_shard_cut_short_is_written_again(tmp_path):
@@ -80,7 +80,7 @@ def test_a_shard_cut_short_is_written_again(tmp_path):
     shard.write_bytes(shard.read_bytes()[:-7])
     calls: list[int] = []
     build_parts(tmp_path, [squares(calls=calls)])
-    assert calls == list(range(8, 16))
+    assert sorted(calls) == list(range(8, 16))
     assert contents(tmp_path) == whole
 
 
@@ -89,14 +89,14 @@ def test_another_making_or_other_clips_are_never_taken_for_these(tmp_path, chang
     build_parts(tmp_path, [squares(codec="a")])
     calls: list[int] = []
     build_parts(tmp_path, [squares(calls=calls, **({"codec": "a"} | changed))])
-    assert calls == list(range(ROWS))
+    assert sorted(calls) == list(range(ROWS))
 
 
 def test_a_list_that_grows_keeps_its_whole_shards(tmp_path):
     build_parts(tmp_path, [squares(20)])
     calls: list[int] = []
     build_parts(tmp_path, [squares(40, calls=calls)])
-    assert calls == list(range(16, 40))
+    assert sorted(calls) == list(range(16, 40))
 
 
 def test_ten_kills_leave_what_an_unbroken_run_leaves(tmp_path):

@@ -106,7 +106,7 @@ def test_a_missing_column_video_frame_and_folder_are_named(tmp_path):
     annotations = write_annotations(tmp_path, ROW)
     with pytest.raises(InputError, match=r"row 1: there is no .*P01_11\.MP4: fetch it"):
         source(annotations=annotations, videos=tmp_path).records()
-    with pytest.raises(InputError, match="There is no folder .*nowhere: give the one of the videos"):
+    with pytest.raises(InputError, match=r"There is no folder .*nowhere: give the one of the videos"):
         list(source(annotations=annotations, videos=tmp_path / "nowhere").read())
     with tarfile.open(tmp_path / "P01_11.tar", "w") as archive:
         data = io.BytesIO()

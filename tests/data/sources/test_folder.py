@@ -40,7 +40,10 @@ def test_a_csv_with_a_mark_line_breaks_and_any_script(tmp_path):
     for name in ("1.mp4", "2.mp4"):
         (tmp_path / name).touch()
     (tmp_path / "3").mkdir()
-    text = 'id,file,instruction,start,stop,split\r\n1,1.mp4,"push\r\nthe ""jar""",0.5,2,train\r\n2,2.mp4,把罐子推到右边,,,test\r\n3,3,ضع الموز,,,test\r\n'
+    text = (
+        'id,file,instruction,start,stop,split\r\n1,1.mp4,"push\r\nthe ""jar""",0.5,2,train\r\n'
+        "2,2.mp4,把罐子推到右边,,,test\r\n3,3,ضع الموز,,,test\r\n"
+    )
     (tmp_path / "index.csv").write_bytes("\ufeff".encode() + text.encode())
     first, second, third = records(tmp_path, fps=5)
     assert first.instruction == 'push\r\nthe "jar"'
