@@ -64,8 +64,18 @@ def clip(corpus) -> Path:
     return write_video(corpus / "a.mp4", options=X264)
 
 
-INSTRUCTIONS = ["push 😀 the jar", "ادفع الجرة إلى اليسار", "e\u0301 \u0915\u094d\u0937", "\u202eleft",
-                "把罐子推到左边", "a\tb\nc\x1b[31m", "x" * 900_000, "\u200d", "'; DROP TABLE clips; --", "{0} %s \\x00"]  # fmt: skip
+INSTRUCTIONS = [
+    "push 😀 the jar",
+    "ادفع الجرة إلى اليسار",
+    "e\u0301 \u0915\u094d\u0937",
+    "\u202eleft",
+    "把罐子推到左边",
+    "a\tb\nc\x1b[31m",
+    "x" * 900_000,
+    "\u200d",
+    "'; DROP TABLE clips; --",
+    "{0} %s \\x00",
+]
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
