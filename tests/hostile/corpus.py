@@ -42,8 +42,8 @@ def write_tar(path: Path, members: dict[str, bytes], changes: dict | None = None
     return path
 
 
-def write_tfrecord(path: Path, pictures: list[bytes]) -> Path:
-    """One Example whose feature ``image`` lists pictures; framed and checksummed as TFRecord is."""
+def write_tfrecord(path: Path, features: dict[str, list[bytes]]) -> Path:
+    """One Example of lists of bytes, framed and checksummed as TFRecord is."""
     from google_crc32c import value
 
     def masked(data: bytes) -> bytes:
@@ -56,8 +56,11 @@ def write_tfrecord(path: Path, pictures: list[bytes]) -> Path:
             varint, size = varint + bytes([size & 127 | 128]), size >> 7
         return bytes([number << 3 | 2]) + varint + bytes([size]) + data
 
-    feature = field(1, b"".join(field(1, each) for each in pictures))
-    example = field(1, field(1, field(1, b"image") + field(2, feature)))
+    entries = []
+    for name, values in features.items():
+        feature = field(1, b"".join(field(1, each) for each in values))
+        entries.append(field(1, field(1, name.encode()) + field(2, feature)))
+    example = field(1, b"".join(entries))
     head = struct.pack("<Q", len(example))
     path.write_bytes(head + masked(head) + example + masked(example))
     return path
@@ -73,6 +76,53 @@ def write_parquet(path: Path, pictures: list[bytes]) -> Path:
     table = pyarrow.table({"image": cells, "episode_index": [0] * len(numbers), "frame_index": numbers})
     parquet.write_table(table, path)
     return path
+
+
+def write_arrow(path: Path, pictures: list[bytes]) -> Path:
+    """A row with a list of pictures, as ``datasets`` keeps it."""
+    import pyarrow
+
+    cells = [[{"bytes": each, "path": f"{number}.jpg"} for number, each in enumerate(pictures)]]
+    table = pyarrow.table({"video": cells, "instruction": ["push it"]})
+    with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+    return path
+
+
+def write_shard(path: Path) -> Path:
+    """A shard of WebDataset: a video, and pictures."""
+    members = {"1.mp4": tarred_video(path), "1.txt": b"push it", "2.json": b'{"caption": "lift it"}'}
+    return write_tar(path, members | {f"2.{number}.jpg": jpeg(number) for number in range(2)})
+
+
+def write_pairs(path: Path) -> Path:
+    """LEGO's list of pairs of pictures."""
+    row = {"image_0": "10.jpg", "image_1": "20.jpg", "action": "#C C lifts the jar", "llava_forecast_finetune": "lift"}
+    path.write_text(json.dumps({"clip": {"action": row}}))
+    return path
+
+
+def write_actions(path: Path) -> Path:
+    """Ego4D's hands and objects, of one action."""
+    frames = {"pre_15": 10, "pnr_frame": 25, "post_frame": 40}
+    action = {"uid": "a", "start_sec": 0, "end_sec": 2, "narration_text": "#C C lifts a jar", "critical_frames": frames}
+    interval = {"start_sec": 0, "end_sec": 9, "narrated_actions": [action]}
+    video = {"video_uid": "v", "video_metadata": {"fps": 30}, "annotated_intervals": [interval]}
+    path.write_text(json.dumps({"videos": [video]}))
+    return path
+
+
+def write_labels(path: Path) -> Path:
+    """Something-Something V2's list."""
+    row = {"id": "1", "label": "pushing a jar", "template": "Pushing [something]", "placeholders": ["a jar"]}
+    path.write_text(json.dumps([row]))
+    return path
+
+
+def write_episodes(path: Path) -> Path:
+    """An RLDS episode."""
+    pictures = [jpeg(number) for number in range(3)]
+    return write_tfrecord(path, {"steps/observation/image_0": pictures, "steps/language_instruction": [b"push it"]})
 
 
 def write_index(path: Path) -> Path:
@@ -124,8 +174,14 @@ WHOLE: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "clip.safetensors": ("rendered", lambda path: save_arrays(path)),
     "frames.tar": ("tar", lambda path: write_tar(path, {f"frame_{n:010d}.jpg": jpeg(n) for n in range(1, 4)})),
     "video.tar": ("tarred video", lambda path: write_tar(path, {"a.mp4": tarred_video(path)})),
-    "clip.tfrecord": ("tfrecord", lambda path: write_tfrecord(path, [jpeg(number) for number in range(3)])),
+    "clip.tfrecord": ("tfrecord", lambda path: write_tfrecord(path, {"image": [jpeg(n) for n in range(3)]})),
     "clip.parquet": ("parquet", lambda path: write_parquet(path, [jpeg(number) for number in range(3)])),
+    "clip.arrow": ("arrow", lambda path: write_arrow(path, [jpeg(number) for number in range(3)])),
+    "shard.tar": ("webdataset", write_shard),
+    "fho_main.json": ("ego4d", write_actions),
+    "ego4d_train.json": ("lego", write_pairs),
+    "train.json": ("ssv2", write_labels),
+    "episodes.tfrecord-00000-of-00001": ("rlds", write_episodes),
     "index.jsonl": ("jsonl", write_index),
     "index.json": ("json", write_index),
     "index.csv": ("csv", write_index),

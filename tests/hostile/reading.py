@@ -22,6 +22,14 @@ SECONDS = 20
 # What one file may bring into memory at most, and the address space beyond which the process is refused more: threads
 # and mapped files take much of that, and no memory.
 BYTES = 3 * 2**30
+# Fields of sources that read a kind of file.
+SOURCES = {
+    "webdataset": ["shards={path}", "field=null"],
+    "rlds": ["path={path}", "file_path=null"],
+    "ssv2": ["annotations={path}", "videos={folder}"],
+    "ego4d": ["annotations={path}", "videos={folder}"],
+    "lego": ["annotations={path}", "videos={folder}"],
+}
 _ADDRESSES = 2**35
 
 
@@ -213,6 +221,10 @@ def _records(kind: str, path: Path) -> list:
     from showme.data.sources.record import Record
     from showme.data.sources.tables import read_csv, read_json, read_jsonl
 
+    if kind in SOURCES:
+        source = open_source(kind, [field.format(path=path, folder=path.parent) for field in SOURCES[kind]])
+        # Where annotations alone are at stake, their clips are not there.
+        return source.records() if kind in ("webdataset", "rlds") else [*source.chosen()][:0]
     if kind == "list":
         return open_source(str(path)).records()
     if kind in ("json", "jsonl", "csv"):
@@ -233,6 +245,8 @@ def _records(kind: str, path: Path) -> list:
         pixels = [media.TarVideo(path, member) for member in read_members(path)]
     elif kind == "tfrecord":
         pixels = [media.TFRecordPictures(path, at, len(payload), "image") for at, payload in read_records(path)]
+    elif kind == "arrow":
+        pixels = [media.ArrowPictures(path, "video", 0)]
     elif kind == "parquet":
         pixels = [media.ParquetPictures(path, "image", 0, 3, 5.0)]
     else:

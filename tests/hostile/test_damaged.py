@@ -10,6 +10,7 @@ from .reading import Job
 CHANGES = 100
 # What one of these small files may bring into memory; parsers begin with buffers.
 PEAK = 256 * 2**20
+_ANNOTATIONS = ("json", "jsonl", "csv", "ssv2", "ego4d", "lego")
 _PACKET = 188
 
 
@@ -22,7 +23,7 @@ def test_damaged_files_give_all_frames_or_a_sentence(corpus, read, name):
     jobs += [Job(kind, str(path), seed=seed) for seed in range(CHANGES)]
     whole, *outcomes = read([Job(kind, str(path)), *jobs], PEAK)
     assert whole.error is None, whole.message
-    assert len(whole.frames) > 0 or kind in ("json", "jsonl", "csv")
+    assert len(whole.frames) > 0 or kind in _ANNOTATIONS
     for job, outcome in zip(jobs, outcomes, strict=True):
         if job.cut is None or outcome.error is not None:
             continue
@@ -47,7 +48,7 @@ def test_files_of_nothing_and_of_zeros_are_refused(corpus, read, name):
     assert not outcomes[0].frames + outcomes[1].frames
 
 
-@pytest.mark.parametrize("name", [name for name in WHOLE if WHOLE[name][0] not in ("json", "jsonl", "csv")])
+@pytest.mark.parametrize("name", [name for name in WHOLE if WHOLE[name][0] not in _ANNOTATIONS])
 def test_wrong_extensions_are_told_or_do_not_matter(corpus, read, name):
     """Each file as if it were one of every other kind."""
     path = WHOLE[name][1](corpus / name)

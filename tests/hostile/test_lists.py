@@ -43,6 +43,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "row.csv": _lines("id,file\n" + '"x\n",' * 10**6),
     "cells.csv": _lines("id,file,instruction\n1,a.mp4\n"),
     "twice.csv": _lines("id,file,id\n1,a.mp4,2\n"),
+    "header.csv": _lines('i\x1cd,"fi\nle"\n1,a.mp4\n'),
     "utf16.csv": _lines("id,file,instruction\n1,a.mp4,x\n".encode("utf-16")),
     "empty.csv": _lines(""),
 }

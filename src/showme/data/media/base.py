@@ -186,10 +186,15 @@ def check_regular(path: Path) -> None:
         raise ClipError(path, _reason(error)) from error
 
 
+def one_line(text: str) -> str:
+    """Text of a file's, as a message can show it."""
+    return UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 def check_name(path: Path) -> None:
     """Refuse names that no message can show."""
     if UNPRINTABLE.search(str(path)):
-        raise ClipError(repr(str(path))[1:-1], "its name holds control characters", remedy="rename it")
+        raise ClipError(one_line(str(path)), "its name holds control characters", remedy="rename it")
 
 
 def edges_digest(file: BinaryIO, size: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ClipError, InputError
-from .base import Frames, Media, Span, check_regular, file_identity, span_identity, span_of_pictures
+from .base import Frames, Media, Span, check_regular, file_identity, one_line, span_identity, span_of_pictures
 from .pictures import decode_picture
 
 # Weeks of video at 30 frames per second: a file that says more lies, and counting its rows would take for ever.
@@ -147,7 +147,7 @@ def _check(path: Path, file: Any, columns: Sequence[str], fault: Callable[[Path,
     names = file.schema_arrow.names
     for column in columns:
         if column not in names:
-            raise InputError(f"{path} has no column {column!r}: it has {', '.join(names)[:500] or 'none'}.")
+            raise InputError(f"{path} has no column {column!r}: it has {one_line(', '.join(names)[:500]) or 'none'}.")
     if file.metadata.num_rows > MAX_ROWS:
         raise fault(path, f"{file.metadata.num_rows} rows are more than {MAX_ROWS}")
     for group in range(file.num_row_groups):

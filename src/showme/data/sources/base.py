@@ -90,12 +90,15 @@ class Source(Settings):
 
 def missing_file(media: Media) -> Path | None:
     """The file or folder of a clip that is not there; None when all is well."""
+    return None if is_there(media.path, folder=isinstance(media, Pictures)) else media.path
+
+
+def is_there(path: Path, folder: bool = False) -> bool:
+    """Whether there is such a file, or folder; not where the name is too long, or may not be looked at."""
     try:
-        there = media.path.is_dir() if isinstance(media, Pictures) else media.path.is_file()
+        return path.is_dir() if folder else path.is_file()
     except OSError:
-        # A folder above it may not be looked into.
-        there = False
-    return None if there else media.path
+        return False
 
 
 def inside(folder: Path, name: str, origin: str) -> Path:
@@ -137,10 +140,6 @@ def check_folder(folder: Path, what: str) -> Path:
     Raises:
         InputError: it is not.
     """
-    try:
-        there = folder.is_dir()
-    except OSError:
-        there = False
-    if not there:
+    if not is_there(folder, folder=True):
         raise InputError(f"There is no folder {folder}: give the one of the {what}.")
     return folder

@@ -16,7 +16,7 @@ from pydantic import Field
 from ...errors import InputError
 from ..media import Media, Pictures, Rendered, Span, Video
 from ..media.rendered import SUFFIX as RENDERED
-from .base import Source, inside
+from .base import Source, inside, is_there
 from .record import Record
 from .tables import cell, read_csv, read_jsonl
 
@@ -34,13 +34,13 @@ class FolderSource(Source):
     @property
     def place(self) -> Path:
         """The list."""
-        if not self.path.is_dir():
+        if not is_there(self.path, folder=True):
             return self.path
         return next((self.path / name for name in INDEX if (self.path / name).is_file()), self.path / INDEX[0])
 
     def read(self) -> Iterator[Record]:
         index = self.place
-        if not index.is_file():
+        if not is_there(index):
             raise InputError(f"There is no {index}: give a folder of clips with an {INDEX[0]}, or that file.")
         rows = read_csv(index, ["id"]) if index.suffix.lower() == ".csv" else read_jsonl(index)
         for origin, row in rows:

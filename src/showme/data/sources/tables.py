@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ..media.base import one_line
 
 # Larger files are streamed by the sources that have them.
 MAX_BYTES = 512 * 2**20
@@ -80,7 +81,8 @@ def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterat
                 raise InputError(f"{path} has the column {twice[:80]!r} twice: delete one of them.")
             for column in columns:
                 if column not in header:
-                    raise InputError(f"{path} has no column {column!r}: it has {', '.join(header)[:500] or 'none'}.")
+                    has = one_line(", ".join(header)[:500]) or "none"
+                    raise InputError(f"{path} has no column {column!r}: it has {has}.")
             for number, row in enumerate(reader, 1):
                 lines.size = 0
                 if not row:
