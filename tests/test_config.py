@@ -70,6 +70,8 @@ def test_fields_on_the_line_win_and_survive_a_round_trip(file, tmp_path):
         (["data.source.x=3"], r"there is no field data\.source\.x: choose exclude, keep, kind, path"),
         (["data.source={kind: epic_kitchens, anotations: x}"], r"source\.anotations: did you mean annotations\?"),
         (["data.source={kind: imagenet}"], r"data\.source: there is no kind 'imagenet': choose folder, "),
+        (["validation.source.fsp=3"], r"there is no field validation\.source\.fsp: did you mean fps\?"),
+        (["data.frames=5000"], r"data\.frames 5000: .*less than or equal to 1024"),
         (["data.source=3"], r"data\.source 3: .*: folder or list of clips"),
         (["training.batch_size=0"], r"training.batch_size 0: input should be greater than or equal to 1"),
         (
@@ -146,3 +148,8 @@ def test_a_file_without_settings_is_refused(tmp_path, text, sentence):
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=sentence):
         load_config(path, ShowMeConfig)
+
+
+def test_fields_of_an_optional_source_are_set_beside_its_path(file):
+    source = load_config(file, ShowMeConfig, ["validation.source=clips", "validation.source.fps=5"]).validation.source
+    assert (source.path, source.fps) == (Path("clips"), 5)

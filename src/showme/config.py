@@ -246,7 +246,11 @@ def _tags_of(settings: type[BaseModel]) -> tuple[str, ...]:
 def _classes_of(settings: type[BaseModel], name: str) -> list[type[BaseModel]]:
     """The settings classes that a field may hold."""
     field = settings.model_fields.get(name)
-    choices = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
-    # An optional union lies one level deeper.
-    choices += [below for each in choices for below in getattr(each, "__args__", ())]
-    return list(dict.fromkeys(each for each in choices if isinstance(each, type) and issubclass(each, BaseModel)))
+    return list(dict.fromkeys(_classes_in(field.annotation))) if field else []
+
+
+def _classes_in(annotation: Any) -> list[type[BaseModel]]:
+    """The settings classes that a type speaks of, however deep: an optional union of annotated ones, say."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [each for below in getattr(annotation, "__args__", ()) for each in _classes_in(below)]

@@ -48,6 +48,19 @@ class Hanging(Media):
         return []
 
 
+@dataclass(frozen=True)
+class Surprising(Media):
+    """A clip whose reader raises what nobody foresaw."""
+
+    path: Path
+
+    def open(self, span: Span | None = None) -> Frames:
+        raise TypeError("neither\nhere nor there")
+
+    def identity(self, span: Span | None = None) -> list:
+        return []
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
@@ -93,3 +106,10 @@ def test_a_crash_and_a_hang_cost_their_own_clip(folder):
     assert list(bad) == ["3", "4"]
     assert "its decoder crashed" in bad["3"]
     assert "took more than 2 s" in bad["4"]
+
+
+def test_what_nobody_foresaw_is_a_bad_clip_too(folder):
+    bad = find_bad(records(Surprising(folder / "x"), Video(folder / "good.mp4")), processes=1)
+    assert bad == {"0": f"{folder / 'x'} cannot be read as a clip (TypeError: neither\\nhere nor there): leave it out."}
+    (record,) = records(Video(folder / "missing.mp4"))
+    assert str(fault_of(record)).count("cannot be read as a clip") == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from showme.data.clips import Look, read_clip, read_native
-from showme.data.media import Pictures, Rendered, Video
+from showme.data.media import Pictures, Rendered, Span, Video
 from showme.data.rows import ClipRows
 from showme.data.sampling import POLICIES, draw_sample, is_random
 from showme.data.sources import Record
@@ -108,6 +110,36 @@ def test_a_seed_counts_only_where_it_decides(tmp_path, greys):
         generators = [torch.Generator().manual_seed(seed) for seed in range(40)]
         drawn = {draw_sample(policy, 98, 4, 24.0, generator).indices.tobytes() for generator in generators}
         assert (len(drawn) > 1) == is_random(policy), policy
+
+
+def test_a_change_in_the_middle_of_a_file_and_of_a_rate_are_noticed(tmp_path, greys):
+    """Both keep names, sizes and edges, and would otherwise be read from a cache of before."""
+    frames = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
+    clip, folder = tmp_path / "clip.safetensors", tmp_path / "pictures"
+    folder.mkdir()
+
+    def write(middle: int) -> None:
+        changed = frames.copy()
+        changed[6] = middle
+        save_file({"frames": changed}, clip)
+        for number, frame in enumerate(changed):
+            Image.fromarray(frame).save(folder / f"{number:02d}.bmp")
+
+    def identities(fps: float | None = None) -> list[str]:
+        media = (Rendered(clip, fps), Pictures(folder, fps=fps), Pictures(folder, "{:02d}.bmp", 0, fps))
+        spans = (None, None, Span(0, 12, "frames"))
+        records = [Record(str(n), each, "push", span) for n, (each, span) in enumerate(zip(media, spans, strict=True))]
+        return ClipRows(records, Look(16, 16, 4)).identities
+
+    write(0)
+    before = identities()
+    assert identities() == before
+    assert not set(identities(fps=30)) & set(before)
+    size = clip.stat().st_size
+    time.sleep(0.02)
+    write(200)
+    assert clip.stat().st_size == size
+    assert not set(identities()) & set(before)
 
 
 def test_native_pixels_come_with_the_window_of_the_look(tmp_path, greys):

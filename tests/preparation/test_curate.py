@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+from safetensors import safe_open
 
 from showme.data.media import Span
 from showme.data.sources.folder import FolderSource
 from showme.data.sources.lists import read_kept
 from showme.errors import InputError
-from showme.preparation.config import CurateConfig
-from showme.preparation.curate import curate
+from showme.preparation.annotate import annotate
+from showme.preparation.config import AnnotateConfig, CurateConfig
+from showme.preparation.curate import _Always, curate
 
 from ..data.media.videos import write_clip
 from .conftest import FRAMES, SIZE
@@ -48,8 +51,6 @@ def test_the_page_shows_kept_and_dropped(squares, tmp_path):
 @pytest.mark.parametrize("span", [None, (0.2, 1.6)])
 def test_the_goal_ends_the_clip_where_it_is_seen_best(tmp_path, monkeypatch, span):
     """An eye that likes frame 4 of 6 best: the clip's new span ends with the frame that was looked at there."""
-    import numpy as np
-
     write_clip(tmp_path / "a.mp4", frames=40, fps=20)
     line = {"id": "a", "file": "a.mp4", "instruction": "lift"} | ({"start": span[0], "stop": span[1]} if span else {})
     (tmp_path / "index.jsonl").write_text(json.dumps(line))
@@ -61,7 +62,7 @@ def test_the_goal_ends_the_clip_where_it_is_seen_best(tmp_path, monkeypatch, spa
             likes = np.array([0.1, 0.2, 0.3, 0.4, 0.9, 0.5], np.float32)
             return {"text_similarity": likes, "first_similarity": np.ones(6, np.float32)}
 
-    monkeypatch.setattr("showme.preparation.curate._scorer", lambda *_: Liking())
+    monkeypatch.setattr("showme.preparation.curate._scorer", lambda *_: _Always(Liking()))
     curated = curate(settings(tmp_path, tmp_path / "out", "showme_goal"))
     (record,) = FolderSource(path=tmp_path, keep=curated.kept).records()
     whole = 40 if span is None else 28
@@ -78,9 +79,24 @@ def test_the_goal_ends_the_clip_where_it_is_seen_best(tmp_path, monkeypatch, spa
     [
         ("lego_window", {}, r"asks CLIP: name it with eyes\.clip"),
         ("showme_goal", {}, r"asks CLIP: name it with eyes\.clip"),
-        ("hand_presence", {"hands": "rendered"}, "choose torch or mediapipe"),
     ],
 )
 def test_an_eye_that_is_missing_is_asked_for(squares, tmp_path, rule, eyes, sentence):
     with pytest.raises(InputError, match=sentence):
         curate(settings(squares, tmp_path, rule, eyes=eyes))
+
+
+def test_hands_are_judged_as_they_are_labelled(squares, tmp_path):
+    """The same eye and look: frames with hands, and the share of the region, are those of the labels."""
+    curated = curate(settings(squares, tmp_path / "curated", "hand_presence", eyes={"hands": "rendered"}))
+    assert all(verdict.kept for verdict in curated.verdicts.values())
+    annotate(
+        AnnotateConfig(
+            source=str(squares), out=tmp_path / "labels", labels=["region"], look=LOOK, eyes={"hands": "rendered"}
+        )
+    )
+    (scores,) = (tmp_path / "curated").glob("hands-scores-*/*.safetensors")
+    (labels,) = (tmp_path / "labels").glob("region-*/*.safetensors")
+    with safe_open(scores, "numpy") as told, safe_open(labels, "numpy") as masks:
+        assert (told.get_tensor("hands") == 1).all()
+        assert np.allclose(told.get_tensor("region"), masks.get_tensor("region").mean((1, 2)))

@@ -14,7 +14,7 @@ from itertools import islice
 
 from ..errors import InputError
 from ..machine import usable_cores
-from .media.base import check_same_size
+from .media.base import check_same_size, one_line
 from .sources.record import Record
 
 SECONDS = 600
@@ -68,6 +68,10 @@ def fault_of(record: Record, quick: bool = False, seconds: int = SECONDS) -> str
         return str(error)
     except MemoryError:
         return f"{record.media.path} needs more memory than there is: leave it out."
+    except Exception as error:
+        # Whatever one clip brings up, the others are still to be looked at.
+        reason = f"{type(error).__name__}: {one_line(str(error))}"
+        return f"{record.media.path} cannot be read as a clip ({reason}): leave it out."
     return None
 
 

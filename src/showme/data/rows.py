@@ -58,7 +58,11 @@ class ClipRows:
         Raises:
             ClipError: a clip is missing.
         """
-        digests = [digest_of([record.id, record.media.identity(record.span)]) for record in self.records]
+        digests = [
+            # The rate that a source states decides which frames are taken, as the pixels do.
+            digest_of([record.id, record.media.identity(record.span), getattr(record.media, "fps", None)])
+            for record in self.records
+        ]
         return [f"{digests[row // self.draws]}.{row % self.draws}" for row in range(len(self))]
 
     def read(self, rows: Sequence[int]) -> list[Clip]:

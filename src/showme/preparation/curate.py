@@ -34,9 +34,10 @@ from ..data.media import Span
 from ..data.rows import ClipRows
 from ..data.sources.lists import write_exclusions, write_kept
 from ..errors import InputError
-from ..perception import clip_eye, dino_eye, hand_eye
+from ..perception import clip_eye, dino_eye, region_of_motion
 from .annotate import look_of
 from .config import CurateConfig, EyesConfig
+from .labels import HandsOfRows
 
 KEPT, DROPPED, PAGE = "kept.jsonl", "dropped.jsonl", "index.html"
 # Where a clip would end after each of the frames that were looked at, in the unit of its span.
@@ -101,12 +102,12 @@ def score_part(config: CurateConfig) -> tuple[ClipRows, Part]:
     if config.look.sampling == "seer_blend":
         raise InputError("look.sampling seer_blend mixes frames, which rules cannot judge: choose another sampling.")
     rows = ClipRows(config.source.records(config.clips), look_of(config.look))
-    scorer = _scorer(config.rule.scorer, config.eyes)
+    scorer = _scorer(config.rule.scorer, config.eyes, rows)
 
     def encode(numbers: Sequence[int]) -> dict[str, Tensor]:
         told = []
         for number, clip in zip(numbers, rows.read(numbers), strict=True):
-            values = scorer.score(clip.frames, rows.record(number).instruction)
+            values = scorer(number).score(clip.frames, rows.record(number).instruction)
             stops = np.array([span.stop for span in clip.ends], np.float64)
             told.append(values | {FRAME_NUMBERS: frame_numbers(clip.sample), _STOPS: stops})
         return {name: torch.from_numpy(np.stack([row[name] for row in told])) for name in told[0]}
@@ -115,26 +116,60 @@ def score_part(config: CurateConfig) -> tuple[ClipRows, Part]:
     # What is said of a clip counts beside its pixels.
     texts = [digest_of(rows.record(row).instruction)[:16] for row in range(len(rows))]
     identities = [f"{pixels}.{text}" for pixels, text in zip(rows.identities, texts, strict=True)]
-    return rows, Part(f"{scorer.name}-scores", rows.made_of | scorer.made_of | code, identities, encode, chunk=1)
+    return rows, Part(f"{config.rule.scorer}-scores", rows.made_of | scorer.made_of | code, identities, encode, chunk=1)
 
 
-def _scorer(name: str, eyes: EyesConfig) -> Scorer:
-    if name == "motion":
-        return MotionScores()
+class _Always:
+    """One scorer for every row."""
+
+    def __init__(self, scorer: Scorer):
+        self.scorer, self.made_of = scorer, scorer.made_of
+
+    def __call__(self, row: int) -> Scorer:
+        return self.scorer
+
+
+class _OfHands:
+    """Row -> a scorer of the hands that are the row's labels: sought in the clip's own pixels, told in the look's."""
+
+    def __init__(self, rows: ClipRows, eyes: EyesConfig):
+        self.hands, self.hull = HandsOfRows(rows, eyes), eyes.region
+        self.made_of = self.hands.made_of | {"hull": self.hull, "code of the region": code_digest([region_of_motion])}
+
+    def __call__(self, row: int) -> Scorer:
+        (told,) = self.hands([row])
+        return HandScores(
+            lambda _: [_seen(*frame) for frame in zip(told["joints"], told["presence"], strict=True)], {}, self.hull
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Hand:
+    """joints: (21, 3). presence: None where the eye does not tell."""
+
+    joints: np.ndarray
+    presence: float | None
+
+
+def _seen(joints: np.ndarray, presence: np.ndarray) -> list[_Hand]:
+    """The hands of one frame's labels."""
+    there = [slot for slot in range(len(joints)) if not np.isnan(joints[slot]).any()]
+    return [_Hand(joints[slot], None if np.isnan(presence[slot]) else float(presence[slot])) for slot in there]
+
+
+def _scorer(name: str, eyes: EyesConfig, rows: ClipRows) -> _Always | _OfHands:
     if name == "hands":
-        if eyes.hands == "rendered":
-            raise InputError("eyes.hands rendered looks at no picture: choose torch or mediapipe to judge hands.")
-        confidence = eyes.hand_confidence
-        eye = hand_eye(eyes.hands, num_hands=2, min_palm_score=confidence, min_presence=confidence)
-        return HandScores(eye, {"hands": eyes.hands.partition(":")[0], "confidence": confidence}, eyes.region)
+        return _OfHands(rows, eyes)
+    if name == "motion":
+        return _Always(MotionScores())
     if eyes.clip is None:
         raise InputError("This rule asks CLIP: name it with eyes.clip=transformers:MODEL.")
     clip = clip_eye(eyes.clip)
     if name == "change":
-        return ChangeScores(clip)
+        return _Always(ChangeScores(clip))
     if eyes.dino is None:
         raise InputError("This rule asks DINOv2: name it with eyes.dino=transformers:MODEL.")
-    return GoalScores(clip, dino_eye(eyes.dino))
+    return _Always(GoalScores(clip, dino_eye(eyes.dino)))
 
 
 def _shortened(span: Span | None, told: dict[str, np.ndarray], last: int | None) -> Span | None:

@@ -35,7 +35,8 @@ def label_parts(rows: ClipRows, labels: Sequence[Label], eyes: EyesConfig) -> li
 
     ========  ===============================================================================================
     hands     ``joints`` float32 (T, 2, 21, 3), x and y in pixels of the look, z in the same scale, NaN where
-              there is no hand; ``presence`` float32 (T, 2); ``right`` float32 (T, 2), how surely a right hand
+              there is no hand; ``presence`` float32 (T, 2), NaN of an eye that does not tell; ``right`` float32
+              (T, 2), how surely a right hand
     region    ``region`` bool (H, W), of the clip; ``regions`` bool (T, H, W), of each frame
     flow      ``flow`` float16 (T - 1, H / 8, W / 8), mean length in pixels of the look per frame
     depth     ``depth`` float16 (T, 1, H, W), inverse, relative
@@ -103,7 +104,7 @@ class HandsOfRows:
             for slot, hand in enumerate(seen[place][:HANDS]):
                 told["joints"][time, slot, :, :2] = window.points(hand.joints[:, :2])
                 told["joints"][time, slot, :, 2] = hand.joints[:, 2] * window.scale[0]
-                told["presence"][time, slot] = 1.0 if hand.presence is None else hand.presence
+                told["presence"][time, slot] = np.nan if hand.presence is None else hand.presence
                 score = hand.handedness_score
                 told["right"][time, slot] = score if hand.handedness == "right" else 1 - score
         return told

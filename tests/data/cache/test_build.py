@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from showme.data.cache import build, build_parts, claims, code_digest, missing_shards, parts, weights_digest
 from showme.errors import InputError
@@ -155,6 +155,17 @@ def test_a_cache_that_is_a_file_is_refused(tmp_path, below):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is a file, or lies in one: choose another folder for the cache"):
         build_parts(tmp_path / "file" / below, [squares()])
+
+
+def test_a_full_disk_is_said_and_leaves_no_part_of_a_file(tmp_path, monkeypatch):
+    def full(_tensors, path, _metadata):
+        Path(path).write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(build, "save_file", full)
+    with pytest.raises(InputError, match=r"cannot be written to \(I/O error: No space left on device\): make room"):
+        build_parts(tmp_path, [squares()])
+    assert not [path for path in tmp_path.rglob("*") if "partial" in path.name or path.suffix == ".safetensors"]
 
 
 def test_what_is_missing_is_told_without_computing(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -132,6 +134,7 @@ def test_a_span_of_a_long_file_reads_only_its_part(folder):
         (Span(1, 3), r"the span 1 to 3 seconds reaches past the end, which has 40 frames, 2\.000 s"),
         (Span(0, 36000), "reaches past the end"),
         (Span(36000, 36001), "reaches past the end"),
+        (Span(-1, 1), "the span -1 to 1 seconds holds no frame"),
         (Span(1, 1), "the span 1 to 1 seconds holds no frame"),
         (Span(0, 41, "frames"), "reaches past the end"),
         (Span(5, 2, "frames"), "holds no frame"),
@@ -152,7 +155,7 @@ def test_a_span_may_end_within_a_frame_of_the_end(folder):
 def test_identity_tells_files_apart_and_does_not_depend_on_their_folder(folder, tmp_path):
     one, other = write_clip(folder / "one.mp4"), write_clip(folder / "other.mp4", options={"crf": "40"})
     copy = tmp_path / "one.mp4"
-    copy.write_bytes(one.read_bytes())
+    shutil.copy2(one, copy)
     assert Video(copy).identity() == Video(one).identity() != Video(other).identity()
     assert Video(one).identity(Span(0, 1)) != Video(one).identity()
     copy.write_bytes(one.read_bytes()[:-1] + b"?")

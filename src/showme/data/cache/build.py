@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -173,11 +174,10 @@ def _save(path: Path, chunks: Sequence[dict[str, Tensor]], identities: Sequence[
         with staged.open("rb") as file:
             os.fsync(file.fileno())
         staged.replace(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         staged.unlink(missing_ok=True)
-        raise InputError(
-            f"{path.parent} cannot be written to ({error.strerror or error}): make room, then run again."
-        ) from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path.parent} cannot be written to ({reason}): make room, then run again.") from error
 
 
 class Teller:

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ...errors import InputError
 from .rules import Measure, Verdict
 
 _BINS = 32
@@ -134,8 +135,12 @@ def write_sheet(path: Path, page: str) -> None:
     """Write a page in one step; what UTF-8 cannot say, such as half a surrogate pair, becomes a question mark."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    staged.write_bytes(page.encode("utf-8", errors="replace"))
-    staged.replace(path)
+    try:
+        staged.write_bytes(page.encode("utf-8", errors="replace"))
+        staged.replace(path)
+    except OSError as error:
+        staged.unlink(missing_ok=True)
+        raise InputError(f"{path} cannot be written ({error.strerror}): make room, then run again.") from error
 
 
 def _chosen(sheet: Sheet, bound: int) -> dict[bool, list[int]]:

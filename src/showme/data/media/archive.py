@@ -13,7 +13,17 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import ClipError, InputError
-from .base import UNPRINTABLE, Frames, Media, Span, check_regular, edges_digest, span_identity, span_of_pictures
+from .base import (
+    UNPRINTABLE,
+    Frames,
+    Media,
+    Span,
+    changed_at,
+    check_regular,
+    edges_digest,
+    span_identity,
+    span_of_pictures,
+)
 from .pictures import SUFFIXES, decode_picture
 from .video import VideoFrames
 
@@ -62,7 +72,7 @@ class TarPictures(Media):
 
     def identity(self, span: Span | None = None) -> list:
         ends = [member_identity(self.path, member) for member in (self.members[0], self.members[-1])]
-        return [*ends, [member.size for member in self.members], span_identity(span)]
+        return [*ends, [[member.name, member.size] for member in self.members], span_identity(span)]
 
 
 class _TarFrames(Frames):
@@ -158,9 +168,9 @@ def open_member(path: Path, member: Member) -> BinaryIO:
 
 
 def member_identity(path: Path, member: Member) -> list:
-    """Name, size and edges of a member."""
+    """Name, size and edges of a member, and when its archive was changed last."""
     with open_member(path, member) as file:
-        return [path.name, member.name, member.size, edges_digest(file, member.size)]
+        return [path.name, member.name, member.size, edges_digest(file, member.size), changed_at(path)]
 
 
 class _Headers:

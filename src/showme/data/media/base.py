@@ -108,7 +108,7 @@ class Media(ABC):
 
     @abstractmethod
     def identity(self, span: Span | None = None) -> list:
-        """JSON values that change when the pixels do, and not when the data set is moved.
+        """JSON values that change when the pixels do: names, sizes, edges, and times of the last change.
 
         Raises:
             ClipError: missing.
@@ -182,6 +182,8 @@ def check_regular(path: Path) -> None:
             raise ClipError(path, "it is not a regular file")
         if path.stat().st_size == 0:
             raise ClipError(path, "it is empty, 0 bytes")
+    except ClipError:
+        raise
     except (OSError, ValueError) as error:
         raise ClipError(path, _reason(error)) from error
 
@@ -207,12 +209,24 @@ def edges_digest(file: BinaryIO, size: int) -> str:
 
 
 def file_identity(path: Path) -> list:
-    """Name, size and edges of a file."""
+    """Name, size, edges and time of the last change of a file."""
     check_regular(path)
-    size = path.stat().st_size
     try:
+        status = path.stat()
         with path.open("rb") as file:
-            return [path.name, size, edges_digest(file, size)]
+            return [path.name, status.st_size, edges_digest(file, status.st_size), status.st_mtime_ns]
+    except OSError as error:
+        raise ClipError(path, _reason(error)) from error
+
+
+def changed_at(path: Path) -> int:
+    """When a file was changed last, nanoseconds: what a change in its middle leaves behind, where its size stays.
+
+    Raises:
+        ClipError: missing.
+    """
+    try:
+        return path.stat().st_mtime_ns
     except OSError as error:
         raise ClipError(path, _reason(error)) from error
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ClipError, InputError
-from .base import Frames, Media, Span, check_regular, edges_digest, span_identity, span_of_pictures
+from .base import Frames, Media, Span, changed_at, check_regular, edges_digest, span_identity, span_of_pictures
 from .pictures import decode_picture
 from .video import VideoFrames
 
@@ -37,7 +37,7 @@ class ArrowVideo(Media):
         return VideoFrames(self.path / self.column / str(self.row), lambda: _reader(buffer), span)
 
     def identity(self, span: Span | None = None) -> list:
-        return [*_buffer_identity(_bytes(self, _cell(self))), span_identity(span)]
+        return [*_buffer_identity(_bytes(self, _cell(self))), changed_at(self.path), span_identity(span)]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ArrowPictures(Media):
     def identity(self, span: Span | None = None) -> list:
         buffers = self._buffers(span)
         ends = [_buffer_identity(buffer) for buffer in (buffers[0], buffers[-1])]
-        return [[buffer.size for buffer in buffers], ends, span_identity(span)]
+        return [[buffer.size for buffer in buffers], ends, changed_at(self.path), span_identity(span)]
 
     def _buffers(self, span: Span | None) -> list[Any]:
         cell = _cell(self)

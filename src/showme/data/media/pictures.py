@@ -55,9 +55,11 @@ class Pictures(Media):
     def identity(self, span: Span | None = None) -> list:
         files = self._files(span)
         ends = [file_identity(files[0]), file_identity(files[-1])]
-        # With a pattern a clip is a part of a large folder: looking at every file would cost as much as decoding.
-        sizes = [len(files)] if self.pattern else [[file.name, file.stat().st_size] for file in files]
-        return [self.path.name, sizes, ends, span_identity(span)]
+        try:
+            each = [[file.name, status.st_size, status.st_mtime_ns] for file in files for status in [file.stat()]]
+        except OSError as error:
+            raise ClipError(self.path, f"{error.filename} is missing") from error
+        return [self.path.name, each, ends, span_identity(span)]
 
     def _files(self, span: Span | None) -> list[Path]:
         check_name(self.path)

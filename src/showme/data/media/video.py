@@ -141,6 +141,7 @@ class VideoFrames(Frames):
         # Annotations and time bases round differently: half a microsecond of grace for a frame, one frame for the end.
         start, stop = (int(np.searchsorted(self.times, edge - 5e-7)) for edge in (span.start, span.stop))
         seconds = float(self.times[-1]) + step
+        start = -1 if span.start < 0 else start
         past = (self.packets is None or self.packets.to_end) and span.stop > seconds + step
         check_span(self.path, span, count, start, count + 1 if past else stop, seconds)
         return range(start, stop)

@@ -18,7 +18,7 @@ class DataConfig(Settings):
     source: AnySource = Field(description="folder or list of clips, a YAML of a source, or its fields, with kind first")
     cache: Path = Field(Path("runs/cache"), description="folder of what is computed from the clips once")
     clips: int | None = Field(None, ge=1, description="the first so many alone; null: all")
-    frames: int = Field(16, ge=2, description="T, of the sampling")
+    frames: int = Field(16, ge=2, le=1024, description="T, of the sampling")
     sampling: ClipPolicy = Field("evenly_spaced", description="which frames: a policy of showme.data.sampling")
     draws: int = Field(1, ge=1, description="rows per clip, each drawn anew, with a random sampling")
     fit: Literal["crop", "squash"] = Field(
