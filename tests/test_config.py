@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,10 @@ def test_every_recipe_is_valid(path, monkeypatch):
         ("a: 1\nb: [", "bad.yaml, line 2: this is not YAML"),
         ("a: \x07", "is not YAML"),
         (b"a: \xff", "is not UTF-8 text: .*saved as UTF-8"),
+        ("a: " + "[" * 5000, "is nested deeper than any settings"),
+        ("a: 2026-13-45", "holds a value that is none"),
         ("folder", "is a folder"),
+        ("pipe", "is not a regular file"),
         ("", "holds no settings"),
         (None, "There is no file"),
     ],
@@ -144,6 +148,8 @@ def test_a_file_without_settings_is_refused(tmp_path, text, sentence):
     path = tmp_path / "bad.yaml"
     if text == "folder":
         path.mkdir()
+    elif text == "pipe":
+        os.mkfifo(path)
     elif text is not None:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=sentence):

@@ -125,6 +125,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder: give the YAML of a run in it.")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a regular file: give the YAML of a run.")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -138,6 +140,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}{line}: this is not YAML: {error.problem}.") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: it holds characters that text does not.") from error
+    except RecursionError as error:
+        raise InputError(f"{path} is nested deeper than any settings: give the YAML of a run.") from error
+    except ValueError as error:
+        raise InputError(f"{path} holds a value that is none ({error}): correct it.") from error
     if not isinstance(tree, dict):
         raise InputError(f"{path} holds no settings: write `field: value` lines, as the files in configs/ do.")
     return tree

@@ -149,5 +149,8 @@ def test_a_source_is_named_by_path_kind_or_yaml(tmp_path):
     (tmp_path / "source.yaml").write_text("kind: imagenet\n")
     with pytest.raises(InputError, match="there is no kind 'imagenet': choose folder, "):
         open_source(str(tmp_path / "source.yaml"))
+    (tmp_path / "source.yaml").write_text("kind: [folder]\n")
+    with pytest.raises(InputError, match=r"there is no kind \['folder'\]"):
+        open_source(str(tmp_path / "source.yaml"))
     with pytest.raises(InputError, match="there is no field paths: did you mean path"):
         open_source("folder", ["paths=x"])

@@ -55,7 +55,7 @@ def open_source(place: str, fields: Sequence[str] = ()) -> Source:
     if path.suffix.lower() not in (".yaml", ".yml"):
         return parse_config({"path": place}, FolderSource, fields, place)
     kind = read_yaml(path).get("kind", "folder")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise InputError(f"{path}: there is no kind {kind!r}: choose {', '.join(KINDS)}.")
     return load_config(path, KINDS[kind], fields)
 
