@@ -145,11 +145,6 @@ class DinoSimilarity(nn.Module):
         return cls(*_from_pretrained(str(name), "dinov2", f"DINOv2 model with {_FILES}"))
 
 
-def cosine_similarities(first: Tensor, second: Tensor) -> Tensor:
-    """Features of length 1, (N, D) and (M, D) -> their cosines (N, M), in [-1, 1]."""
-    return (first @ second.T).clamp(-1, 1)
-
-
 def _prepared(pixels: np.ndarray, processor: Any, network: Any):
     """What the network takes, a few pictures at a time."""
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3 or 0 in pixels.shape:
