@@ -184,8 +184,7 @@ def _sentence(file: str, given: set[str], settings: type[BaseModel], error: Vali
     field = ".".join(place)
     source = "the command line" if any(f"{field}.".startswith(f"{name}.") for name in given) else file
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(place[-1], above.model_fields, n=1)
-        meant = f"did you mean {near[0]}? " if near else ""
+        meant = _meant(above, place[-1])
         return f"{source}: there is no field {field}: {meant}choose {', '.join(above.model_fields)}."
     if first["type"] == "missing" and place[-1] in above.model_fields:
         return f"{file}: the field {field} is missing: {_meaning(above, place[-1])}."
@@ -193,20 +192,35 @@ def _sentence(file: str, given: set[str], settings: type[BaseModel], error: Vali
         told = first["ctx"]
         kinds = told["expected_tags"].replace("'", "")
         return f"{source}: {field}: there is no kind {told['tag']!r}: choose {kinds}."
+    if first["type"] == "union_tag_not_found":
+        meaning = _meaning(above, place[-1])
+        return f"{source}: {field}: its kind is missing: write {field}=KIND before its fields: {meaning}."
     value = first["input"]
     if first["type"] == "value_error":
         return f"{source}: {f'{field}: ' if field else ''}{first['msg'].removeprefix('Value error, ')}."
-    while len(place) > 1 and place[-1] not in _class_at(settings, place[:-1]).model_fields:
-        # One of a list's numbers, or one of the kinds that the value might have had.
-        value, place = "", place[:-1]
-    field, meaning = ".".join(place), _meaning(_class_at(settings, place[:-1]), place[-1])
+    while len(place) > 1 and place[-1] not in above.model_fields:
+        # One of a list's items, or one of the kinds that the value might have had.
+        value, place = value if place[-1].isdigit() else "", place[:-1]
+        above = _class_at(settings, place[:-1])
+    field, meaning = ".".join(place), _meaning(above, place[-1])
     shown = "" if isinstance(value, dict) or value == "" else f" {value!r}"
     said = f"{first['msg'][0].lower()}{first['msg'][1:]}" if shown and first["type"] not in _CLUMSY else "wrong value"
     return f"{source}: {field}{shown}: {said}: {meaning}."
 
 
 # Errors whose words speak of Python's types instead of what to write.
-_CLUMSY = {"path_type", "model_type", "model_attributes_type", "tuple_type", "string_type"}
+_CLUMSY = {"missing", "path_type", "model_type", "model_attributes_type", "tuple_type", "string_type"}
+
+
+def _meant(settings: type[BaseModel], name: str) -> str:
+    """A question whether a field of nearly this name was meant, or the one of this name that lies deeper."""
+    near = difflib.get_close_matches(name, settings.model_fields, n=1)
+    near += [
+        f"{field}.{name}"
+        for field in settings.model_fields
+        if any(name in below.model_fields for below in _classes_of(settings, field))
+    ]
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def _meaning(settings: type[BaseModel], field: str) -> str:

@@ -14,6 +14,10 @@ class InputError(ValueError):
     """
 
 
+class OutsideError(RuntimeError):
+    """Something outside failed that another time, or another network, may not; exit code 1. One sentence as well."""
+
+
 class ToldWarning(UserWarning):
     """Something that a user should know and that stops nothing; the message is one sentence."""
 

@@ -74,6 +74,9 @@ def fill_cache(config: ShowMeConfig, progress: Progress | None = None, ray: str 
         InputError: no such model or clips, or a clip that cannot be read.
     """
     rows, parts = cache_parts(config)
+    if config.validation.source is not None:
+        # Only the training reads them: a set that is not there should not be found out hours later.
+        config.validation.source.records(config.validation.scenes)
     if ray is None:
         build_parts(config.data.cache, parts, progress)
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors import safe_open
 
 from showme.errors import InputError
@@ -124,6 +125,7 @@ def test_real_hands_are_found_by_both_eyes(real_data, tmp_path):
         ({"eyes": {"flow": "raft2"}}, "There is no eye for flow named 'raft2'"),
         ({"eyes": {"hands": "torch:nowhere.task"}}, "nowhere.task"),
         ({"eyes": {"captions": "oracle"}}, "There is no captioner named 'oracle'"),
+        ({"look": {"height": 20}}, "look.height 20: flow needs a multiple of 8"),
         ({"look": {"sampling": "last_at_8_fps"}}, "needs the clip's frames per second"),
     ],
 )
@@ -131,6 +133,19 @@ def test_what_cannot_be_had_is_said(squares, tmp_path, changes, sentence):
     with pytest.raises(InputError, match=sentence):
         annotate(settings(squares, tmp_path / "out", **changes))
     assert not (tmp_path / "out" / "labels.jsonl").exists()
+
+
+def test_real_clips_need_an_eye_for_depth_that_is_named(tmp_path):
+    for file in ("0.png", "1.png"):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        Image.new("RGB", (SIZE, SIZE)).save(tmp_path / "a" / file)
+    (tmp_path / "index.jsonl").write_text('{"id": "a", "file": "a", "instruction": "open the door"}\n')
+    with pytest.raises(InputError, match=r"a is no rendered clip: name the eye for its depth with eyes\.depth="):
+        annotate(settings(tmp_path, tmp_path / "out", ["depth"]))
+    # What nobody can caption is told before anything is computed.
+    with pytest.raises(InputError, match="open the door"):
+        annotate(settings(tmp_path, tmp_path / "out", ["edges", "states"]))
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_settings_of_the_line_and_of_a_file(squares, tmp_path):

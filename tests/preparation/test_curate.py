@@ -46,6 +46,9 @@ def test_the_page_shows_kept_and_dropped(squares, tmp_path):
     assert "6 of 8 clips are kept, 2 dropped" in page
     assert page.count("data:image/jpeg") >= 8
     assert "too little motion" in page
+    assert f"<h1>handi_motion: {squares.name}</h1>" in page
+    assert "differences of pixels" in page
+    assert f"{FRAMES} frames, evenly_spaced, {SIZE} x {SIZE}, crop" in page
 
 
 @pytest.mark.parametrize("span", [None, (0.2, 1.6)])

@@ -45,7 +45,7 @@ def cache_bars(label: str) -> Iterator[Callable[[str, int, int, int], None]]:
         if part not in rows:
             bars.start()
             rows[part] = bars.add_task(part, total=total)
-        bars.update(rows[part], completed=done, description=f"{part:10} {human_bytes(size):>9}")
+        bars.update(rows[part], completed=done, description=f"{part:10} {human_bytes(size):>9}", refresh=True)
         if all(task.finished for task in bars.tasks):
             # The trainer draws a bar of its own next.
             bars.stop()

@@ -6,6 +6,7 @@ right and down, each pixel of a frame moves until the next one. No gradient: flo
 
 from __future__ import annotations
 
+import http.client
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, OutsideError
 from .weights import load_published
 
 _RAFT_STRIDE = 8
@@ -59,7 +60,7 @@ class DisFlow:
         try:
             import cv2
         except ImportError as error:
-            raise InputError("Optical flow needs OpenCV: pip install opencv-python-headless.") from error
+            raise InputError('Optical flow needs OpenCV: pip install "showme[perception]".') from error
         self._grey = lambda frame: cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         self._flow = cv2.DISOpticalFlow.create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset.upper()}"))
 
@@ -90,13 +91,20 @@ class RaftFlow(nn.Module):
 
     Raises:
         InputError: no such file, or other weights.
+        OutsideError: they cannot be fetched.
     """
 
     def __init__(self, weights: str | Path | None = None):
         super().__init__()
         from torchvision.models.optical_flow import Raft_Large_Weights, raft_large
 
-        self.network = raft_large(weights=Raft_Large_Weights.DEFAULT if weights is None else None, progress=False)
+        published = Raft_Large_Weights.DEFAULT
+        try:
+            self.network = raft_large(weights=published if weights is None else None, progress=False)
+        except (OSError, http.client.HTTPException) as error:
+            raise OutsideError(
+                f"{published.url} could not be fetched ({error}): fetch it elsewhere and name it as raft:FILE."
+            ) from error
         if weights is not None:
             load_published(self.network, weights, "RAFT", "torchvision's raft_large")
         self.requires_grad_(False).eval()

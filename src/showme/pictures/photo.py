@@ -82,7 +82,7 @@ def to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
 
 def _high_range(image: Image.Image, notes: list[str]) -> Image.Image:
     """16-bit, 32-bit and float greys: divided by the range that their values speak of, never clipped."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
+    values: np.ndarray = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 65535:
         values = (values - low) / max(high - low, 1e-12)

@@ -38,6 +38,9 @@ def annotate(config: AnnotateConfig, progress: Progress | None = None, ray: str 
         InputError: wrong settings, a clip that cannot be read, or an answer that cannot be.
     """
     rows, parts = annotation_parts(config)
+    if captions_of(config):
+        # The first question tells what would make all fail, before hours of other work.
+        ask_about(config, captioner(config.eyes.captions), rows, 0)
     if ray is None:
         build_parts(config.out, parts, progress)
     else:

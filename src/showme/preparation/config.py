@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -40,7 +40,7 @@ class EyesConfig(Settings):
     hand_confidence: float = Field(0.1, ge=0, le=1, description="least confidence of a palm and of a hand")
     region: Literal["per_hand", "over_hands"] = Field("per_hand", description="hull of each hand, or of all of a frame")
     flow: str = Field("dis", description="dis, raft or raft:FILE")
-    depth: str = Field("tabletop", description="tabletop or transformers:MODEL")
+    depth: str | None = Field(None, description="tabletop or transformers:MODEL; null: tabletop, for rendered clips")
     edges: str = Field("sobel", description="sobel or hed:FILE")
     captions: str = Field("tabletop", description="tabletop, transformers:MODEL or server:ADDRESS#MODEL")
     attempts: int = Field(3, ge=1, description="how often a question is asked until its answer can be read")
@@ -70,7 +70,9 @@ class AnnotateConfig(Settings):
 
     source: AnySource = Field(description="folder or list of clips, a YAML of a source, or its fields, with kind first")
     out: Path = Field(description="folder of the labels; an interrupted run goes on where it stopped")
-    labels: Annotated[list[Label], Field(min_length=1)] = Field(description="which: a list")
+    labels: Annotated[list[Label], Field(min_length=1)] = Field(
+        description=f"one or more of {', '.join(get_args(Label))}, in a list"
+    )
     clips: int | None = Field(None, ge=1, description="the first so many alone; null: all")
     look: LookConfig = LookConfig()
     eyes: EyesConfig = EyesConfig()

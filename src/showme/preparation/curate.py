@@ -32,6 +32,7 @@ from ..data.curation import (
 )
 from ..data.media import Span
 from ..data.rows import ClipRows
+from ..data.sources.folder import INDEX
 from ..data.sources.lists import write_exclusions, write_kept
 from ..errors import InputError
 from ..perception import clip_eye, dino_eye, region_of_motion
@@ -183,6 +184,16 @@ def _shortened(span: Span | None, told: dict[str, np.ndarray], last: int | None)
     return Span(span.start, stop, span.unit)
 
 
+def _eyes_of(config: CurateConfig) -> str:
+    """Who saw what the rule judges."""
+    eyes, scorer = config.eyes, config.rule.scorer
+    if scorer == "hands":
+        return f"hands {eyes.hands}, confidence {eyes.hand_confidence:g}, region {eyes.region}"
+    if scorer == "motion":
+        return "differences of pixels"
+    return f"CLIP {eyes.clip}" + (f", DINOv2 {eyes.dino}" if scorer == "goal" else "")
+
+
 def _page(
     config: CurateConfig, rows: ClipRows, verdicts: dict[str, Verdict], told: dict[str, dict[str, np.ndarray]]
 ) -> str:
@@ -195,7 +206,12 @@ def _page(
 
     rule, seen = config.rule.model_dump(), config.look
     settings = {key.replace("_", " "): str(value) for key, value in rule.items() if key != "kind"}
-    settings |= {"clips of": str(config.source.place), "looked at": f"{seen.frames} frames, {seen.sampling}"}
+    settings |= {
+        "clips of": str(config.source.place),
+        "looked at": f"{seen.frames} frames, {seen.sampling}, {seen.height} x {seen.width}, {seen.fit}",
+        "eyes": _eyes_of(config),
+    }
     measures = config.rule.measures(list(told.values()))
-    title = f"{rule['kind']}: {config.source.place.name}"
+    place = config.source.place
+    title = f"{rule['kind']}: {(place.resolve().parent if place.name in INDEX else place).name}"
     return render_sheet(Sheet(title, settings, verdicts, measures), look, config.shown)

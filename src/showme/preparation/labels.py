@@ -49,8 +49,8 @@ def label_parts(rows: ClipRows, labels: Sequence[Label], eyes: EyesConfig) -> li
     makers: dict[str, Callable[[], Part]] = {
         "hands": lambda: _hands_part(rows, hands),
         "region": lambda: _region_part(rows, hands, eyes.region),
-        "flow": lambda: _eye_part(rows, "flow", eyes.flow, flow_eye(eyes.flow), _flow_of),
-        "depth": lambda: _eye_part(rows, "depth", eyes.depth, depth_eye(eyes.depth), _seen_by),
+        "flow": lambda: _flow_part(rows, eyes.flow),
+        "depth": lambda: _eye_part(rows, "depth", depth := _depth_name(rows, eyes), depth_eye(depth), _seen_by),
         "edges": lambda: _eye_part(rows, "edges", eyes.edges, edge_eye(eyes.edges), _seen_by),
     }
     hands = HandsOfRows(rows, eyes) if {"hands", "region"} & set(labels) else None
@@ -125,6 +125,16 @@ class HandsOfRows:
         return told
 
 
+def _depth_name(rows: ClipRows, eyes: EyesConfig) -> str:
+    """The depth eye that was named; the one for the tabletop world knows nothing of real pictures."""
+    if eyes.depth is not None:
+        return eyes.depth
+    real = next((record.media.path for record in rows.records if not isinstance(record.media, Rendered)), None)
+    if real is not None:
+        raise InputError(f"{real} is no rendered clip: name the eye for its depth with eyes.depth=transformers:MODEL.")
+    return "tabletop"
+
+
 def _hand_eye(eyes: EyesConfig) -> Any:
     confidence = eyes.hand_confidence
     return hand_eye(eyes.hands, num_hands=HANDS, min_palm_score=confidence, min_presence=confidence)
@@ -161,6 +171,13 @@ def _eye_part(rows: ClipRows, name: str, eye_name: str, eye: Any, see: Callable[
         return {name: see(eye, rows.pixels(numbers)).half()}
 
     return Part(name, rows.made_of | made_of, rows.identities, encode, chunk=1)
+
+
+def _flow_part(rows: ClipRows, name: str) -> Part:
+    for side in ("height", "width"):
+        if getattr(rows.look, side) % FLOW_SCALE:
+            raise InputError(f"look.{side} {getattr(rows.look, side)}: flow needs a multiple of {FLOW_SCALE}.")
+    return _eye_part(rows, "flow", name, flow_eye(name), _flow_of)
 
 
 def _seen_by(eye: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..data.cache import Part, missing_shards
 from ..data.cache.build import Progress, Teller, prepare_folders, write_shard
-from ..errors import InputError
+from ..errors import InputError, OutsideError
 
 _REMEDY = "start one (`ray start --head`), or say local"
 
@@ -71,7 +71,7 @@ def told(work: Callable[[], Any]) -> dict[str, str]:
     """Run ``work``; what a user can mend comes back as a row, so that the driver says it in one sentence."""
     try:
         work()
-    except InputError as error:
+    except (InputError, OutsideError) as error:
         return {"error": str(error)}
     return {"error": ""}
 
@@ -89,7 +89,7 @@ class WorkerInFolder:
                 f"Ray's workers do not see {folder}: give the command in a folder on a disk that all of them share."
             )
             self.work = lambda job: {"error": sentence}
-        except InputError as error:
+        except (InputError, OutsideError) as error:
             reason = str(error)
             self.work = lambda job: {"error": reason}
 

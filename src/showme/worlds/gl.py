@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 _OSMESA_SENTENCE = "No offscreen OpenGL library was found: install OSMesa with `apt-get install libosmesa6`."
-_MUJOCO_SENTENCE = "The mujoco package is missing: install it with `pip install mujoco`."
+_MUJOCO_SENTENCE = 'The mujoco package is missing: pip install "showme[worlds]".'
 
 
 class OpenGLMissingError(RuntimeError):

@@ -73,6 +73,18 @@ def test_an_interrupted_part_keeps_its_whole_shards(tmp_path):
     assert sorted(calls) == list(range(8, ROWS))
 
 
+def test_a_changed_byte_is_noticed_when_it_is_read(tmp_path):
+    reader = build_parts(tmp_path, [squares()])["squares"]
+    shard = squares().shard(tmp_path, 1)
+    content = bytearray(shard.read_bytes())
+    content[-2] ^= 1
+    shard.write_bytes(content)
+    fresh = build_parts(tmp_path, [squares()])["squares"]
+    assert torch.equal(fresh[0]["square"], reader[0]["square"])
+    with pytest.raises(InputError, match=rf"{shard.name} of the cache is damaged: remove it"):
+        [fresh[row] for row in range(ROWS)]
+
+
 def test_a_shard_cut_short_is_written_again(tmp_path):
     build_parts(tmp_path, [squares()])
     whole = contents(tmp_path)

@@ -77,6 +77,14 @@ def test_the_histogram_counts_every_clip_on_its_side_of_the_threshold():
     assert ">50</text>" in page
 
 
+def test_nothing_below_zero_is_shown_of_what_never_is():
+    verdicts = {str(number): Verdict(True, "kept", "It is kept.") for number in range(3)}
+    sheet = Sheet("shares", {}, verdicts, [Measure("share", np.array([0, 0.5, 1], np.float32), (0.5,))])
+    page = render_sheet(sheet, lambda name: _clip())
+    assert re.search(r'<text x="0" y="\d+">([^<]+)<', page)[1] == "0"
+    assert sum(map(int, re.findall(r"<title>(\d+) kept", page))) == 3
+
+
 @pytest.mark.parametrize(
     ("values", "bounds", "words"),
     [

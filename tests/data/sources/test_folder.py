@@ -10,7 +10,7 @@ import pytest
 from showme.data.media import Pictures, Span, Video
 from showme.data.sources import open_source
 from showme.data.sources.folder import FolderSource
-from showme.errors import InputError
+from showme.errors import InputError, ToldWarning
 
 
 def write_index(folder: Path, *rows) -> Path:
@@ -131,9 +131,6 @@ def test_lists_leave_out_keep_and_shorten(tmp_path):
     (tmp_path / "keep.jsonl").write_text('{"id": "a", "span": [0, 1]}\n')
     with pytest.raises(InputError, match="line 1: the span is none: write"):
         records(tmp_path, keep=tmp_path / "keep.jsonl")
-    (tmp_path / "keep.jsonl").write_text('{"id": "z"}\n')
-    with pytest.raises(InputError, match="lists no clips that are to be kept"):
-        records(tmp_path, keep=tmp_path / "keep.jsonl")
 
 
 def test_a_source_is_named_by_path_kind_or_yaml(tmp_path):
@@ -154,3 +151,23 @@ def test_a_source_is_named_by_path_kind_or_yaml(tmp_path):
         open_source(str(tmp_path / "source.yaml"))
     with pytest.raises(InputError, match="there is no field paths: did you mean path"):
         open_source("folder", ["paths=x"])
+
+
+def test_a_list_of_another_data_set_is_told(tmp_path):
+    (tmp_path / "1.mp4").touch()
+    write_index(tmp_path, {"id": "1", "instruction": "push the jar", "split": "train"})
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"id": "elsewhere/7"}\n')
+    with pytest.warns(ToldWarning, match=r"exclude=.*other\.jsonl names no clip of .*index\.jsonl"):
+        assert len(records(tmp_path, exclude=other)) == 1
+    with (
+        pytest.warns(ToldWarning, match=r"keep=.*other\.jsonl names no clip"),
+        pytest.raises(InputError, match=r"index\.jsonl lists no clips with keep=.*other\.jsonl: correct what chooses"),
+    ):
+        records(tmp_path, keep=other)
+    with pytest.raises(InputError, match=r"lists no clips with split=trian"):
+        records(tmp_path, split="trian")
+    with pytest.raises(InputError, match=r"exclude: there is no list .*none\.jsonl"):
+        records(tmp_path, exclude=tmp_path / "none.jsonl")
+    with pytest.raises(InputError, match=r"1\.mp4 is no list of clips: give an index\.jsonl or index\.csv"):
+        records(tmp_path / "1.mp4")

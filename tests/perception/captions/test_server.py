@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
-from showme.errors import InputError
+from showme.errors import InputError, OutsideError
 from showme.perception import captioner
 from showme.perception.captions import ENRICHMENT, STATES, AnswerError, ChatServer
 from showme.perception.captions.server import KEY_VARIABLE, MAX_REPLY
@@ -201,7 +201,7 @@ def test_pauses_double_and_the_server_may_ask_for_longer_ones(server, picture, m
 )
 def test_lasting_faults_are_told_with_the_address(server, picture, fault, reason):
     server.moves = [fault]
-    with pytest.raises(InputError, match=reason) as caught:
+    with pytest.raises(OutsideError, match=reason) as caught:
         server.captioner(tries=3).answer(picture, ENRICHMENT, "open")
     assert str(caught.value).startswith(f"{server.address} gave no answer in 3 tries (")
     assert "\n" not in str(caught.value)
@@ -213,7 +213,7 @@ def test_where_no_server_listens(picture):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(
-        InputError, match=rf"http://127.0.0.1:{port}/v1 gave no answer in 2 tries \(Connection refused\)"
+        OutsideError, match=rf"http://127.0.0.1:{port}/v1 gave no answer in 2 tries \(Connection refused\)"
     ):
         ChatServer(f"http://127.0.0.1:{port}/v1", "m", tries=2, pause=0.01).answer(picture, STATES, "open")
 
@@ -222,7 +222,7 @@ def test_where_no_server_listens(picture):
 def test_slow_servers_are_left_in_time(server, picture, move):
     server.moves = [getattr(server, move)]
     start = time.monotonic()
-    with pytest.raises(InputError, match=rf"{server.address} did not answer within 0\.4 s"):
+    with pytest.raises(OutsideError, match=rf"{server.address} did not answer within 0\.4 s"):
         server.captioner(timeout=0.4).answer(picture, ENRICHMENT, "open")
     assert time.monotonic() - start < 3
     assert len(server.requests) == 1

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from showme.errors import InputError
+from showme.errors import InputError, OutsideError
 from showme.perception.hands import model_file
 from showme.perception.hands.model_file import NAME, SHA256, URL, hand_model_file
 
@@ -74,7 +74,7 @@ def test_the_published_file_is_fetched_once(server, cache):
 
 
 def test_another_file_is_refused_and_not_kept(server, cache):
-    with pytest.raises(InputError, match=f"not the published {NAME}"):
+    with pytest.raises(OutsideError, match=f"not the published {NAME}"):
         hand_model_file(url=address(server), sha256=SHA256)
     assert list(cache.iterdir()) == []
 
@@ -87,7 +87,7 @@ def test_a_changed_file_in_the_cache_is_refused(server, cache):
 
 @pytest.mark.parametrize("path", ["/none", "/short"])
 def test_a_download_that_fails_says_what_to_do(server, cache, path):
-    with pytest.raises(InputError) as error:
+    with pytest.raises(OutsideError) as error:
         hand_model_file(url=address(server, path), sha256=CHECKSUM)
     assert list(cache.iterdir()) == []
     assert "\n" not in str(error.value)
@@ -98,7 +98,7 @@ def test_without_a_network_the_file_and_its_place_are_named(server, cache):
     url = address(server)
     server.shutdown()
     server.server_close()
-    with pytest.raises(InputError, match=r"could not be fetched .*put it at .*hand_landmarker\.task") as error:
+    with pytest.raises(OutsideError, match=r"could not be fetched .*put it at .*hand_landmarker\.task") as error:
         hand_model_file(url=url, sha256=CHECKSUM)
     assert url in str(error.value)
 

@@ -27,4 +27,5 @@ def cache(
 
     with cache_bars("caching") as progress:
         count = fill_cache(settings, progress, ray)
-    typer.echo(f"cached:  {count} clips in {settings.data.cache}")
+    draws = f", {settings.data.draws} draws of each" if settings.data.draws > 1 else ""
+    typer.echo(f"cached:  {count // settings.data.draws} clips{draws} in {settings.data.cache}")

@@ -22,6 +22,7 @@ def list_clips(
     count: Annotated[int, typer.Option(help="How many to show.")] = 10,
 ) -> None:
     """Show what a data set holds: how many clips of which split, and the first of them."""
+    from ...data.media.base import one_line
     from ...data.sources import open_source
 
     if count < 0:
@@ -36,7 +37,7 @@ def list_clips(
         if shown < count:
             shown += 1
             span = "" if record.span is None else f" [{record.span.start:g} to {record.span.stop:g} {record.span.unit}]"
-            typer.echo(f"{record.id}: {record.instruction}\n    {record.media.path}{span}")
+            typer.echo(f"{record.id}: {one_line(record.instruction)}\n    {record.media.path}{span}")
     total = ", ".join(f"{number} {split}" for split, number in splits.items()) or "no clips"
     typer.echo(f"clips:   {total}; {len(instructions)} different instructions")
 
@@ -54,7 +55,7 @@ def check(
     """Decode every clip, report those that cannot be read, and write the list that leaves them out."""
     from ...data.check import find_bad
     from ...data.sources import open_source
-    from ...data.sources.lists import write_exclusions
+    from ...data.sources.lists import check_writable, write_exclusions
 
     for option, value in (("--processes", processes), ("--seconds", seconds)):
         if value is not None and value < 1:
@@ -62,6 +63,8 @@ def check(
     records = list(open_source(source, fields or ()).chosen())
     if not records:
         raise InputError(f"{source} lists no clips.")
+    # Asked now, so that an hour of reading is not lost to a folder that cannot be written to.
+    check_writable(out)
     with job_bars("checking") as bars:
         row = bars.add_task("checking", total=len(records))
         bad = find_bad(
@@ -74,7 +77,8 @@ def check(
     for name, reason in bad.items():
         typer.echo(f"bad:     {name}: {reason}")
     typer.echo(f"checked: {len(records)} clips, {len(bad)} bad")
+    # Without bad clips too, so that no list of an earlier check is taken for this one's.
+    write_exclusions(out, bad)
     if bad:
-        write_exclusions(out, bad)
         typer.echo(f"list:    {out} (leave them out: exclude={out})")
         raise typer.Exit(1)

@@ -32,7 +32,10 @@ def render(
         raise InputError(f"--seed {seed}: choose 0 or more.")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: choose another --out.")
-    index = _render(out, count, split, seed, processes, labels)
+    try:
+        index = _render(out, count, split, seed, processes, labels)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written to ({error.strerror or error}): choose another --out.") from error
     typer.echo(f"clips:   {count} in {out}, listed in {index}")
     if preview:
         from ..preview import draw_preview
@@ -45,7 +48,7 @@ def _render(out: Path, count: int, split: str, seed: int | None, processes: int 
         from ...worlds.render import render_dataset
         from ...worlds.tabletop.splits import SPLITS
     except ModuleNotFoundError as error:
-        raise InputError(f"The package {error.name} is missing: pip install {error.name}.") from error
+        raise InputError(f'The package {error.name} is missing: pip install "showme[worlds]".') from error
 
     owned = SPLITS[split]
     first = owned.start if seed is None else seed

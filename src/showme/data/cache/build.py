@@ -17,9 +17,10 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...machine import usable_cores
-from .claims import claimed, owner, sweep
+from ...staged_files import staged, sweep
+from .claims import claimed
 from .fingerprint import digest_of
-from .parts import SHARD_ROWS, Part, PartReader, is_whole
+from .parts import IDS, SHARD_ROWS, SUMS, Part, PartReader, checksum, is_whole
 
 # Called as progress(part, rows done, rows, bytes on disk).
 Progress = Callable[[str, int, int, int], None]
@@ -154,28 +155,24 @@ def prepare_folders(folder: Path, parts: Sequence[Part]) -> None:
             sweep(place)
             record = place / "made_of.json"
             if not record.exists():
-                staged = place / f"{record.name}.{owner()}.partial"
-                staged.write_text(json.dumps(part.made_of, indent=1) + "\n")
-                staged.replace(record)
+                with staged(record) as path:
+                    path.write_text(json.dumps(part.made_of, indent=1) + "\n")
         except (FileExistsError, NotADirectoryError) as error:
-            raise InputError(f"{folder} is a file, or lies in one: choose another folder for the cache.") from error
+            raise InputError(f"{folder} is a file, or lies in one: choose another folder.") from error
         except OSError as error:
-            raise InputError(
-                f"{folder} cannot be written to ({error.strerror}): choose another folder for the cache."
-            ) from error
+            raise InputError(f"{folder} cannot be written to ({error.strerror}): choose another folder.") from error
 
 
 def _save(path: Path, chunks: Sequence[dict[str, Tensor]], identities: Sequence[str]) -> None:
     """Write a shard in one step: whoever sees it sees all of it."""
     stacked = {name: torch.cat([chunk[name] for chunk in chunks]).contiguous() for name in chunks[0]}
-    staged = path.with_name(f"{path.name}.{owner()}.partial")
+    sums = {name: [checksum(row) for row in value] for name, value in stacked.items()}
     try:
-        save_file(stacked, staged, {"ids": json.dumps(list(identities))})
-        with staged.open("rb") as file:
-            os.fsync(file.fileno())
-        staged.replace(path)
+        with staged(path) as neighbour:
+            save_file(stacked, neighbour, {IDS: json.dumps(list(identities)), SUMS: json.dumps(sums)})
+            with neighbour.open("rb") as file:
+                os.fsync(file.fileno())
     except (OSError, SafetensorError) as error:
-        staged.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path.parent} cannot be written to ({reason}): make room, then run again.") from error
 

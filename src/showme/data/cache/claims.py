@@ -7,33 +7,12 @@ holders of one claim, after a clock jumped or a network slept, do no harm.
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# A holder touches its claim after every chunk; one that was silent for so long is taken for dead.
-STALE_SECONDS = 900.0
-
-
-def owner() -> str:
-    """This process, among all that may share a folder."""
-    return f"{socket.gethostname()}.{os.getpid()}"
-
-
-def is_alive(name: str) -> bool:
-    """Whether an owner may still be at work; of other machines nobody knows."""
-    host, _, pid = name.rpartition(".")
-    if host != socket.gethostname() or not pid.isdigit():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+from ...staged_files import STALE_SECONDS, is_alive, owner
 
 
 class Claim:
@@ -83,12 +62,3 @@ def _is_abandoned(path: Path) -> bool:
         return True
     # An empty claim is one that is being written, or whose writer was killed in between.
     return silent > STALE_SECONDS or (not is_alive(holder) if holder else silent > 5)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what killed processes left half-written in a folder: files ``*.<owner>.partial``."""
-    for path in folder.glob("*.partial"):
-        name = path.name.removesuffix(".partial").partition(".safetensors.")[2]
-        with suppress(FileNotFoundError):
-            if not is_alive(name) or time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink()

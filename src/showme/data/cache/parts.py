@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -30,6 +32,8 @@ from ...errors import InputError
 from .fingerprint import digest_of
 
 SHARD_ROWS = 64
+# What the header of a shard says: the rows' identities, and each tensor's checksums by row.
+IDS, SUMS = "ids", "crc32"
 # Each open shard holds a file descriptor and a mapping.
 _OPEN_SHARDS = 256
 
@@ -75,32 +79,43 @@ class Part:
 
 
 class PartReader:
-    """A finished part: row -> tensors, read from the memory-mapped shards when asked for."""
+    """A finished part: row -> tensors, read from the memory-mapped shards when asked for.
+
+    A row is compared with its checksum when it is first read: disks and networks change bytes without a word.
+    """
 
     def __init__(self, files: Sequence[Path], rows: int):
         self.files, self.rows = list(files), rows
-        self.open: OrderedDict[int, Any] = OrderedDict()
+        self.open: OrderedDict[int, tuple[Any, dict[str, list[int]]]] = OrderedDict()
+        self.sound: set[int] = set()
 
     def __len__(self) -> int:
         return self.rows
 
     def __getitem__(self, row: int) -> dict[str, Tensor]:
         shard, place = divmod(row, SHARD_ROWS)
-        file = self._file(shard)
-        return {name: file.get_slice(name)[place] for name in file.keys()}  # noqa: SIM118 (not a dict)
+        file, sums = self._file(shard)
+        values = {name: file.get_slice(name)[place] for name in sums}
+        if row not in self.sound:
+            for name, value in values.items():
+                if checksum(value) != sums[name][place]:
+                    raise InputError(f"{self.files[shard]} of the cache is damaged: remove it and run again.")
+            self.sound.add(row)
+        return values
 
     @cached_property
     def size(self) -> int:
         """Bytes on disk."""
         return sum(file.stat().st_size for file in self.files)
 
-    def _file(self, shard: int):
+    def _file(self, shard: int) -> tuple[Any, dict[str, list[int]]]:
         if shard in self.open:
             self.open.move_to_end(shard)
         else:
             try:
-                self.open[shard] = safe_open(self.files[shard], "pt")
-            except (SafetensorError, OSError) as error:
+                file = safe_open(self.files[shard], "pt")
+                self.open[shard] = file, json.loads(file.metadata()[SUMS])
+            except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
                 raise InputError(
                     f"{self.files[shard]} of the cache is gone or damaged: run again, it is made anew."
                 ) from error
@@ -113,10 +128,16 @@ class PartReader:
         return self.__dict__ | {"open": OrderedDict()}
 
 
+def checksum(value: Tensor) -> int:
+    """CRC-32 of a tensor's bytes."""
+    return zlib.crc32(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+
+
 def is_whole(path: Path) -> bool:
     """Whether a shard is there and can be read: it is written in one step, but a disk may have been full."""
     try:
         with safe_open(path, "pt") as file:
-            return bool(json.loads(file.metadata()["ids"]))
+            names = set(json.loads(file.metadata()[SUMS]))
+            return bool(json.loads(file.metadata()[IDS])) and names == set(file.keys())
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return False

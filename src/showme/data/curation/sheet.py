@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from ...errors import InputError
+from ...staged_files import staged
 from .rules import Measure, Verdict
 
 _BINS = 32
@@ -134,12 +134,10 @@ def render_sheet(sheet: Sheet, look: Callable[[str], SheetClip], bound: int = 48
 def write_sheet(path: Path, page: str) -> None:
     """Write a page in one step; what UTF-8 cannot say, such as half a surrogate pair, becomes a question mark."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        staged.write_bytes(page.encode("utf-8", errors="replace"))
-        staged.replace(path)
+        with staged(path) as neighbour:
+            neighbour.write_bytes(page.encode("utf-8", errors="replace"))
     except OSError as error:
-        staged.unlink(missing_ok=True)
         raise InputError(f"{path} cannot be written ({error.strerror}): make room, then run again.") from error
 
 
@@ -197,9 +195,11 @@ def _histogram(measure: Measure, verdicts: Sequence[Verdict]) -> str:
     low, high = edges[0], edges[-1]
     counts = [np.histogram(measure.values[finite & which], edges)[0] for which in (~kept, kept)]
     tallest = max(int((counts[0] + counts[1]).max()), 1)
-    base, scale, step = _HEIGHT - _MARGIN, (_HEIGHT - 2 * _MARGIN) / tallest, _WIDTH / (len(edges) - 1)
+    base, scale = _HEIGHT - _MARGIN, (_HEIGHT - 2 * _MARGIN) / tallest
+    places = _WIDTH * (edges - low) / (high - low)
     bars = "".join(
-        _bar(i * step, base, step, scale, int(d), int(k)) for i, (d, k) in enumerate(zip(*counts, strict=True))
+        _bar(x, base, after - x, scale, int(d), int(k))
+        for x, after, d, k in zip(places[:-1], places[1:], *counts, strict=True)
     )
     lines = "".join(_bound(each, _WIDTH * (each - low) / (high - low), base) for each in measure.bounds)
     name = escape(measure.name)
@@ -218,7 +218,9 @@ def _edges(low: float, high: float, bounds: Sequence[float]) -> np.ndarray:
     step = (high - low + 2 * pad) / _BINS
     fixed = bounds[0] if bounds else low - pad
     before, after = math.ceil((fixed - low + pad) / step), math.ceil((high + pad - fixed) / step)
-    return fixed + step * np.arange(-before, after + 1)
+    edges = fixed + step * np.arange(-before, after + 1)
+    # Nothing below zero is shown of what is never below it.
+    return edges if low < 0 else np.unique(edges.clip(0))
 
 
 def _bar(x: float, base: float, step: float, scale: float, dropped: int, kept: int) -> str:

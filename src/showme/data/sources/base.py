@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 from pydantic import Field
 
 from ...config import Settings
-from ...errors import InputError
+from ...errors import InputError, ToldWarning
 from ..media import Media
 from ..media.base import UNPRINTABLE
 from ..media.pictures import Pictures
@@ -20,6 +21,8 @@ from .lists import read_exclusions, read_kept
 from .record import Record
 
 _MAX_ID = 1000
+# Fields of sources that take a part of what is there.
+_CHOOSE = ("split", "subset", "dataset", "exclude", "keep")
 
 
 class Source(Settings):
@@ -55,8 +58,9 @@ class Source(Settings):
                 )
             records[record.id] = record
         if not records:
-            chosen = " that are to be kept" if self.exclude or self.keep else ""
-            raise InputError(f"{self.place} lists no clips{chosen}: correct the source's settings.")
+            chosen = [f"{field}={getattr(self, field)}" for field in _CHOOSE if getattr(self, field, None) is not None]
+            told = f" with {', '.join(chosen)}: correct what chooses" if chosen else ": give another data set"
+            raise InputError(f"{self.place} lists no clips{told}.")
         return list(records.values())
 
     def chosen(self) -> Iterator[Record]:
@@ -65,27 +69,47 @@ class Source(Settings):
         Raises:
             InputError: wrong annotations or lists, an id twice, or one that no message can show.
         """
-        excluded = read_exclusions(self.exclude) if self.exclude else {}
-        kept = read_kept(self.keep) if self.keep else None
+        excluded = read_exclusions(_list("exclude", self.exclude)) if self.exclude else {}
+        kept = read_kept(_list("keep", self.keep)) if self.keep else None
         seen: set[str] = set()
+        left_out: set[str] = set()
         for record in self.read():
             if not record.id or len(record.id) > _MAX_ID or UNPRINTABLE.search(record.id):
                 raise InputError(
                     f"{record.origin}: the id {record.id[:200]!r} is empty, longer than {_MAX_ID} characters, or has "
                     "control characters: choose another."
                 )
-            if record.id in excluded or (kept is not None and record.id not in kept):
+            if record.id in excluded:
+                left_out.add(record.id)
+                continue
+            if kept is not None and record.id not in kept:
                 continue
             if record.id in seen:
                 raise InputError(f"{record.origin}: the id {record.id!r} was given before: ids must differ.")
             seen.add(record.id)
             span = kept[record.id] if kept is not None else None
             yield record if span is None else replace(record, span=span)
+        if excluded and not left_out:
+            _warn_foreign("exclude", self.exclude, self.place)
+        if kept is not None and kept.keys().isdisjoint(seen | left_out):
+            _warn_foreign("keep", self.keep, self.place)
 
     @property
     @abstractmethod
     def place(self) -> Path:
         """The file or folder to name in messages."""
+
+
+def _list(field: str, path: Path) -> Path:
+    """``path``, which is there."""
+    if not is_there(path):
+        raise InputError(f"{field}: there is no list {path}: give one that `showme data` wrote, or leave it out.")
+    return path
+
+
+def _warn_foreign(field: str, path: Path | None, place: Path) -> None:
+    told = f"{field}={path} names no clip of {place}: it may be the list of another data set."
+    warnings.warn(told, ToldWarning, stacklevel=3)
 
 
 def missing_file(media: Media) -> Path | None:

@@ -41,7 +41,9 @@ class FolderSource(Source):
     def read(self) -> Iterator[Record]:
         index = self.place
         if not is_there(index):
-            raise InputError(f"There is no {index}: give a folder of clips with an {INDEX[0]}, or that file.")
+            raise InputError(f"There is no {index}: give a folder of clips with an {' or '.join(INDEX)}, or that file.")
+        if index.suffix.lower() not in (".jsonl", ".csv", ".json", ".txt"):
+            raise InputError(f"{index} is no list of clips: give an {' or '.join(INDEX)}, or the folder of one.")
         rows = read_csv(index, ["id"]) if index.suffix.lower() == ".csv" else read_jsonl(index)
         for origin, row in rows:
             record = self._record(index.parent, origin, row)

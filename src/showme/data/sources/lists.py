@@ -7,13 +7,13 @@ unit]}`` as ``showme data curate`` does; a span of null leaves the clip as it is
 from __future__ import annotations
 
 import json
-import os
+import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ...staged_files import staged, sweep
 from ..media import Span
 from .tables import cell, read_jsonl
 
@@ -53,14 +53,29 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    staged = path.parent / f"{path.name}.{os.getpid()}.partial"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        staged.replace(path)
+        sweep(path.parent)
+        with staged(path) as neighbour:
+            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            neighbour.write_text(text, encoding="utf-8")
     except OSError as error:
-        with suppress(OSError):
-            staged.unlink()
+        raise InputError(f"{path} cannot be written ({error.strerror}): choose another file.") from error
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a list that could not be written.
+
+    Raises:
+        InputError: as :func:`write_lines`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}): choose another file.") from error
 
 

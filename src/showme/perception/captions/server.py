@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
-from ...errors import InputError
+from ...errors import InputError, OutsideError
 from .answers import AnswerError
 from .prompts import Prompt
 
@@ -78,8 +78,8 @@ class ChatServer:
 
         Raises:
             AnswerError: the server says that it cut the answer off, or that the model refused.
-            InputError: the instruction is empty, or the server cannot be reached, refuses, or does not answer as such
-                servers do.
+            InputError: the instruction is empty, or the server refuses, or does not answer as such servers do.
+            OutsideError: the server cannot be reached, or is too slow.
         """
         sampling = {"temperature": _TEMPERATURE, "seed": attempt} if attempt else {"temperature": 0}
         content = [
@@ -103,7 +103,7 @@ class ChatServer:
             except (OSError, http.client.HTTPException) as error:
                 reason = getattr(error, "reason", error)
                 if isinstance(reason, TimeoutError):
-                    raise InputError(
+                    raise OutsideError(
                         f"{self.address} did not answer within {self.timeout:g} s: choose a smaller model or a faster "
                         "machine."
                     ) from error
@@ -115,7 +115,7 @@ class ChatServer:
                 raise InputError(self._refusal(status, reply, key))
             fault = f"status {status}"
             pause = max(pause, asked_pause)
-        raise InputError(
+        raise OutsideError(
             f"{self.address} gave no answer in {self.tries} tries ({fault}): check the address and the server."
         )
 

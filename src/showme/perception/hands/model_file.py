@@ -9,7 +9,7 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from ...errors import InputError
+from ...errors import InputError, OutsideError
 
 NAME = "hand_landmarker.task"
 URL = f"https://storage.googleapis.com/mediapipe-models/hand_landmarker/hand_landmarker/float16/1/{NAME}"
@@ -29,7 +29,8 @@ def hand_model_file(path: str | Path | None = None, url: str = URL, sha256: str 
         sha256: its checksum in hexadecimal; what the cache holds is compared with it each time.
 
     Raises:
-        InputError: no file at ``path``; it cannot be fetched or written, or is not the published one.
+        InputError: no file at ``path``; the cache cannot be written, or holds another file than the published one.
+        OutsideError: it cannot be fetched.
     """
     if path is not None:
         if not Path(path).is_file():
@@ -68,7 +69,7 @@ def _fetch(url: str, sha256: str, target: Path) -> None:
         with os.fdopen(handle, "wb") as file:
             digest = _download(url, file, target)
         if digest != sha256:
-            raise InputError(
+            raise OutsideError(
                 f"What {url} sent is not the published {NAME} (sha256 {digest}): put it at {target} by hand."
             )
         temporary.chmod(0o644)
@@ -89,5 +90,5 @@ def _download(url: str, file, target: Path) -> str:
                 digest.update(piece)
                 file.write(piece)
     except (OSError, http.client.HTTPException) as error:
-        raise InputError(f"{url} could not be fetched ({error}): {remedy}.") from error
+        raise OutsideError(f"{url} could not be fetched ({error}): {remedy}.") from error
     return digest.hexdigest()

@@ -1,0 +1,56 @@
+"""Files that are written in one step: whoever sees one sees all of it, and what a killed process left is swept away."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+# Of other machines nobody knows whether a writer lives; one that was silent for so long is taken for dead.
+STALE_SECONDS = 900.0
+# name.suffix.HOST.PID.partial
+_STAGED = re.compile(r".+?\.(?:safetensors|jsonl|json|html)\.(?P<owner>.+)\.partial")
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """Yields a neighbour of ``path`` to write, which takes its place when all went well and is gone otherwise."""
+    neighbour = path.with_name(f"{path.name}.{owner()}.partial")
+    try:
+        yield neighbour
+        neighbour.replace(path)
+    finally:
+        with suppress(OSError):
+            neighbour.unlink(missing_ok=True)
+
+
+def owner() -> str:
+    """This process, among all that may share a folder."""
+    return f"{socket.gethostname()}.{os.getpid()}"
+
+
+def is_alive(name: str) -> bool:
+    """Whether an owner may still be at work; of other machines nobody knows."""
+    host, _, pid = name.rpartition(".")
+    if host != socket.gethostname() or not pid.isdigit():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder."""
+    for path in folder.glob("*.partial"):
+        told = _STAGED.fullmatch(path.name)
+        with suppress(FileNotFoundError):
+            if told and (not is_alive(told["owner"]) or time.time() - path.stat().st_mtime > STALE_SECONDS):
+                path.unlink()
