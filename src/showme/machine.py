@@ -24,6 +24,7 @@ EXTRAS = {
     "data": ("datasets", "google_crc32c", "ijson", "google.protobuf", "pyarrow"),
     "ray": ("ray",),
     "train": ("tensorboard",),
+    "evaluation": ("torchmetrics", "scipy", "torch_fidelity"),
 }
 _GB = 10**9
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from showme.evaluation.intervals import bootstrap
-from showme.evaluation.metrics.psnr import psnr
+from showme.pictures.psnr import psnr
 
 
 def test_psnr_closed_forms():

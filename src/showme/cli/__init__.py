@@ -16,7 +16,7 @@ import typer
 
 from .. import __version__
 from ..errors import InputError, ToldWarning
-from . import convert, data, doctor, generate, train
+from . import convert, data, doctor, evaluate, generate, train
 
 app = typer.Typer(
     name="showme",
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command("generate")(generate.generate)
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")
+app.add_typer(evaluate.app, name="evaluate")
 app.command("doctor")(doctor.doctor)
 app.add_typer(convert.app, name="convert")
 

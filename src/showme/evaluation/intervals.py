@@ -26,6 +26,8 @@ def bootstrap(values, resamples: int = 10_000, seed: int = 0) -> Interval:
     values = np.asarray(values, dtype=np.float64)
     if not len(values) or not np.isfinite(values).all():
         raise ValueError("an interval needs at least one value, all of them finite")
-    rows = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
-    low, high = np.quantile(values[rows].mean(axis=1), [0.025, 0.975])
+    random = np.random.default_rng(seed)
+    # One resample at a time: all together would take gigabytes for many clips.
+    means = [values[random.integers(len(values), size=len(values))].mean() for _ in range(resamples)]
+    low, high = np.quantile(means, [0.025, 0.975])
     return Interval(float(values.mean()), float(low), float(high), len(values))

@@ -14,10 +14,10 @@ from ..losses.motion import divergence_over_time, pooled_flow_magnitude
 from ..losses.structure import depth_reward, edge_reward
 from ..methods.showme import ShowMePipeline
 from ..perception import depth_eye, edge_eye, flow_eye
+from ..pictures.psnr import psnr
 from ..worlds.tabletop import Clip, render, wrong_instruction
 from ..worlds.tabletop.locator import locate
 from .intervals import Interval, bootstrap
-from .metrics.psnr import psnr
 
 NEAR_PIXELS = 8.0
 TASKS = ("image", "video")

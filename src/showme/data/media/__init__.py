@@ -3,6 +3,7 @@
 from .archive import TarPictures, TarVideo
 from .base import Frames, Media, Span
 from .huggingface import ArrowPictures, ArrowVideo
+from .npz import Npz
 from .parquet import ParquetPictures
 from .picture_files import PictureFiles
 from .pictures import Pictures
@@ -15,6 +16,7 @@ __all__ = [
     "ArrowVideo",
     "Frames",
     "Media",
+    "Npz",
     "ParquetPictures",
     "PictureFiles",
     "Pictures",

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ...data.clips import Look, read_clip
 from ...data.sources import Record
-from ...evaluation.metrics.psnr import psnr
+from ...pictures.psnr import psnr
 from ...generation.outputs import write_png, write_video
 from ...training.validation import Scene, Validated, add_validation
 from .config import ShowMeConfig

@@ -1,0 +1,94 @@
+"""From what was kept of every clip to figures with intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from .choose import Measure
+from .extrapolation import distance_interval, extrapolate
+from .intervals import bootstrap
+from .metrics.base import ClipMetric, SetMetric
+from .metrics.frechet import frechet_distance_of
+from .metrics.kvd import kernel_distance
+from .protocol import Protocol
+from .results import Figure
+
+# Features of every clip, as often as asked for.
+Features = Callable[[], Iterator[Tensor]]
+
+# A distance between sets takes long to compute anew.
+_FEWER = 10
+_LEAST = 16
+
+
+def clip_figure(name: str, measure: Measure, values: Tensor, protocol: Protocol) -> Figure:
+    """The mean of a metric with one value (N,) per clip, NaN where there is none."""
+    metric = measure.metric
+    assert isinstance(metric, ClipMetric)
+    metric.reset()
+    metric.update(values)
+    told = values[~values.isnan()].numpy()
+    interval = bootstrap(told, protocol.bootstrap, protocol.seed) if len(told) else None
+    return Figure(
+        name,
+        measure.title,
+        float(metric.compute()),
+        interval.low if interval else None,
+        interval.high if interval else None,
+        len(values),
+        metric.coverage,
+        metric.better,
+        metric.unit,
+        "" if len(told) == len(values) else f"of {len(told)} of {len(values)} clips; the others have no value",
+        metric.made_of,
+    )
+
+
+def set_figures(
+    name: str, measure: Measure, generated: Features, truth: Features, protocol: Protocol
+) -> dict[str, Figure]:
+    """A distance between sets; FVD with its value for infinitely many clips beside it."""
+    metric = measure.metric
+    assert isinstance(metric, SetMetric)
+    metric.reset()
+    count = 0
+    for made, true in zip(generated(), truth(), strict=True):
+        metric.update(made, real=False)
+        metric.update(true, real=True)
+        count += len(made)
+    value = float(metric.compute())
+    metric.reset()
+    told = Figure(name, measure.title, value, None, None, count, 1.0, metric.better, metric.unit, "", metric.made_of)
+    if name == "fid":
+        return {name: told}
+    sides = torch.cat(list(generated())), torch.cat(list(truth()))
+    distance = _distance(name, protocol)
+    resamples = max(protocol.bootstrap // _FEWER, _FEWER)
+    interval = distance_interval(distance, *sides, paired=True, resamples=resamples, seed=protocol.seed)
+    note = f"of {count} clips"
+    if name == "kvd" and protocol.kvd_centred:
+        note += "; features were centred before, a quirk of the release"
+    told = Figure(**(vars(told) | {"low": interval.low, "high": interval.high, "note": note}))
+    if name != "fvd":
+        return {name: told}
+    return {name: told, "fvd_infinity": _without_bias(told, distance, sides, protocol)}
+
+
+def _without_bias(told: Figure, distance: Callable, sides: tuple[Tensor, Tensor], protocol: Protocol) -> Figure:
+    """FVD for infinitely many clips (arXiv 1911.07023)."""
+    changed = {"name": "fvd_infinity", "title": "FVD, infinitely many clips", "low": None, "high": None}
+    if told.count < _LEAST:
+        return Figure(**(vars(told) | changed | {"value": math.nan, "note": f"needs {_LEAST} clips"}))
+    found = extrapolate(distance, *sides, paired=True, seed=protocol.seed)
+    note = f"a line in 1/N through {len(found.curve)} sizes; standard error of the fit {found.error:.3g}"
+    return Figure(**(vars(told) | changed | {"value": found.value, "note": note}))
+
+
+def _distance(name: str, protocol: Protocol) -> Callable[[Tensor, Tensor], Tensor]:
+    if name == "kvd":
+        return lambda a, b: kernel_distance(a, b, protocol.kvd_centred)
+    return lambda a, b: frechet_distance_of(a, b, protocol.covariance)

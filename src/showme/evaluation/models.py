@@ -1,0 +1,181 @@
+"""Clips that a model makes on the fly, one file each, so that an interrupted evaluation goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from ..bundle import BundleInfo, load_pipeline, open_bundle
+from ..data.cache.claims import claimed
+from ..data.cache.fingerprint import digest_of
+from ..errors import InputError
+from ..generation.instruction import prompt_for
+from ..manifest import read_manifest
+from ..staged_files import staged
+from .pairs import Candidate, ReferenceRows, scaled
+
+_WAIT_SECONDS = 0.5
+_TOGETHER = 4
+# Called as progress(part, done, all, bytes).
+Progress = Callable[[str, int, int, int], None]
+
+
+class Model:
+    """A model that generates and whose autoencoder is the codec of the baselines.
+
+    Args:
+        name: ``embedded``, a bundle's folder or a hub id.
+        device: as `torch.device` takes it; None: a GPU when there is one.
+    """
+
+    def __init__(self, name: str, device: str | None):
+        files = open_bundle(name)
+        self.info: BundleInfo = files.info
+        self.weights = _weights_digest(files.folder)
+        self.pipeline: Any = load_pipeline(files, device, torch.float32)
+        self.pipeline.set_progress_bar_config(disable=True)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides what it makes, the seed and the input aside."""
+        named = ("num_inference_steps", "guidance_scale", "guidance_rescale", "eta", "height", "width")
+        config = {name: self.pipeline.config[name] for name in named}
+        return config | {"weights": self.weights, "scheduler": type(self.pipeline.scheduler).__name__}
+
+    @torch.no_grad()
+    def codec(self, frames: np.ndarray) -> np.ndarray:
+        """uint8 (T, H, W, 3) -> the same through the autoencoder, a few frames at a time."""
+        vae = self.pipeline.vae
+        coded = []
+        for start in range(0, len(frames), _TOGETHER):
+            pixels = torch.from_numpy(frames[start : start + _TOGETHER]).permute(0, 3, 1, 2).to(vae.device, vae.dtype)
+            decoded = self.pipeline.decode_latents(self.pipeline.encode_latents(pixels / 127.5 - 1))
+            coded.append(np.rint(decoded.permute(0, 2, 3, 1).float().cpu().numpy() * 255).astype(np.uint8))
+        return np.concatenate(coded)
+
+
+class Generated(Candidate):
+    """A model's answers to the first frames and instructions of a protocol's clips.
+
+    Args:
+        model: that generates.
+        reference: the true clips.
+        folder: where the answers are kept; those of another model, protocol or seed have another place in it.
+        label: in tables; None: the model's name.
+    """
+
+    def __init__(self, model: Model, reference: ReferenceRows, folder: Path, label: str | None = None):
+        protocol = reference.protocol
+        size = (model.info.height, model.info.width)
+        if abs(size[1] * protocol.height - size[0] * protocol.width) > max(protocol.height, protocol.width):
+            raise InputError(
+                f"The model {model.info.name} makes pictures of {size[1]}x{size[0]} pixels, and the protocol "
+                f"{protocol.name} compares {protocol.width}x{protocol.height}: set width and height to its shape."
+            )
+        self.name = label or model.info.name
+        self.model, self.reference, self.protocol = model, reference, protocol
+        told = protocol.model_dump(include={"frames", "sampling", "height", "width", "fit", "seed"})
+        self.made_of = {"model": model.settings, "protocol": told}
+        self.folder = folder / f"generated-{digest_of(self.made_of)[:12]}"
+
+    def make_all(self, progress: Progress | None = None) -> None:
+        """Generate what is missing; several processes on one folder share the work.
+
+        Raises:
+            InputError: the folder cannot be written to.
+        """
+        count = len(self.reference.records)
+        waiting, sizes = list(range(count)), dict.fromkeys(range(count), 0)
+        while waiting:
+            later = []
+            for number in waiting:
+                path = self.path(number)
+                if not _is_whole(path) and not self._make(number, path):
+                    later.append(number)
+                    continue
+                sizes[number] = path.stat().st_size
+                if progress is not None:
+                    progress("generated", sum(size > 0 for size in sizes.values()), count, sum(sizes.values()))
+            waiting = later
+            if waiting:
+                time.sleep(_WAIT_SECONDS)
+
+    def path(self, number: int) -> Path:
+        """Where an answer lies: a safetensors file with ``frames`` and ``picture``, as the model made them."""
+        return self.folder / f"{self.reference.identities[number][:24]}-{self.protocol.seed + number}.safetensors"
+
+    def frames(self, number: int, truth: np.ndarray) -> np.ndarray:
+        name = "picture" if self.protocol.task == "image" else "frames"
+        return self._fitted(self._tensor(number, name))
+
+    def picture(self, number: int) -> np.ndarray | None:
+        return self._fitted(self._tensor(number, "picture"))[0]
+
+    def identity(self, number: int) -> str:
+        return digest_of([self.made_of, self.protocol.seed + number])
+
+    def _make(self, number: int, path: Path) -> bool:
+        """Generate one answer; False where another process is at it."""
+        try:
+            with claimed(self.folder / "claims" / path.stem) as claim:
+                if claim is None:
+                    return False
+                if not _is_whole(path):
+                    arrays = self._answer(number)
+                    with staged(path) as neighbour:
+                        save_file(arrays, neighbour, {"made_of": json.dumps(self.made_of)})
+                return True
+        except OSError as error:
+            raise InputError(f"{path.parent} cannot be written to ({error.strerror}): make room, run again.") from error
+
+    def _answer(self, number: int) -> dict[str, np.ndarray]:
+        """``picture`` uint8 (1, H, W, 3), and ``frames`` uint8 (T, H, W, 3) where the protocol judges clips."""
+        record, protocol, info = self.reference.records[number], self.protocol, self.model.info
+        first = Image.fromarray(self.reference.frames(number)[0])
+        prompt = prompt_for(record.instruction, info.vocabulary, info.synonyms)
+        video = protocol.task == "video"
+        out = self.model.pipeline(
+            first,
+            prompt,
+            "image,video" if video else "image",
+            num_frames=protocol.frames if video else None,
+            seed=protocol.seed + number,
+        )
+        arrays = {"picture": np.asarray(out.image)[None]}
+        if video:
+            arrays["frames"] = np.stack([np.asarray(frame) for frame in out.frames])
+        return arrays
+
+    def _tensor(self, number: int, name: str) -> np.ndarray:
+        path = self.path(number)
+        try:
+            with safe_open(str(path), "numpy") as file:
+                return file.get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path} is damaged: remove it and run again.") from error
+
+    def _fitted(self, frames: np.ndarray) -> np.ndarray:
+        return np.stack([scaled(frame, self.protocol.height, self.protocol.width) for frame in frames])
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with safe_open(str(path), "numpy") as file:
+            return bool(file.keys())
+    except (SafetensorError, OSError):
+        return False
+
+
+def _weights_digest(folder: Path) -> str:
+    """SHA-256 over the digests of the weights' files: the same whatever the bundle's card says."""
+    files = read_manifest(folder)
+    return digest_of([f"{name} {files[name]['sha256']}" for name in sorted(files) if name.endswith(".safetensors")])

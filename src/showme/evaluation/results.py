@@ -1,0 +1,158 @@
+"""What an evaluation found, as JSON that says how it was found.
+
+A result holds nothing that a second run of the same command would not give again: no times, no paths of this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import InputError
+from ..staged_files import staged
+
+FORMAT = 1
+FILE = "result.json"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number.
+
+    name: of the metric, as protocols list it. title: as tables say it. value: NaN where no clip has one. low, high: its
+    95% interval, by bootstrap over clips; None where there is none. count: clips that it is of. coverage: the share of
+    clips that have a value. better: which direction is. unit: such as ``dB``; empty where it has none. note: what a
+    reader must know, such as a quirk of the protocol that it follows. made_of: settings and digests of weights that
+    decide it, so that figures of other networks are never compared with it.
+    """
+
+    name: str
+    title: str
+    value: float
+    low: float | None
+    high: float | None
+    count: int
+    coverage: float
+    better: Literal["higher", "lower"]
+    unit: str = ""
+    note: str = ""
+    made_of: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Column:
+    """Figures of one set of clips: a model's, or a baseline's.
+
+    name: of the model or baseline. figures: by metric. clips: metric -> the value of every clip, in the order of the
+    result's ids, None where it has none; metrics with one value per clip alone.
+    """
+
+    name: str
+    figures: dict[str, Figure]
+    clips: dict[str, list[float | None]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """An evaluation.
+
+    protocol: all fields of the protocol. ids: of the clips, in their order. model: the clips that are judged.
+    baselines: what needs no training, under the same protocol. without_quirks: the model under the protocol without its
+    quirks; None where it has none. record: the rest that decides the numbers: dtype, versions, kinds of files.
+    """
+
+    protocol: dict[str, Any]
+    ids: list[str]
+    model: Column
+    baselines: list[Column]
+    without_quirks: Column | None
+    record: dict[str, Any]
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write a result in one step.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    text = json.dumps({"format": FORMAT} | _plain(asdict(result)), indent=1, allow_nan=False, ensure_ascii=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with staged(path) as neighbour:
+            neighbour.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): choose another --out.") from error
+
+
+def read_result(path: Path) -> Result:
+    """A result that :func:`write_result` wrote.
+
+    Raises:
+        InputError: no such file, or another.
+    """
+    remedy = f"give the {FILE} that `showme evaluate` wrote"
+    if path.is_dir():
+        path = path / FILE
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"There is no {path}: {remedy}.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): {remedy}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON: {remedy}.") from error
+    try:
+        if tree.pop("format") != FORMAT:
+            raise InputError(f"{path} was written by another version: run the evaluation again.")
+        ids = [str(each) for each in tree["ids"]]
+        return Result(
+            protocol=dict(tree["protocol"]),
+            ids=ids,
+            model=_column(tree["model"], len(ids)),
+            baselines=[_column(each, len(ids)) for each in tree["baselines"]],
+            without_quirks=None if tree["without_quirks"] is None else _column(tree["without_quirks"], len(ids)),
+            record=dict(tree["record"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is no result of an evaluation: {remedy}.") from error
+
+
+def _column(tree: dict[str, Any], count: int) -> Column:
+    figures = {name: _figure(told) for name, told in tree["figures"].items()}
+    clips = {name: [_number(value) for value in values] for name, values in tree["clips"].items()}
+    if any(len(values) != count for values in clips.values()):
+        raise ValueError("values of other clips")
+    return Column(str(tree["name"]), figures, clips)
+
+
+def _figure(told: dict[str, Any]) -> Figure:
+    value = _number(told["value"])
+    if told["better"] not in ("higher", "lower"):
+        raise ValueError("no direction")
+    checked = {
+        "value": math.nan if value is None else value,
+        "low": _number(told["low"]),
+        "high": _number(told["high"]),
+        "count": int(told["count"]),
+        "coverage": float(told["coverage"]),
+        "made_of": dict(told["made_of"]),
+    }
+    return Figure(**(told | checked | {name: str(told[name]) for name in ("name", "title", "unit", "note")}))
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: null says that there is no number."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,230 @@
+"""An evaluation from its request to its result: streaming, resumable at any clip, shared by several processes.
+
+What a metric needs of a clip, a value or features, is computed once and kept in a cache like those of training; figures
+are computed from what is kept. A killed run goes on where it stopped, and its result has the bytes of an unbroken one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import __version__
+from ..data.cache import Part, PartReader, build_parts, code_digest
+from ..data.cache.build import Progress
+from ..machine import usable_cores
+from . import networks
+from .baselines import FirstFrame, NearestTraining, ThroughCodec
+from .choose import Measure, make_measures
+from .clip_sets import ClipSet, open_clip_set, paired
+from .figures import clip_figure, set_figures
+from .metrics import base as base_code
+from .metrics.base import ClipMetric, SetMetric
+from .models import Generated, Model
+from .pairs import Candidate, Codec, Files, PairRows, ReferenceRows, as_tensor, check_generated, check_reference
+from .protocol import Protocol
+from .request import Request, check_request, records_of
+from .results import FILE, Column, Figure, Result, write_result
+from .subset import choose_clips
+
+_QUIRKY = {"kvd_centred": ("kvd",), "lpips_range": ("lpips",)}
+
+
+class Evaluation:
+    """What is judged, ready to be judged.
+
+    Args:
+        request: what is asked.
+        progress: told how far each part is.
+
+    Raises:
+        InputError: wrong settings, clips that do not pair or do not fit the protocol, or a network that is missing.
+    """
+
+    def __init__(self, request: Request, progress: Progress | None = None):
+        check_request(request)
+        self.request, self.protocol, self.progress = request, request.protocol, progress
+        self.cache = request.cache or request.out / "features"
+        self.device = request.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        known = {record.id: record for record in records_of(request.reference, request.reference_fields)}
+        records = choose_clips(known, request, progress)
+        self.model = Model(request.model, request.device) if request.model else None
+        self.codec = self._codec()
+        given = None if request.generated is None else open_clip_set(request.generated)
+        ids = list(records) if given is None else paired(given, records, known)
+        self.records = [records[name] for name in ids]
+        self._check(given, ids)
+        self.reference = ReferenceRows(self.records, self.protocol, self.codec)
+        self.measures = make_measures(self.protocol, request.weights, self.reference)
+        self.candidate = self._candidate(given, ids)
+
+    def run(self) -> Result:
+        """Judge the clips and the baselines.
+
+        Raises:
+            InputError: a clip that cannot be read.
+        """
+        if isinstance(self.candidate, Generated):
+            self.candidate.make_all(self.progress)
+        model = self._judge(self.candidate, self.protocol, self.measures)
+        baselines = [self._judge(each, self.protocol, self.measures) for each in self.baselines()]
+        result = Result(
+            protocol=self.protocol.model_dump(mode="json"),
+            ids=[record.id for record in self.records],
+            model=model,
+            baselines=baselines,
+            without_quirks=self._without_quirks(),
+            record=self._record(),
+        )
+        write_result(self.request.out / FILE, result)
+        return result
+
+    def baselines(self) -> Iterator[Candidate]:
+        """What needs no training, as far as it can be had."""
+        image = self.protocol.task == "image"
+        yield FirstFrame(self.protocol)
+        if self.codec is not None:
+            yield ThroughCodec(self.codec, self.codec_digest, image)
+        if self.request.training is not None:
+            training = records_of(self.request.training)
+            yield NearestTraining(training, self.reference, self.cache, self.progress)
+
+    def _codec(self) -> Codec | None:
+        model = self.model
+        if self.request.codec is not None:
+            model = Model(self.request.codec, self.request.device)
+        self.codec_digest = "" if model is None else model.weights
+        return None if model is None else model.codec
+
+    def _candidate(self, given: ClipSet | None, ids: Sequence[str]) -> Candidate:
+        if given is None:
+            assert self.model is not None
+            return Generated(self.model, self.reference, self.request.out, self.request.name)
+        name = self.request.name or given.place.resolve().stem
+        pictures = [given.pictures.get(each) for each in ids]
+        return Files(name, [given.clips[each] for each in ids], pictures, self.protocol)
+
+    def _check(self, given: ClipSet | None, ids: Sequence[str]) -> None:
+        """Every clip's form, before anything is computed."""
+        for number, (name, record) in enumerate(zip(ids, self.records, strict=True), 1):
+            check_reference(record, self.protocol)
+            if given is not None:
+                check_generated(given.clips[name], self.protocol)
+            if self.progress is not None:
+                self.progress("looked at", number, len(ids), 0)
+
+    def _judge(self, candidate: Candidate, protocol: Protocol, measures: Mapping[str, Measure]) -> Column:
+        rows = PairRows(candidate, self.reference, protocol)
+        parts = {part.name: part for each in measures.values() for part in self._parts(each, rows)}
+        progress = None if self.progress is None else _Sum(self.progress, candidate.name, len(parts))
+        readers = build_parts(self.cache, list(parts.values()), progress, self._workers())
+        told: dict[str, Figure] = {}
+        clips: dict[str, list[float | None]] = {}
+        for name, measure in measures.items():
+            if isinstance(measure.metric, ClipMetric):
+                values = _column(readers[measure.part], "value")
+                told[name] = clip_figure(name, measure, values, protocol)
+                clips[name] = [None if torch.isnan(each) else float(each) for each in values]
+            else:
+                generated, truth = (_side(readers[f"{measure.part}-{side}"]) for side in ("generated", "truth"))
+                told |= set_figures(name, measure, generated, truth, protocol)
+        return Column(candidate.name, told, clips)
+
+    def _parts(self, measure: Measure, rows: PairRows) -> Iterator[Part]:
+        metric = measure.metric.to(self.device)
+        made_of = {"metric": type(metric).__name__, **measure.part_made_of, "device": torch.device(self.device).type}
+        made_of["code"] = code_digest([sys.modules[type(metric).__module__], networks, base_code])
+        if isinstance(metric, ClipMetric):
+            score = self._scorer(metric, rows)
+            yield Part(measure.part, rows.made_of | made_of, rows.identities, score, chunk=1)
+            return
+        made, true = self._features(metric, rows.generated), self._features(metric, rows.reference.compared)
+        yield Part(f"{measure.part}-generated", rows.made_of | made_of, rows.identities, made, chunk=1)
+        # Of true clips the features are the same for every model: a shared cache has them once.
+        reference = rows.reference
+        yield Part(f"{measure.part}-truth", reference.made_of | made_of, reference.identities, true, chunk=1)
+
+    def _scorer(self, metric: ClipMetric, rows: PairRows) -> Callable[[Sequence[int]], dict[str, Tensor]]:
+        @torch.no_grad()
+        def encode(numbers: Sequence[int]) -> dict[str, Tensor]:
+            values = [metric.score(rows.pairs(number).to(self.device)) for number in numbers]
+            return {"value": torch.cat(values).double().cpu()}
+
+        return encode
+
+    def _features(self, metric: SetMetric, frames: Callable) -> Callable[[Sequence[int]], dict[str, Tensor]]:
+        @torch.no_grad()
+        def encode(numbers: Sequence[int]) -> dict[str, Tensor]:
+            clips = [metric.features(as_tensor(frames(number))[None].to(self.device)) for number in numbers]
+            return {"features": torch.cat(clips).float().cpu()}
+
+        return encode
+
+    def _workers(self) -> int:
+        return 2 if self.device.startswith("cuda") else usable_cores()
+
+    def _without_quirks(self) -> Column | None:
+        plain = self.protocol.without_quirks()
+        differing = [name for name in Protocol.quirks if getattr(plain, name) != getattr(self.protocol, name)]
+        if not differing:
+            return None
+        measures = make_measures(plain, self.request.weights, self.reference)
+        if "generated_range" not in differing:
+            touched = {metric for quirk in differing for metric in _QUIRKY[quirk]}
+            measures = {name: each for name, each in measures.items() if name in touched}
+        return self._judge(self.candidate, plain, measures) if measures else None
+
+    def _record(self) -> dict[str, Any]:
+        kinds: dict[str, int]
+        if isinstance(self.candidate, Files):
+            kinds = dict(Counter(type(each).__name__ for each in self.candidate.clips))
+            generated: dict[str, Any] = {"files": kinds}
+        else:
+            assert isinstance(self.candidate, Generated)
+            generated = {"model": self.candidate.made_of["model"], "kept as": "arrays, not re-read from a video file"}
+        return {
+            "count": len(self.records),
+            "generated": generated,
+            "reference": {"files": dict(Counter(type(each.media).__name__ for each in self.records))},
+            "dtype": "float32, statistics in float64",
+            "device": torch.device(self.device).type,
+            "showme": __version__,
+            "torch": torch.__version__,
+        }
+
+
+def evaluate(request: Request, progress: Progress | None = None) -> tuple[Evaluation, Result]:
+    """Judge clips as a request says, and write ``result.json`` into its folder.
+
+    Raises:
+        InputError: as :class:`Evaluation` and its ``run``.
+    """
+    evaluation = Evaluation(request, progress)
+    return evaluation, evaluation.run()
+
+
+class _Sum:
+    """Tells how far all parts of a candidate are together: of clips, each counted once."""
+
+    def __init__(self, progress: Progress, name: str, parts: int):
+        self.progress, self.name, self.parts = progress, name, parts
+        self.told: dict[str, tuple[int, int]] = {}
+
+    def __call__(self, part: str, done: int, rows: int, size: int) -> None:
+        self.told[part] = done, size
+        share = sum(done for done, _ in self.told.values()) / self.parts
+        self.progress(self.name, int(share), rows, sum(size for _, size in self.told.values()))
+
+
+def _column(reader: PartReader, name: str) -> Tensor:
+    return torch.stack([reader[row][name] for row in range(len(reader))])
+
+
+def _side(reader: PartReader) -> Callable[[], Iterator[Tensor]]:
+    """Features clip by clip, as often as asked for: nothing holds them all."""
+    return lambda: (reader[row]["features"][None] for row in range(len(reader)))

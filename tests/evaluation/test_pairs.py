@@ -1,0 +1,111 @@
+"""Pairs: every clip in the protocol's form, and what does not fit it refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from showme.data.media import Rendered
+from showme.data.sources.record import Record
+from showme.errors import InputError
+from showme.evaluation.pairs import (
+    Files,
+    PairRows,
+    ReferenceRows,
+    check_generated,
+    check_reference,
+    stretched,
+)
+from showme.evaluation.protocol import Protocol
+
+from .conftest import FRAMES, SIZE, moving_square, write_set
+
+
+def protocol(**fields) -> Protocol:
+    told = {"name": "mine", "published": "nowhere", "task": "video", "metrics": ["psnr"], "frames": FRAMES}
+    return Protocol(**(told | {"height": SIZE, "width": SIZE} | fields))
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """A protocol's rows of one pair: the truth moves by 2 pixels a frame, the generated clip by 1."""
+    write_set(tmp_path / "true", {"a": moving_square(2)})
+    write_set(tmp_path / "made", {"a": moving_square(1)})
+
+    def build(**fields) -> PairRows:
+        chosen = protocol(**fields)
+        record = Record("a", Rendered(tmp_path / "true" / "a.safetensors"), "push it")
+        files = Files("made", [Rendered(tmp_path / "made" / "a.safetensors")], [None], chosen)
+        return PairRows(files, ReferenceRows([record], chosen), chosen)
+
+    return build
+
+
+def test_shown_frames_count_as_the_protocol_says(rows):
+    true, made = moving_square(2), moving_square(1)
+    plain = rows(condition_frames=2)
+    assert np.array_equal(plain.generated(0), made)
+    assert np.array_equal(plain.reference.compared(0), true)
+    truth = rows(condition_frames=2, shown_frames="truth")
+    assert np.array_equal(truth.generated(0), np.concatenate([true[:2], made[2:]]))
+    left = rows(condition_frames=2, shown_frames="left_out")
+    assert np.array_equal(left.generated(0), made[2:])
+    assert np.array_equal(left.reference.compared(0), true[2:])
+
+
+def test_a_picture_stands_beside_every_target(rows):
+    pictures = rows(task="image", targets=3)
+    assert np.array_equal(pictures.generated(0), np.repeat(moving_square(1)[-1:], 3, axis=0))
+    assert np.array_equal(pictures.reference.compared(0), moving_square(2)[-3:])
+    pairs = pictures.pairs(0)
+    assert pairs.generated.shape == pairs.reference.shape == (1, 3, 3, SIZE, SIZE)
+    assert torch.equal(
+        (pairs.reference[0] * 255).round().byte().permute(0, 2, 3, 1), torch.tensor(moving_square(2)[-3:])
+    )
+
+
+def test_stretching_is_to_each_frames_own_range(rows):
+    frames = np.stack([np.full((4, 4, 3), 60, np.uint8), np.full((4, 4, 3), 10, np.uint8)])
+    frames[0, 0, 0] = (110, 60, 60)
+    frames[1, 1, 1] = (10, 20, 30)
+    told = stretched(frames)
+    assert told[0].max() == 255
+    assert told[0].min() == 0
+    assert told[0, 0, 0].tolist() == [255, 0, 0]
+    assert told[1, 1, 1].tolist() == [0, 128, 255]
+    assert rows(generated_range="min_max").generated(0).min() == 0
+
+
+def test_identities_change_with_what_is_compared(rows, tmp_path):
+    before = rows().identities
+    assert rows().identities == before
+    write_set(tmp_path / "made", {"a": moving_square(3)})
+    assert rows().identities != before
+    assert rows().made_of != rows(shown_frames="truth").made_of
+    assert rows().made_of == rows(metrics=["ssim"]).made_of
+
+
+@pytest.mark.parametrize(
+    ("frames", "fields", "sentence"),
+    [
+        (3, {}, "made.safetensors has 3 frames, and the protocol mine needs 6: generate longer ones, or set frames=3"),
+        (8, {}, "has 8 frames, and the protocol mine needs 6: generated_sampling=evenly_spaced takes"),
+        (3, {"generated_sampling": "evenly_spaced"}, "has 3 frames, and the protocol mine needs at least 6"),
+        (6, {"height": 24}, "is 32x32 pixels, and the protocol mine compares 32x24: generate clips of that shape"),
+    ],
+)
+def test_clips_that_do_not_fit_are_refused(tmp_path, frames, fields, sentence):
+    write_set(tmp_path, {"made": moving_square(1, frames)})
+    with pytest.raises(InputError, match=sentence):
+        check_generated(Rendered(tmp_path / "made.safetensors"), protocol(**fields))
+
+
+def test_true_clips_that_are_too_short_are_refused(tmp_path):
+    write_set(tmp_path, {"true": moving_square(1, 3)})
+    record = Record("true", Rendered(tmp_path / "true.safetensors"), "push it")
+    with pytest.raises(InputError, match=r"true\.safetensors .*it has 3 frames, and the protocol mine needs 6"):
+        check_reference(record, protocol())
+    check_reference(record, protocol(sampling="seer_blend"))
+    assert check_generated(Rendered(tmp_path / "true.safetensors"), protocol(frames=3)) == 3
+    assert check_generated(Rendered(tmp_path / "true.safetensors"), protocol(task="image")) == 3
