@@ -100,17 +100,15 @@ def test_interval_of_a_difference_of_means(paired):
 
 
 def test_interval_of_a_biased_distance_covers_repeated_draws():
-    # Of its mean at this N, over sets drawn anew: 1 + 2 * 8 / 60. Percentiles alone would lie too high by the bias again.
+    # Of its mean at this N, over sets drawn anew: 1 + 2 D / N. Percentiles alone would lie too high by the bias again.
     size, dimensions = 60, 8
-    shift = torch.tensor([1.0, 0, 0, 0, 0, 0, 0, 0])
-    pairs = [
-        (normal(size, dimensions, seed=2 * n) + shift, normal(size, dimensions, seed=2 * n + 1)) for n in range(200)
-    ]
-    expected = np.mean([float(frechet_distance_of(a, b)) for a, b in pairs])
-    intervals = [distance_interval(frechet_distance_of, a, b, resamples=60) for a, b in pairs[:64]]
+    shift = torch.eye(dimensions)[0]
+    sets = [(normal(size, dimensions, seed=2 * n) + shift, normal(size, dimensions, seed=2 * n + 1)) for n in range(64)]
+    intervals = [distance_interval(squared_difference, a, b, resamples=100) for a, b in sets]
     assert all(interval.low < interval.mean < interval.high for interval in intervals)
-    covered = np.mean([interval.low <= expected <= interval.high for interval in intervals])
-    assert covered > 0.85
+    expected = 1 + 2 * dimensions / size
+    assert np.mean([interval.mean for interval in intervals]) == pytest.approx(expected, rel=0.1)
+    assert np.mean([interval.low <= expected <= interval.high for interval in intervals]) > 0.85
 
 
 def test_wrong_input_is_told():

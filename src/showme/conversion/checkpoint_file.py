@@ -14,7 +14,9 @@ from torch import Tensor
 from ..errors import InputError
 from .keys import ConversionError
 
-# Trainers nest the weights: Lightning under "state_dict", DeepSpeed under "module" with a wrapper's name before each.
+# Trainers nest the weights: Lightning under "state_dict", DeepSpeed under "module" with a wrapper's name before each,
+# InternVideo under "model".
+_NESTED = ("state_dict", "module", "model")
 _DEEPSPEED_PREFIX = "_forward_module."
 
 
@@ -62,7 +64,7 @@ def _read_pickle(source: Path) -> object:
 
 def _unwrap(source: Path, content: object) -> dict[str, Tensor]:
     if isinstance(content, Mapping):
-        content = content.get("state_dict", content.get("module", content))
+        content = next((content[name] for name in _NESTED if name in content), content)
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise ConversionError(f"{source} is no checkpoint of weights: it holds other things than named tensors.")
     return {key.removeprefix(_DEEPSPEED_PREFIX): value for key, value in content.items()}

@@ -174,7 +174,7 @@ class _Makers:
         from .networks.viclip import ViCLIP
 
         file = self.weights.viclip or _needed("viclip", "ViClip-InternVid-10M-FLT.pth")
-        return ViClipToText(ViCLIP.from_file(file, tokenizer=self.weights.viclip_tokenizer))
+        return ViClipToText(ViCLIP.from_file(file, tokenizer=self.weights.viclip_tokenizer, truncate=True))
 
     def blip_itm(self):
         from .metrics.blip import BlipImageText
@@ -274,7 +274,9 @@ class _Makers:
         from .networks.egovlp import EgoVLP
 
         file = self.weights.egovlp or _needed("egovlp", "egovlp.pth (Ego4D) or epic_mir_plus.pth (EPIC-KITCHENS)")
-        return EgoVLP.from_file(file, tokenizer=self.weights.egovlp_tokenizer, frames=self.protocol.egovlp_frames)
+        # The released code cuts long sentences as well.
+        tokenizer, frames = self.weights.egovlp_tokenizer, self.protocol.egovlp_frames
+        return EgoVLP.from_file(file, tokenizer=tokenizer, frames=frames, truncate=True)
 
     @cached_property
     def _flow(self) -> Callable:

@@ -145,6 +145,7 @@ class PairRows:
             instructions=[record.instruction],
             ids=[record.id],
             pictures=None if picture is None else as_tensor(picture[None]),
+            first=as_tensor(self.reference.frames(number)[:1]),
         )
 
     @cached_property

@@ -213,4 +213,19 @@ def _load(name: str, family: str, wanted: str, local_files_only: bool) -> tuple[
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise InputError(f"{name} lacks {len(missing)} of its weights, {missing[0]} among them: fetch its files again.")
+    if family == "clip":
+        check_vocabulary(name, processor.tokenizer, network.config.text_config.vocab_size)
     return network, processor
+
+
+def check_vocabulary(name: str, tokenizer: Any, words: int) -> None:
+    """Refuse a tokenizer that transformers made up, of hardly a word, because its files are missing.
+
+    Raises:
+        InputError: it knows less than half of the network's words.
+    """
+    if 2 * len(tokenizer) < words:
+        raise InputError(
+            f"The tokenizer of {name} knows {len(tokenizer)} words and the network {words}: add the tokenizer's files, "
+            "tokenizer.json among them."
+        )

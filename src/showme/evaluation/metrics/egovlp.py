@@ -58,7 +58,7 @@ class EgoVlpPlus(_EgoVlpCosine):
         Raises:
             InputError: the true first frames are not known.
         """
-        first: Tensor | None = getattr(pairs, "first", None)
+        first = pairs.first
         if first is None:
             raise InputError(
                 f"EgoVLP+ needs the first frame of the true clip {pairs.ids[0]!r}, which is not among what is "

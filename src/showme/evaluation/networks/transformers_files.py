@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ...errors import InputError
+from ...perception.similarity import check_vocabulary
 
 
 def load_pretrained(
@@ -100,6 +101,8 @@ def _load(
             f"{name} lacks {len(missing)} of the network's weights, {missing[0]} among them: give a {wanted}, or fetch "
             "its files again."
         )
+    words = getattr(network.config.get_text_config(), "vocab_size", 0)
+    check_vocabulary(name, processor.tokenizer, words)
     return network, processor
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as pictures
 
-from ...conversion.checkpoint_file import _read_pickle, _unwrap, read_weights
+from ...conversion.checkpoint_file import read_weights
 from ...conversion.keys import count_heads, shape_of
 from ...data.sampling import evenly_spaced
 from ...errors import InputError
@@ -320,12 +320,7 @@ PREPROCESSINGS: dict[Preprocessing, Callable[[Tensor, int], Tensor]] = {"internv
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        weights = read_weights(path)
-    else:
-        content = _read_pickle(path)
-        nested = isinstance(content, Mapping) and isinstance(content.get("model"), Mapping)
-        weights = _unwrap(path, content["model"] if nested else content)  # type: ignore[index]
+    weights = read_weights(path)
     check_sizes(weights, path, "ViCLIP")
     return weights
 

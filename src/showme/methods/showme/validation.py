@@ -10,8 +10,8 @@ from PIL import Image
 
 from ...data.clips import Look, read_clip
 from ...data.sources import Record
-from ...pictures.psnr import psnr
 from ...generation.outputs import write_png, write_video
+from ...pictures.psnr import psnr
 from ...training.validation import Scene, Validated, add_validation
 from .config import ShowMeConfig
 from .pipeline import ShowMePipeline
