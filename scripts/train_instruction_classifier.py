@@ -86,7 +86,7 @@ def main(
     # Measured as it will be loaded: in the precision of the file.
     network = InstructionClassifier.from_assets(asset)
     confusion = confusions(network, validation)
-    accuracy = float(confusion.diag().sum() / confusion.sum())
+    accuracy = int(confusion.diag().sum()) / int(confusion.sum())
     print(table(confusion))
     still = Clips(validation.frames[:, :1].expand_as(validation.frames), validation.labels)
     named = confusions(network, still)[:, CLASSES.index(NOTHING)].sum() / len(still.labels)
@@ -150,7 +150,7 @@ def train(clips: Clips, minutes: float, steps: int | None, seed: int) -> tuple[I
     # On a CPU, three quarters of the other layout's time.
     network = InstructionClassifier(frames=_LOOKED_AT).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-    began, step, spent, recent = time.perf_counter(), 0, 0.0, 0.0
+    began, step, spent, recent = time.perf_counter(), 0, 0.0, None
     columns = (TextColumn("training"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
     order = torch.randperm(len(clips.labels), generator=draw)
     with Progress(*columns) as bar:
@@ -169,7 +169,7 @@ def train(clips: Clips, minutes: float, steps: int | None, seed: int) -> tuple[I
             optimizer.zero_grad(set_to_none=True)
             step += 1
             spent = (time.perf_counter() - began) / (60 * minutes) if steps is None else step / steps
-            recent += 0.05 * (loss.item() - recent)
+            recent = loss.item() if recent is None else recent + 0.05 * (loss.item() - recent)
             bar.update(task, completed=spent, note=f"step {step} loss {recent:.4f}")
     return network.requires_grad_(False).eval(), step
 

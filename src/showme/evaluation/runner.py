@@ -71,8 +71,8 @@ class Evaluation:
         """
         if isinstance(self.candidate, Generated):
             self.candidate.make_all(self.progress)
-        model = self._judge(self.candidate, self.protocol, self.measures)
-        baselines = [self._judge(each, self.protocol, self.measures) for each in self.baselines()]
+        model = self.judge(self.candidate)
+        baselines = [self.judge(each) for each in self.baselines()]
         result = Result(
             protocol=self.protocol.model_dump(mode="json"),
             ids=[record.id for record in self.records],
@@ -118,7 +118,23 @@ class Evaluation:
             if self.progress is not None:
                 self.progress("looked at", number, len(ids), 0)
 
-    def _judge(self, candidate: Candidate, protocol: Protocol, measures: Mapping[str, Measure]) -> Column:
+    def judge(
+        self,
+        candidate: Candidate,
+        protocol: Protocol | None = None,
+        measures: Mapping[str, Measure] | None = None,
+    ) -> Column:
+        """Figures of one candidate.
+
+        Args:
+            candidate: whose clips are judged.
+            protocol: another than the request's.
+            measures: of that protocol.
+
+        Raises:
+            InputError: a clip that cannot be read.
+        """
+        protocol, measures = protocol or self.protocol, measures or self.measures
         rows = PairRows(candidate, self.reference, protocol)
         parts = {part.name: part for each in measures.values() for part in self._parts(each, rows)}
         progress = None if self.progress is None else _Sum(self.progress, candidate.name, len(parts))
@@ -177,7 +193,7 @@ class Evaluation:
         if "generated_range" not in differing:
             touched = {metric for quirk in differing for metric in _QUIRKY[quirk]}
             measures = {name: each for name, each in measures.items() if name in touched}
-        return self._judge(self.candidate, plain, measures) if measures else None
+        return self.judge(self.candidate, plain, measures) if measures else None
 
     def _record(self) -> dict[str, Any]:
         kinds: dict[str, int]

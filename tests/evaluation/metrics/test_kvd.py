@@ -103,6 +103,7 @@ def test_features_and_record():
     assert metric.made_of["preprocessing"] == "stylegan-v"
 
 
+@pytest.mark.filterwarnings("ignore:The ``compute`` method:UserWarning")
 def test_too_few_clips_are_refused():
     a, b = sets(3, 3, 3)
     with pytest.raises(InputError, match="there are 1 generated and 3 true"):

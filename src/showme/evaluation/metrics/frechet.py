@@ -61,11 +61,13 @@ def rows(features: Tensor) -> Tensor:
     """Features (..., D) -> (N, D) in float64.
 
     Raises:
-        ValueError: no features, or some that are not finite.
+        InputError: features that are not finite.
     """
     flat = features.detach().flatten(0, -2).double()
-    if not len(flat) or not flat.isfinite().all():
-        raise ValueError(f"features {tuple(features.shape)} must be finite, and there must be some.")
+    if not flat.isfinite().all():
+        raise InputError(
+            "The network gave features that are not finite: its weights are damaged, fetch their file again."
+        )
     return flat
 
 
@@ -96,9 +98,9 @@ class FrechetDistance(SetMetric):
         """Add features (..., D); every one of them is a sample."""
         added = rows(features).to(self.device)
         side = "real" if real else "generated"
-        setattr(self, f"{side}_count", getattr(self, f"{side}_count") + len(added))
-        setattr(self, f"{side}_sum", getattr(self, f"{side}_sum") + added.sum(0))
-        setattr(self, f"{side}_products", getattr(self, f"{side}_products") + added.T @ added)
+        getattr(self, f"{side}_count").add_(len(added))
+        getattr(self, f"{side}_sum").add_(added.sum(0))
+        getattr(self, f"{side}_products").addmm_(added.T, added)
 
     def compute(self) -> Tensor:
         """The distance, a float64 scalar.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import struct
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...errors import InputError
+
+# What Python's readers and torch's say of a file that is cut short, changed, or of another kind.
+_DAMAGED = (SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, LookupError,
+            ValueError, TypeError, AttributeError, OverflowError, AssertionError, struct.error)  # fmt: skip
 
 
 def published_file(path: str | Path, what: str, published: str) -> Path:
@@ -40,12 +45,10 @@ def sha256_of(path: Path) -> str:
 
 def is_torchscript(path: Path) -> bool:
     """Whether a file is an archive of ``torch.jit.save``: a program beside its weights."""
-    if not zipfile.is_zipfile(path):
-        return False
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except zipfile.BadZipFile:
+    except _DAMAGED:
         return False
 
 
@@ -57,7 +60,7 @@ def read_tensors(path: Path, what: str) -> dict[str, Tensor]:
     """
     try:
         tensors = load_file(path) if path.suffix == ".safetensors" else _read_torch(path)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, LookupError, ValueError) as error:
+    except _DAMAGED as error:
         raise InputError(f"{path} is damaged or holds no weights: fetch {what}'s anew.") from error
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise InputError(f"{path} holds other things than named tensors: give {what}'s state_dict.")

@@ -33,7 +33,8 @@ class InstructionClassifier(nn.Module):
     The first frame of a scene gives much away: a knife lies ready, a case stands open. So the network is given what
     differs from the first frame and from the frame before, at 64x64, and never a frame: a clip that stands still is all
     zeros, whatever it shows. Convolutions halve each step's picture four times, and a recurrent network reads what they
-    leave, at 4x4 places, in both directions of time.
+    leave, at 4x4 places, in both directions of time. It has a price: the box, bowl or tray that a thing is put on, in
+    or beside does not change, so that these three actions are mistaken for each other more than any others.
 
     Args:
         frames: taken from a clip, evenly spaced, first and last included.

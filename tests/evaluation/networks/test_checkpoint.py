@@ -1,0 +1,47 @@
+"""Weights' files that are cut short or changed."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from showme.errors import InputError
+from showme.evaluation.networks.checkpoint import is_torchscript, read_tensors
+
+
+def harmed(content: bytes, chance: random.Random) -> bytes:
+    if chance.random() < 0.3:
+        return content[: chance.randrange(len(content))]
+    changed = bytearray(content)
+    for _ in range(chance.choice([1, 3, 30])):
+        changed[chance.randrange(len(changed))] = chance.randrange(256)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("kind", ["new", "old", "safetensors", "program"])
+def test_harmed_files_are_read_or_refused_in_one_sentence(tmp_path, kind):
+    weights = {"first": torch.rand(20), "second.weight": torch.rand(3, 4)}
+    path = tmp_path / ("file.safetensors" if kind == "safetensors" else "file.pt")
+    if kind == "safetensors":
+        save_file(weights, path)
+    elif kind == "program":
+        torch.jit.script(nn.Linear(2, 2)).save(str(path))
+    else:
+        torch.save(weights, path, _use_new_zipfile_serialization=kind == "new")
+    assert is_torchscript(path) == (kind == "program")
+    content, chance, refused = path.read_bytes(), random.Random(0), 0
+    for _ in range(100):
+        path.write_bytes(harmed(content, chance))
+        is_torchscript(path)
+        try:
+            tensors = read_tensors(path, "a network")
+        except InputError as error:
+            refused += 1
+            assert str(error).startswith(str(path))
+        else:
+            assert all(isinstance(value, torch.Tensor) for value in tensors.values())
+    assert refused > 50
