@@ -85,6 +85,9 @@ def _without_bias(told: Figure, distance: Callable, sides: tuple[Tensor, Tensor]
         return Figure(**(vars(told) | changed | {"value": math.nan, "note": f"needs {_LEAST} clips"}))
     found = extrapolate(distance, *sides, paired=True, seed=protocol.seed)
     note = f"a line in 1/N through {len(found.curve)} sizes; standard error of the fit {found.error:.3g}"
+    if told.count < sides[0].shape[-1]:
+        # The bias goes as 1/N only where there are more clips than features.
+        note += f"; of fewer clips than features, {sides[0].shape[-1]}, so still too high"
     return Figure(**(vars(told) | changed | {"value": found.value, "note": note}))
 
 

@@ -76,7 +76,7 @@ class ConvolutionUnit(nn.Module):
 class MaxPool(nn.Module):
     """Maximum over a window, padded as TensorFlow's ``SAME``; inputs are ReLU's, at least zero.
 
-    One axis after the other: the same maximum, and a third of the network's time on a CPU less than torch's pooling.
+    One axis after the other: the same maximum, and a third less CPU time for the network than with torch's pooling.
     """
 
     def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]):
