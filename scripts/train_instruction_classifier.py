@@ -39,9 +39,8 @@ from showme.evaluation.networks.instruction_classifier import (
 from showme.machine import usable_cores
 from showme.worlds.tabletop import SPLITS, Scene, sample_scene
 from showme.worlds.tabletop.actions import FRAMES, plan
-from showme.worlds.tabletop.hand import hand_primitives
-from showme.worlds.tabletop.objects import object_primitives
-from showme.worlds.tabletop.renderer import FIRST_OBJECT_ID, HAND_ID, shared_renderer
+from showme.worlds.tabletop.clip import things_of
+from showme.worlds.tabletop.renderer import shared_renderer
 
 _VALIDATION_CLIPS = 300
 _CLIPS_PER_FILE = 50
@@ -134,12 +133,7 @@ def draw_scene(scene: Scene) -> np.ndarray:
     renderer.set_look(scene.look)
     pictures = []
     for frame in evenly_spaced(FRAMES, _LOOKED_AT):
-        things = [
-            (FIRST_OBJECT_ID + index, object_primitives(spec, state))
-            for index, (spec, state) in enumerate(zip(scene.objects, script.objects(frame), strict=True))
-        ]
-        hand = hand_primitives(script.hand(frame), scene.look.skin, scene.look.sleeve)
-        pictures.append(renderer.picture([(HAND_ID, hand), *things]))
+        pictures.append(renderer.picture(things_of(scene, script.hand(frame), script.objects(frame))))
     return np.stack(pictures)
 
 

@@ -116,7 +116,7 @@ def test_a_missing_mujoco_package_is_named(monkeypatch):
 
     monkeypatch.setenv("MUJOCO_GL", "osmesa")
     monkeypatch.setattr(gl.importlib, "import_module", fail)
-    with pytest.raises(gl.MujocoMissingError, match="pip install mujoco"):
+    with pytest.raises(gl.MujocoMissingError, match=r'pip install "showme\[worlds\]"'):
         gl.load_mujoco()
 
 

@@ -39,7 +39,7 @@ TITLES = {
     "vqa_score": "VQAScore",
     "motion_smoothness": "motion smoothness",
     "dynamic_degree": "dynamic degree",
-    "flow_magnitude": "flow magnitude",
+    "flow_magnitude_error": "error of flow magnitude",
     "hand_structure_error": "hand structure error",
     "hand_structure_error_matched": "hand structure error, matched",
     "hand_coverage": "true hands found",
@@ -204,10 +204,10 @@ class _Makers:
 
         return DynamicDegree(self._flow, self.protocol.flow)
 
-    def flow_magnitude(self):
-        from .metrics.dynamic_degree import FlowMagnitude
+    def flow_magnitude_error(self):
+        from .metrics.dynamic_degree import FlowMagnitudeError
 
-        return FlowMagnitude(self._flow, self.protocol.flow)
+        return FlowMagnitudeError(self._flow, self.protocol.flow)
 
     def hand_structure_error(self):
         from .metrics.hand_structure import HandStructureError

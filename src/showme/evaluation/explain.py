@@ -142,7 +142,7 @@ _OF_METRICS: list[tuple[set[str], Callable[[Protocol], list[str]]]] = [
     ),
     ({"vqa_score"}, lambda p: [f"VQAScore asks {p.vqa}; the published one asks another model and does not compare."]),
     (
-        {"dynamic_degree", "flow_magnitude", "motion_smoothness"},
+        {"dynamic_degree", "flow_magnitude_error", "motion_smoothness"},
         lambda p: [f"Optical flow is by {p.flow.upper()}; middle frames are made by {p.interpolator}."],
     ),
     (

@@ -43,9 +43,16 @@ def clip_figure(name: str, measure: Measure, values: Tensor, protocol: Protocol)
         metric.coverage,
         metric.better,
         metric.unit,
-        "" if len(told) == len(values) else f"of {len(told)} of {len(values)} clips; the others have no value",
+        _partly(len(told), len(values)),
         metric.made_of,
     )
+
+
+def _partly(told: int, count: int) -> str:
+    """A note where not all clips have a value."""
+    if told == count:
+        return ""
+    return f"of {told} of {count} clips; the others have no value" if told else "no clip has a value"
 
 
 def set_figures(

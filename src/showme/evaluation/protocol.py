@@ -18,12 +18,37 @@ from ..errors import InputError
 FOLDER = Path(__file__).parent / "protocols"
 
 MetricName = Literal[
-    "fvd", "kvd", "fid", "psnr", "ssim", "lpips", "clip_to_truth", "clip_to_text", "clip_to_consecutive",
-    "clip_video_to_text", "dino_to_truth", "egovlp", "egovlp_plus", "egovlp_to_text", "viclip_to_text", "blip_itm",
-    "blip_caption_base", "blip_caption_large", "vqa_score", "motion_smoothness", "dynamic_degree", "flow_magnitude",
-    "hand_structure_error", "hand_structure_error_matched", "hand_coverage", "region_of_motion_iou",
-    "background_stability", "picture_video_agreement", "object_within_8_pixels", "instruction_accuracy",
-]  # fmt: skip
+    "fvd",
+    "kvd",
+    "fid",
+    "psnr",
+    "ssim",
+    "lpips",
+    "clip_to_truth",
+    "clip_to_text",
+    "clip_to_consecutive",
+    "clip_video_to_text",
+    "dino_to_truth",
+    "egovlp",
+    "egovlp_plus",
+    "egovlp_to_text",
+    "viclip_to_text",
+    "blip_itm",
+    "blip_caption_base",
+    "blip_caption_large",
+    "vqa_score",
+    "motion_smoothness",
+    "dynamic_degree",
+    "flow_magnitude_error",
+    "hand_structure_error",
+    "hand_structure_error_matched",
+    "hand_coverage",
+    "region_of_motion_iou",
+    "background_stability",
+    "picture_video_agreement",
+    "object_within_8_pixels",
+    "instruction_accuracy",
+]
 
 
 class Protocol(Settings):

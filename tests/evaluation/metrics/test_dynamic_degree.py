@@ -8,7 +8,7 @@ import torch
 
 from showme.errors import InputError
 from showme.evaluation.metrics.base import Pairs
-from showme.evaluation.metrics.dynamic_degree import DynamicDegree, FlowMagnitude
+from showme.evaluation.metrics.dynamic_degree import DynamicDegree, FlowMagnitudeError
 from showme.perception.flow import DisFlow
 
 _HEIGHT, _WIDTH = 16, 24
@@ -58,14 +58,14 @@ def test_real_flow_tells_fast_from_slow():
     for speed, moves in ((4, 1), (1, 0)):
         pairs = pairs_of(sliding_clip(speed, 0, frames=6))
         assert float(DynamicDegree(DisFlow(), "dis").score(pairs)) == moves
-        assert float(FlowMagnitude(DisFlow(), "dis").score(pairs)) == pytest.approx(speed, abs=0.35)
+        assert float(FlowMagnitudeError(DisFlow(), "dis").score(pairs)) == pytest.approx(speed, abs=0.35)
 
 
-def test_magnitude_is_the_mean_length():
+def test_the_error_beside_a_still_truth_is_the_mean_length():
     torch.manual_seed(0)
     clips = torch.rand(4, 21, 3, _HEIGHT, _WIDTH)
     lengths = 2 * np.hypot(clips[:, :-1, 0].double().numpy(), clips[:, :-1, 1].double().numpy())
-    values = FlowMagnitude(painted_flow, "painted").score(pairs_of(clips))
+    values = FlowMagnitudeError(painted_flow, "painted").score(pairs_of(clips))
     np.testing.assert_allclose(values.numpy(), lengths.mean((1, 2, 3)), rtol=1e-7)
 
 
@@ -75,10 +75,10 @@ def test_clips_too_short_or_too_small_are_refused():
     with pytest.raises(InputError, match="20 pixels"):
         DynamicDegree(painted_flow, "painted").score(pairs_of(torch.zeros(1, 5, 3, 4, 4)))
     with pytest.raises(InputError, match="two frames"):
-        FlowMagnitude(painted_flow, "painted").score(pairs_of(torch.zeros(1, 1, 3, 8, 8)))
+        FlowMagnitudeError(painted_flow, "painted").score(pairs_of(torch.zeros(1, 1, 3, 8, 8)))
 
 
-@pytest.mark.parametrize("metric", [DynamicDegree, FlowMagnitude])
+@pytest.mark.parametrize("metric", [DynamicDegree, FlowMagnitudeError])
 def test_merged_is_all_at_once_in_any_order(metric):
     torch.manual_seed(0)
     batches = [pairs_of(torch.rand(2, 4, 3, 8, 8) * scale) for scale in (0.01, 0.2, 1.0)]

@@ -25,11 +25,16 @@ def small(seed: int = 0) -> InstructionClassifier:
 
 
 def test_the_first_frame_itself_is_not_seen():
-    """What is in all frames alike changes nothing; what changes does."""
+    """What is far from every change does not count; what changes, and what is near, does."""
     torch.manual_seed(1)
-    network, clips = small(), 0.5 * torch.rand(8, 9, 3, 80, 96)
-    scenery = 0.5 * torch.rand(8, 1, 3, 80, 96)
-    torch.testing.assert_close(network(clips), network(clips + scenery), atol=1e-4, rtol=0)
+    network, scenery = small(), torch.rand(8, 1, 3, 64, 64)
+    clips = scenery.repeat(1, 9, 1, 1, 1)
+    clips[:, 4:, :, :16, :16] = torch.rand(8, 5, 3, 16, 16)
+    far, near = clips.clone(), clips.clone()
+    far[..., 24:, 24:] = torch.rand(8, 1, 3, 40, 40)
+    near[..., 17:20, :16] = torch.rand(8, 1, 3, 3, 16)
+    torch.testing.assert_close(network(clips), network(far), atol=1e-5, rtol=0)
+    assert (network(clips) - network(near)).abs().max() > 1e-3
     still = network(scenery.expand_as(clips))
     torch.testing.assert_close(still, still[:1].expand_as(still), atol=1e-5, rtol=0)
     assert (network(clips) - network(clips.flip(1))).abs().max() > 1e-3
@@ -101,7 +106,7 @@ def test_a_missing_and_a_damaged_file_are_refused(tmp_path):
 
 def test_the_packaged_weights_are_small_and_state_their_accuracy():
     assert TABLETOP_WEIGHTS.stat().st_size < 2**20
-    assert 0.8 < InstructionClassifier.from_assets().accuracy < 1
+    assert 0.85 < InstructionClassifier.from_assets().accuracy < 1
 
 
 def test_the_packaged_classifier_names_true_renders_and_nothing_where_nothing_moves(opengl):

@@ -74,10 +74,10 @@ class DynamicDegree(ClipMetric):
         return torch.stack(values).double()
 
 
-class FlowMagnitude(ClipMetric):
-    """Mean length of the flow from frame to frame, in pixels, over steps and pixels.
+class FlowMagnitudeError(ClipMetric):
+    """How far a clip's mean length of flow, over steps and pixels, lies from that of the true clip, in pixels.
 
-    More is not better in itself: it is read beside that of the true clips.
+    More motion is not better in itself: a clip that stands still errs by all that the true one moves.
 
     Args:
         flow: the eye, as ``showme.perception.flow_eye``.
@@ -87,7 +87,7 @@ class FlowMagnitude(ClipMetric):
         InputError: clips of one frame.
     """
 
-    better = "higher"
+    better = "lower"
     unit = "pixels"
 
     def __init__(self, flow: FlowEye, name: str, **kwargs: Any):
@@ -101,11 +101,12 @@ class FlowMagnitude(ClipMetric):
     def score(self, pairs: Pairs) -> Tensor:
         if pairs.generated.shape[1] < 2:
             raise InputError("Motion needs clips of at least two frames, and these have one.")
-        values = [
-            torch.cat([lengths.flatten(1).mean(1) for lengths in flow_lengths(clip, self.flow)]).mean()
-            for clip in pairs.generated
-        ]
-        return torch.stack(values)
+        pairs_of_clips = zip(pairs.generated, pairs.reference, strict=True)
+        return torch.stack([(self._of(made) - self._of(true)).abs() for made, true in pairs_of_clips])
+
+    def _of(self, clip: Tensor) -> Tensor:
+        """A clip's mean length."""
+        return torch.cat([lengths.flatten(1).mean(1) for lengths in flow_lengths(clip, self.flow)]).mean()
 
 
 @torch.no_grad()

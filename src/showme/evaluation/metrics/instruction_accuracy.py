@@ -19,10 +19,10 @@ from .base import ClipMetric, Pairs
 class InstructionAccuracy(ClipMetric):
     """1 where the classifier sees the action of the clip's instruction in the generated clip, else 0.
 
-    The classifier sees changes since the first frame, not the frame itself, and a clip that stands still shows no
-    action, so that a model cannot score by what its first frame gives away. It looks at the action alone: whether it is
-    done to the right object, :class:`ObjectNear` tells. The classifier errs as well: its accuracy on true renders is in
-    the record, and bounds what a perfect model could reach.
+    The classifier sees changes since the first frame and what lies right beside them, and a clip that stands still
+    shows no action, so that a model cannot score by what its first frame gives away. It looks at the action alone:
+    whether it is done to the right object, :class:`ObjectNear` tells. The classifier errs as well: its accuracy on true
+    renders is in the record, and bounds what a perfect model could reach.
 
     Args:
         classifier: None for the packaged one.

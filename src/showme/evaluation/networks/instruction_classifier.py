@@ -25,16 +25,19 @@ _SIDE = 64
 _CLIPS_TOGETHER = 4
 _MOST_FRAMES = 64
 _GROUPS = 8
+# Pixels around a change that are seen, and differences up to which there is none.
+_NEAR = 4
+_FAINT = 0.08
 
 
 class InstructionClassifier(nn.Module):
     """Clips -> which action of the tabletop world they show.
 
     The first frame of a scene gives much away: a knife lies ready, a case stands open. So the network is given what
-    differs from the first frame and from the frame before, at 64x64, and never a frame: a clip that stands still is all
-    zeros, whatever it shows. Convolutions halve each step's picture four times, and a recurrent network reads what they
-    leave, at 4x4 places, in both directions of time. It has a price: the box, bowl or tray that a thing is put on, in
-    or beside does not change, so that these three actions are mistaken for each other more than any others.
+    differs from the first frame and from the frame before, at 64x64, and of the frames themselves no more than the
+    neighbourhood of what differs from the first: the bowl that something is put into, once it is. A clip that stands
+    still is all zeros, whatever it shows. Convolutions halve each step's picture four times, and a recurrent network
+    reads what they leave, at 4x4 places, in both directions of time.
 
     Args:
         frames: taken from a clip, evenly spaced, first and last included.
@@ -54,7 +57,7 @@ class InstructionClassifier(nn.Module):
         self.accuracy: float | None = None
         # Half the size in four times the channels, which costs less than a convolution of full size.
         layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
-        for before, width, stride in zip((24, *widths[:-1]), widths, (1, 2, 2, 2), strict=True):
+        for before, width, stride in zip((36, *widths[:-1]), widths, (1, 2, 2, 2), strict=True):
             layers += [nn.Conv2d(before, width, 3, stride, 1), nn.GroupNorm(_GROUPS, width), nn.SiLU()]
         self.see = nn.Sequential(*layers)
         self.gather = nn.Linear(widths[-1] * (_SIDE // 16) ** 2, hidden)
@@ -74,10 +77,11 @@ class InstructionClassifier(nn.Module):
     def classify(self, frames: Tensor) -> Tensor:
         """Logits of frames (B, ``frames``, 3, 64, 64) as :func:`shrunken` makes them."""
         since_first = frames - frames[:, :1]
-        changes = torch.cat([since_first, F.pad(since_first.diff(dim=1), (0, 0) * 3 + (1, 0))], dim=2)
+        steps = F.pad(since_first.diff(dim=1), (0, 0) * 3 + (1, 0))
+        changes = torch.cat([since_first, steps, (frames - 0.5) * near_changes(since_first)], dim=2)
         seen = self.see(changes.flatten(0, 1)).flatten(1).unflatten(0, frames.shape[:2])
-        steps, _ = self.read(F.silu(self.gather(seen)))
-        return self.decide(steps.amax(1))
+        read, _ = self.read(F.silu(self.gather(seen)))
+        return self.decide(read.amax(1))
 
     @torch.no_grad()
     def actions(self, clips: Tensor) -> list[str]:
@@ -123,6 +127,13 @@ class InstructionClassifier(nn.Module):
         weights = {name: weight.detach().cpu().half().contiguous() for name, weight in self.state_dict().items()}
         header = {"config": json.dumps(self.config), "classes": json.dumps(CLASSES), "accuracy": repr(accuracy)}
         save_file(weights, path, {**header, **notes})
+
+
+def near_changes(since_first: Tensor) -> Tensor:
+    """Differences (B, T, 3, H, W) -> (B, T, 1, H, W): 1 within four pixels of a clear one, else 0."""
+    size = F.avg_pool2d(since_first.flatten(0, 1), 3, 1, 1).abs().amax(1, keepdim=True)
+    near = F.max_pool2d(size, 2 * _NEAR + 1, 1, _NEAR)
+    return ((near - _FAINT) / _FAINT).clamp(0, 1).unflatten(0, since_first.shape[:2])
 
 
 def shrunken(clips: Tensor) -> Tensor:

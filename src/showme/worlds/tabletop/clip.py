@@ -7,7 +7,7 @@ import numpy as np
 
 from showme.worlds.tabletop.actions import FRAMES, plan
 from showme.worlds.tabletop.camera import camera_of
-from showme.worlds.tabletop.hand import hand_primitives, joints_of
+from showme.worlds.tabletop.hand import HandState, hand_primitives, joints_of
 from showme.worlds.tabletop.layout import sample_scene
 from showme.worlds.tabletop.objects import ObjectState, object_primitives
 from showme.worlds.tabletop.renderer import FIRST_OBJECT_ID, HAND_ID, shared_renderer
@@ -70,9 +70,7 @@ def render_scene(scene: Scene, labels: bool = True) -> Clip:
     frames, joints, track, numbers, depth = [], [], [], [], []
     for frame in range(FRAMES):
         hand, states = script.hand(frame), script.objects(frame)
-        owned = [(HAND_ID, hand_primitives(hand, scene.look.skin, scene.look.sleeve))]
-        for index, (spec, state) in enumerate(zip(scene.objects, states, strict=True)):
-            owned.append((FIRST_OBJECT_ID + index, object_primitives(spec, state)))
+        owned = things_of(scene, hand, states)
         frames.append(renderer.picture(owned))
         joints.append(camera.project(joints_of(hand))[None])
         track.append(camera.project(states[scene.target].centre(target.shape)))
@@ -91,6 +89,14 @@ def render_scene(scene: Scene, labels: bool = True) -> Clip:
     if labels:
         _label(clip, np.stack(numbers), np.stack(depth))
     return clip
+
+
+def things_of(scene: Scene, hand: HandState, states: list[ObjectState]) -> list:
+    """What the renderer draws at one moment: the primitives of the hand and of each object, with their marks."""
+    owned = [(HAND_ID, hand_primitives(hand, scene.look.skin, scene.look.sleeve))]
+    for index, (spec, state) in enumerate(zip(scene.objects, states, strict=True)):
+        owned.append((FIRST_OBJECT_ID + index, object_primitives(spec, state)))
+    return owned
 
 
 def _label(clip: Clip, numbers: np.ndarray, depth: np.ndarray) -> None:

@@ -1,0 +1,32 @@
+"""``showme evaluate study``: the tables of a paper from one YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...errors import InputError
+from ..bars import cache_bars
+
+
+def study(
+    config: Annotated[Path, typer.Argument(help="YAML of the study, such as configs/studies/embedded_rewards.yaml.")],
+    fields: Annotated[
+        list[str] | None, typer.Argument(help="Settings to change: seeds=[0] fields=[training.steps=100]")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for models, clips and tables.")] = Path("showme-out/study"),
+) -> None:
+    """Train and judge rows x seeds, and set them side by side. An interrupted study goes on where it stopped."""
+    try:
+        from ...evaluation.study import StudyConfig, run_study
+    except ModuleNotFoundError as error:
+        raise InputError(f'The package {error.name} is missing: pip install "showme[evaluation]".') from error
+    from ...config import load_config
+
+    settings = load_config(config, StudyConfig, fields or ())
+    written = run_study(settings, config, out, lambda told: typer.echo(told, err=True), cache_bars)
+    typer.echo(written.table)
+    typer.echo(f"tables:  {written.text}, {written.latex.name}, {', '.join(path.name for path in written.csv)}")
+    typer.echo(f"look at: {written.page}")

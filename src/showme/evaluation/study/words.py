@@ -1,0 +1,63 @@
+"""How a study's tables say things, whatever they are written as."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...data.media.base import one_line
+from ..tables import MISSING, say
+from .computation import Computation
+from .table import StudyCell, StudyTable
+
+MARKS = {"inside": "≈", "outside": "", "unknown": "?", None: ""}
+WRONG = " (asked wrongly)"
+COMPUTATION_HEADS = (
+    "recipe", "trained (M)", "all (M)", "batch", "minutes", "samples/s", "peak memory (GiB)", "largest batch",
+)  # fmt: skip
+
+
+def heading(number: int, table: StudyTable) -> str:
+    """What a table is of, on one line."""
+    seeds = f"seed{'s' if len(table.seeds) > 1 else ''} {', '.join(map(str, table.seeds))}"
+    told = f"Table {number}: {table.clips} clips of {table.reference}, protocol {table.protocol['name']}, {seeds}"
+    apart = f"; apart from table 1, because {', '.join(table.apart)}" if table.apart else ""
+    return one_line(told + apart)
+
+
+def signed(value: float, digits: int) -> str:
+    """A difference with its sign."""
+    return ("+" if value > 0 else "") + say(value, digits)
+
+
+def spread(cell: StudyCell, digits: int) -> str:
+    """The standard deviation over the seeds."""
+    return say(cell.spread, digits)
+
+
+def computation_cells(costs: Sequence[Computation]) -> list[list[str]]:
+    """A line for each training: its names, then a cell for each head."""
+    return [
+        [
+            one_line("; ".join(line.names)),
+            one_line(line.recipe),
+            f"{line.trainable / 1e6:.3g}",
+            f"{line.parameters / 1e6:.4g}",
+            str(line.batch_size),
+            f"{line.minutes:.2f}",
+            f"{line.samples_per_second:.4g}",
+            f"{line.memory_mib / 1024:.2f}",
+            MISSING if line.largest_batch is None else str(line.largest_batch),
+        ]
+        for line in costs
+    ]
+
+
+def computation_notes(costs: Sequence[Computation]) -> list[str]:
+    """What the computation table means, each once."""
+    notes = [
+        "Parameters of the model with its frozen encoders and codec, without the eyes of rewards; minutes of training, "
+        "the mean over seeds; samples per second, the median over steps."
+    ]
+    for line in costs:
+        notes += [f"The peak of memory is that of {line.memory_of}.", *(f"{n[0].upper()}{n[1:]}." for n in line.notes)]
+    return list(dict.fromkeys(notes))
