@@ -30,13 +30,13 @@ NOT_WANTED = "the largest batch is left out: the study says largest_batch: false
 class Computation:
     """What a training took, over the seeds that it ran with.
 
-    names: of the rows that it belongs to. recipe: its YAML. trainable, parameters: of the model with its frozen
+    name: which training of which rows it is. recipe: its YAML. trainable, parameters: of the model with its frozen
     encoders and codec; eyes of rewards are not counted. minutes: of training, the mean over seeds.
     samples_per_second: the median over steps, then the mean. memory_mib: the most held, see ``memory_of``.
     largest_batch: samples of one step within 90% of the device's memory; None where it was not looked for.
     """
 
-    names: list[str]
+    name: str
     recipe: str
     seeds: int
     batch_size: int
@@ -51,7 +51,7 @@ class Computation:
 
 
 def computation_of(
-    names: list[str],
+    name: str,
     runs: Sequence[Training],
     out: Path,
     probe: bool,
@@ -60,7 +60,7 @@ def computation_of(
     """One line of the table.
 
     Args:
-        names: of the rows that the training belongs to.
+        name: which training of which rows it is.
         runs: the same training with each seed, finished.
         out: folder of the study; what was counted and probed is kept there.
         probe: whether to look for the largest batch, which needs CUDA.
@@ -77,7 +77,7 @@ def computation_of(
     if counted["largest_batch"] is not None:
         notes = [f"the largest batch is within {SHARE:.0%} of the memory of one {counted['device']}"]
     return Computation(
-        names=names,
+        name=name,
         recipe=first.recipe.name,
         seeds=len(runs),
         batch_size=first.config.training.batch_size,
@@ -106,8 +106,7 @@ def count_parameters(training: Training) -> tuple[int, int]:
 def _counted(training: Training, out: Path, probe: bool, tell: Callable[[str], object]) -> dict[str, Any]:
     """What is told of a training beside its log, computed once for all seeds."""
     path = out / FOLDER / f"{training.kind}.json"
-    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    before = dict(known)
+    known = before = _kept(path)
     if not known:
         trainable, parameters = count_parameters(training)
         known = {"trainable": trainable, "parameters": parameters, "largest_batch": None, "device": None}
@@ -115,12 +114,22 @@ def _counted(training: Training, out: Path, probe: bool, tell: Callable[[str], o
         tell(f"{training.config.out.name}: looking for its largest batch")
         gc.collect()
         batch = largest_batch_of(training.config)
-        known |= {"largest_batch": batch, "device": torch.cuda.get_device_name()}
+        known = known | {"largest_batch": batch, "device": torch.cuda.get_device_name()}
     if known != before:
         path.parent.mkdir(parents=True, exist_ok=True)
         with staged(path) as neighbour:
             neighbour.write_text(json.dumps(known) + "\n", encoding="utf-8")
     return known
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """What was counted before; nothing where the file is not there, or damaged."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    whole = isinstance(told, dict) and told.keys() == {"trainable", "parameters", "largest_batch", "device"}
+    return told if whole else {}
 
 
 def _log(training: Training) -> list[dict[str, Any]]:

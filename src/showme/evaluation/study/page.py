@@ -10,7 +10,7 @@ from ..tables import MISSING, flat, say, title
 from .computation import Computation
 from .config import RowConfig, StudyConfig
 from .table import StudyCell, StudyRow, StudyTable
-from .words import COMPUTATION_HEADS, MARKS, WRONG, computation_cells, computation_notes, heading, signed, spread
+from .words import COMPUTATION_HEADS, MARKS, WRONG, computation_cells, computation_notes, difference, heading, spread
 
 
 def render_study(study: StudyConfig, tables: Sequence[StudyTable], costs: Sequence[Computation]) -> str:
@@ -54,11 +54,8 @@ def _cell(cell: StudyCell | None, digits: int) -> str:
         return f'<td class="number">{MISSING}</td>'
     around = "" if cell.spread is None else f" ± {spread(cell, digits)}"
     mark = f' <span class="noise">{MARKS[cell.noise]}</span>' if MARKS[cell.noise] else ""
-    beneath = []
-    if cell.difference is not None:
-        low, high = (signed(each, digits) for each in (cell.difference.low, cell.difference.high))
-        beneath.append(f"Δ {signed(cell.difference.mean, digits)} [{low}, {high}]")
-    if len(cell.values) > 1:
+    beneath = [told] if (told := difference(cell, digits)) else []
+    if cell.spread is not None:
         beneath.append(", ".join(say(value, digits) for value in cell.values))
     lines = "".join(f'<span class="soft">{each}</span>' for each in beneath)
     return f'<td class="number">{say(cell.mean, digits)}{around}{mark}{lines}</td>'

@@ -5,10 +5,13 @@ from __future__ import annotations
 import gc
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils.data import Dataset
 
 from ...bundle import load_pipeline, open_bundle
 from ...config import TrainingConfig
@@ -53,7 +56,7 @@ def largest_batch_of(config: ShowMeConfig) -> int:
         config: of the training; its clips are cached already.
     """
     device = torch.device("cuda", torch.cuda.current_device())
-    step = TrainingStep(config)
+    step = Steps(config)
 
     def peak_of(batch: int) -> int | None:
         gc.collect()
@@ -68,7 +71,7 @@ def largest_batch_of(config: ShowMeConfig) -> int:
     return largest_batch(peak_of, SHARE * torch.cuda.get_device_properties(device).total_memory)
 
 
-class TrainingStep:
+class Steps:
     """Batch -> two steps of a training's own objective, clips and optimiser, in one part each.
 
     Args:
@@ -88,14 +91,33 @@ class TrainingStep:
         self.training = config.training
 
     def __call__(self, batch: int) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            Trainer(self.objective, self.samples, self.settings(batch), Path(folder), f"batch of {batch}").run()
-        # Gradients of one probe are no part of the next.
-        self.objective.zero_grad(set_to_none=True)
+        samples = _SamplesOf(self.samples, _STEPS * batch)
+        try:
+            with tempfile.TemporaryDirectory() as folder, suppress(_EnoughError):
+                Trainer(self.objective, samples, self.settings(batch), Path(folder), f"batch of {batch}").run()
+        finally:
+            # Gradients of one probe are no part of the next.
+            self.objective.zero_grad(set_to_none=True)
 
     def settings(self, batch: int) -> TrainingConfig:
-        """The training's own, but for what a probe is: so short that nothing is learned, saved or shown."""
+        """The training's own, but for what a probe is: it learns nothing, saves nothing and shows nothing."""
         optimizer = self.training.optimizer.model_copy(update={"learning_rate": 1e-12, "muon_rate": 1e-12})
-        changes: dict[str, Any] = {"steps": _STEPS, "minutes": None, "batch_size": batch, "accumulation": 1}
+        changes: dict[str, Any] = {"steps": _STEPS + 1, "minutes": None, "batch_size": batch, "accumulation": 1}
         changes |= {"workers": 0, "checkpoint_seconds": 1e9, "checkpoint_steps": None, "validate_steps": None}
         return self.training.model_copy(update=changes | {"tensorboard": False, "optimizer": optimizer})
+
+
+class _EnoughError(Exception):
+    """All steps of a probe were taken."""
+
+
+class _SamplesOf(Dataset):
+    """Samples up to a position: there a run ends before it writes a checkpoint, which may be larger than the disk."""
+
+    def __init__(self, samples: Dataset, count: int):
+        self.samples, self.count = samples, count
+
+    def __getitem__(self, position: int) -> dict[str, Tensor]:
+        if position >= self.count:
+            raise _EnoughError
+        return self.samples[position]

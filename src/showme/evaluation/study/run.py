@@ -120,19 +120,19 @@ def _write_settings(study: StudyConfig, out: Path, cells: list[Cell]) -> None:
 
 def _costs(study: StudyConfig, cells: list[Cell], out: Path, tell: Callable[[str], object]) -> list[Computation]:
     """One line per training, over its seeds; rows that share one are named together."""
-    users: dict[str, list[str]] = {}
+    users: dict[str, dict[int, list[str]]] = {}
     runs: dict[str, dict[str, Training]] = {}
     for cell in cells:
         for number, training in enumerate(cell.trainings, 1):
-            name = f"{cell.row.name}, training {number}"
-            names = users.setdefault(training.kind, [])
-            if name not in names:
-                names.append(name)
+            names = users.setdefault(training.kind, {}).setdefault(number, [])
+            if cell.row.name not in names:
+                names.append(cell.row.name)
             runs.setdefault(training.kind, {})[training.fingerprint] = training
-    return [
-        computation_of(names, list(runs[kind].values()), out, study.largest_batch, tell)
-        for kind, names in users.items()
-    ]
+    costs = []
+    for kind, numbers in users.items():
+        name = "; ".join(f"training {number} of {', '.join(names)}" for number, names in numbers.items())
+        costs.append(computation_of(name, list(runs[kind].values()), out, study.largest_batch, tell))
+    return costs
 
 
 @contextmanager

@@ -33,8 +33,8 @@ class StudyCell:
     """A figure of a row.
 
     values: of each seed; NaN where it has none. mean: of them. spread: their standard deviation (N - 1); None of a
-    single seed. difference: to the first row, with its 95% interval; None of the first row itself, or where it cannot
-    be told. noise: whether that interval holds zero; None of the first row.
+    single seed, and of baselines. difference: to the first row, with its 95% interval; None of the first row itself, or
+    where it cannot be told. noise: whether that interval holds zero; None of the first row.
     """
 
     values: tuple[float, ...]
@@ -153,7 +153,8 @@ def _has(row: _Columns, metric: str) -> bool:
 
 def _cell(metric: str, row: _Columns, first: _Columns, resamples: int) -> StudyCell:
     values = np.array([column.figures[metric].value for column in row.columns])
-    spread = float(values.std(ddof=1)) if len(values) > 1 else None
+    # What needs no training has no seed.
+    spread = float(values.std(ddof=1)) if len(values) > 1 and not row.baseline else None
     told = tuple(values.tolist()), float(values.mean()), spread
     if row is first:
         return StudyCell(*told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...data.media.base import one_line
-from ..tables import MISSING, say
+from ..tables import MISSING, decimals, say
 from .computation import Computation
 from .table import StudyCell, StudyTable
 
@@ -24,9 +24,14 @@ def heading(number: int, table: StudyTable) -> str:
     return one_line(told + apart)
 
 
-def signed(value: float, digits: int) -> str:
-    """A difference with its sign."""
-    return ("+" if value > 0 else "") + say(value, digits)
+def difference(cell: StudyCell | None, digits: int) -> str:
+    """``Δ mean [low, high]`` to the first row, with more decimals where these are small; empty where there is none."""
+    if cell is None or cell.difference is None:
+        return ""
+    told = cell.difference.mean, cell.difference.low, cell.difference.high
+    digits = max(digits, decimals(told) - 1)
+    mean, low, high = (f"{'+' if value > 0 else ''}{say(value, digits)}" for value in told)
+    return f"Δ {mean} [{low}, {high}]"
 
 
 def spread(cell: StudyCell, digits: int) -> str:
@@ -38,7 +43,7 @@ def computation_cells(costs: Sequence[Computation]) -> list[list[str]]:
     """A line for each training: its names, then a cell for each head."""
     return [
         [
-            one_line("; ".join(line.names)),
+            one_line(line.name),
             one_line(line.recipe),
             f"{line.trainable / 1e6:.3g}",
             f"{line.parameters / 1e6:.4g}",

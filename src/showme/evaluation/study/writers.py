@@ -14,7 +14,7 @@ from .computation import Computation
 from .config import StudyConfig
 from .page import render_study
 from .table import StudyCell, StudyRow, StudyTable
-from .words import COMPUTATION_HEADS, MARKS, WRONG, computation_cells, computation_notes, heading, signed, spread
+from .words import COMPUTATION_HEADS, MARKS, WRONG, computation_cells, computation_notes, difference, heading, spread
 
 PAGE, TEXT, LATEX, COMPUTATION = "index.html", "study.txt", "study.tex", "computation.csv"
 _LATEX_MARKS = {"inside": r"\rlap{$^{\approx}$}", "outside": "", "unknown": r"\rlap{$^{?}$}", None: ""}
@@ -62,7 +62,7 @@ def study_text(tables: Sequence[StudyTable], costs: Sequence[Computation]) -> st
         lines = [["", *(title(head) for head in table.heads.values())]]
         for row in table.rows:
             lines.append([_name(row), *(_text_value(row.cells.get(m), table.places(m)) for m in table.heads)])
-            beneath = [_text_difference(row.cells.get(m), table.places(m)) for m in table.heads]
+            beneath = [difference(row.cells.get(m), table.places(m)) for m in table.heads]
             if any(beneath):
                 lines.append(["", *beneath])
         under = "".join(f"{line}\n" for line in (table.rule, *table.notes))
@@ -93,13 +93,13 @@ def table_csv(table: StudyTable) -> str:
 
 
 def computation_csv(costs: Sequence[Computation]) -> str:
-    """A line for each training: ``names``, ``recipe``, ``seeds``, ``batch_size``, ``trainable``, ``parameters``,
+    """A line for each training: ``name``, ``recipe``, ``seeds``, ``batch_size``, ``trainable``, ``parameters``,
     ``minutes``, ``samples_per_second``, ``memory_mib`` and ``largest_batch``, empty where it was not looked for."""
     heads = ["recipe", "seeds", "batch_size", "trainable", "parameters", "minutes", "samples_per_second", "memory_mib"]
-    rows = [["names", *heads, "largest_batch"]]
+    rows = [["name", *heads, "largest_batch"]]
     for line in costs:
         batch = "" if line.largest_batch is None else str(line.largest_batch)
-        rows.append([one_line("; ".join(line.names)), *(str(getattr(line, head)) for head in heads), batch])
+        rows.append([one_line(line.name), *(str(getattr(line, head)) for head in heads), batch])
     return csv_text(rows)
 
 
@@ -113,7 +113,7 @@ def study_latex(tables: Sequence[StudyTable], costs: Sequence[Computation]) -> s
                 lines.append(r"\midrule")
             cells = [_latex_value(row.cells.get(m), table.places(m)) for m in table.heads]
             lines.append(" & ".join([latex(_name(row)), *cells]) + r" \\")
-            beneath = [_text_difference(row.cells.get(m), table.places(m)) for m in table.heads]
+            beneath = [difference(row.cells.get(m), table.places(m)) for m in table.heads]
             if any(beneath):
                 small = [rf"{{\scriptsize {_latex_text(each)}}}" if each else "" for each in beneath]
                 lines.append(" & ".join(["", *small]) + r" \\")
@@ -153,19 +153,12 @@ def _text_value(cell: StudyCell | None, digits: int) -> str:
     return f"{say(cell.mean, digits)}{around} {MARKS[cell.noise] or ' '}"
 
 
-def _text_difference(cell: StudyCell | None, digits: int) -> str:
-    if cell is None or cell.difference is None:
-        return ""
-    low, high = (signed(each, digits) for each in (cell.difference.low, cell.difference.high))
-    return f"Δ {signed(cell.difference.mean, digits)} [{low}, {high}]"
-
-
 def _csv_cells(cell: StudyCell | None, count: int) -> list[str]:
     if cell is None:
         return [""] * count
     told = cell.difference
-    difference = [None] * 3 if told is None else [told.mean, told.low, told.high]
-    numbers = [cell.mean, cell.spread, *cell.values, *difference]
+    numbers = [cell.mean, cell.spread, *cell.values]
+    numbers += [None] * 3 if told is None else [told.mean, told.low, told.high]
     return [*("" if value is None or value != value else str(value) for value in numbers), cell.noise or ""]
 
 
