@@ -21,7 +21,11 @@ def staged(path: Path) -> Iterator[Path]:
     """Yields a neighbour of ``path`` to write, which takes its place when all went well and is gone otherwise."""
     neighbour = path.with_name(f"{path.name}.{owner()}.partial")
     try:
+        # Some writers leave files that nobody else may read.
+        neighbour.touch()
+        mode = neighbour.stat().st_mode
         yield neighbour
+        neighbour.chmod(mode)
         neighbour.replace(path)
     finally:
         with suppress(OSError):

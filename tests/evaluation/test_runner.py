@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from showme.errors import InputError
 from showme.evaluation.protocol import Protocol, load_protocol
 from showme.evaluation.request import Request
 from showme.evaluation.results import FILE, read_result
 from showme.evaluation.runner import evaluate
+from showme.generation.outputs import write_video
 
 from .conftest import FRAMES, SIZE, moving_square, write_set
 
@@ -71,6 +73,20 @@ def test_left_out_frames_and_quirks_are_told_beside(sets, tmp_path):
     _, quirky = evaluate(request(sets, tmp_path / "quirky", "shown_frames=left_out", "generated_range=min_max"))
     assert quirky.without_quirks.clips["psnr"] == plain.model.clips["psnr"]
     assert quirky.model.clips["psnr"] != plain.model.clips["psnr"]
+
+
+def test_pictures_beside_clips_are_what_an_image_protocol_judges(tmp_path):
+    true = {f"{n}": moving_square(1, level=150 + n) for n in range(3)}
+    write_set(tmp_path / "true", true, index=True)
+    for name, clip in true.items():
+        (tmp_path / "made" / name).mkdir(parents=True)
+        write_video([Image.fromarray(frame) for frame in clip], tmp_path / "made" / name / "action.mp4", 8)
+        Image.fromarray(clip[-1]).save(tmp_path / "made" / name / "result.png")
+    fields = [*SMALL, "metrics=[psnr]", "task=image", "targets=2"]
+    chosen = load_protocol("embedded", fields)
+    _, result = evaluate(Request(str(tmp_path / "true"), chosen, tmp_path / "out", tmp_path / "made"))
+    wanted = [(100 + psnr(clip[-1:], clip[-2:-1])) / 2 for clip in true.values()]
+    np.testing.assert_allclose(result.model.clips["psnr"], wanted, atol=1e-6)
 
 
 def test_the_nearest_training_clip_is_a_baseline(sets, tmp_path):

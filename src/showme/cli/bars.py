@@ -23,7 +23,9 @@ def job_bars(label: str) -> Progress:
     )
 
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"))
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+    console = Console(stderr=True)
+    # A file would get a line for every change.
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
 
 
 def human_bytes(size: float) -> str:
@@ -40,13 +42,15 @@ def cache_bars(label: str) -> Iterator[Callable[[str, int, int, int], None]]:
     """While open, ``report(part, rows done, rows, bytes)`` draws one bar per part on stderr; none without a report."""
     bars = job_bars(label + " {task.description:21}")
     rows: dict = {}
+    sizes: dict[str, int] = {}
 
     def report(part: str, done: int, total: int, size: int) -> None:
         if part not in rows:
             bars.start()
             rows[part] = bars.add_task(part, total=total)
-        bars.update(rows[part], completed=done, description=f"{part:10} {human_bytes(size):>9}", refresh=True)
-        if all(task.finished for task in bars.tasks):
+        sizes[part] = size
+        bars.update(rows[part], completed=done, description=f"{part:10} {human_bytes(size):>9}")
+        if all(task.finished for task in bars.tasks) and all(sizes.values()):
             # The trainer draws a bar of its own next.
             bars.stop()
 

@@ -14,16 +14,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import __version__
+from .. import __version__, perception
 from ..data.cache import Part, PartReader, build_parts, code_digest
 from ..data.cache.build import Progress
+from ..data.media import PictureFiles
 from ..machine import usable_cores
-from . import networks
+from ..perception import hands
+from . import metrics, networks
 from .baselines import FirstFrame, NearestTraining, ThroughCodec
 from .choose import Measure, make_measures
 from .clip_sets import ClipSet, open_clip_set, paired
 from .figures import clip_figure, set_figures
-from .metrics import base as base_code
 from .metrics.base import ClipMetric, SetMetric
 from .models import Generated, Model
 from .pairs import Candidate, Codec, Files, PairRows, ReferenceRows, as_tensor, check_generated, check_reference
@@ -58,10 +59,10 @@ class Evaluation:
         given = None if request.generated is None else open_clip_set(request.generated)
         ids = list(records) if given is None else paired(given, records, known)
         self.records = [records[name] for name in ids]
-        self._check(given, ids)
         self.reference = ReferenceRows(self.records, self.protocol, self.codec)
-        self.measures = make_measures(self.protocol, request.weights, self.reference)
         self.candidate = self._candidate(given, ids)
+        self._check()
+        self.measures = make_measures(self.protocol, request.weights, self.reference)
 
     def run(self) -> Result:
         """Judge the clips and the baselines.
@@ -107,16 +108,23 @@ class Evaluation:
             return Generated(self.model, self.reference, self.request.out, self.request.name)
         name = self.request.name or given.place.resolve().stem
         pictures = [given.pictures.get(each) for each in ids]
-        return Files(name, [given.clips[each] for each in ids], pictures, self.protocol)
+        clips = [given.clips[each] for each in ids]
+        if self.protocol.task == "image":
+            # A picture of the result that stands beside a clip is what is judged.
+            clips = [
+                clip if picture is None else PictureFiles(picture.parent, names=(picture.name,))
+                for clip, picture in zip(clips, pictures, strict=True)
+            ]
+        return Files(name, clips, pictures, self.protocol)
 
-    def _check(self, given: ClipSet | None, ids: Sequence[str]) -> None:
+    def _check(self) -> None:
         """Every clip's form, before anything is computed."""
-        for number, (name, record) in enumerate(zip(ids, self.records, strict=True), 1):
+        for number, record in enumerate(self.records):
             check_reference(record, self.protocol)
-            if given is not None:
-                check_generated(given.clips[name], self.protocol)
+            if isinstance(self.candidate, Files):
+                check_generated(self.candidate.clips[number], self.protocol)
             if self.progress is not None:
-                self.progress("looked at", number, len(ids), 0)
+                self.progress("looked at", number + 1, len(self.records), 0)
 
     def judge(
         self,
@@ -154,7 +162,7 @@ class Evaluation:
     def _parts(self, measure: Measure, rows: PairRows) -> Iterator[Part]:
         metric = measure.metric.to(self.device)
         made_of = {"metric": type(metric).__name__, **measure.part_made_of, "device": torch.device(self.device).type}
-        made_of["code"] = code_digest([sys.modules[type(metric).__module__], networks, base_code])
+        made_of["code"] = _code_of(metric)
         if isinstance(metric, ClipMetric):
             score = self._scorer(metric, rows)
             yield Part(measure.part, rows.made_of | made_of, rows.identities, score, chunk=1)
@@ -222,6 +230,14 @@ def evaluate(request: Request, progress: Progress | None = None) -> tuple[Evalua
     """
     evaluation = Evaluation(request, progress)
     return evaluation, evaluation.run()
+
+
+def _code_of(metric: ClipMetric | SetMetric) -> str:
+    """Digest of the code that a metric's values come from: its folder, the eyes, and ours that it imports itself."""
+    own = sys.modules[type(metric).__module__]
+    used = {str(getattr(each, "__module__", "")) for each in vars(own).values()}
+    ours = [sys.modules[name] for name in sorted(used) if name.startswith("showme.")]
+    return code_digest([metrics, networks, perception, hands, *ours])
 
 
 class _Sum:

@@ -60,7 +60,7 @@ def _motion_intensive(records: Mapping[str, Record], request: Request, progress:
     hands = "torch" if request.weights.hands is None else f"torch:{request.weights.hands}"
     settings: dict[str, Any] = {
         "source": open_source(request.reference, request.reference_fields),
-        "out": request.out / FOLDER,
+        "out": (request.cache or request.out) / FOLDER,
         "rule": {"kind": "motion_intensive", "share": protocol.motion_intensive},
         "look": protocol.model_dump(include={"height", "width", "frames", "sampling", "fit"}),
         "eyes": {"hands": hands, "hand_confidence": protocol.hand_confidence},

@@ -8,9 +8,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from showme.errors import InputError
 from showme.machine import usable_cores
 from showme.worlds.tabletop.clip import Clip, render
 from showme.worlds.tabletop.scene import Scene
@@ -60,12 +61,14 @@ def render_dataset(
 
     Raises:
         ValueError: unknown split, or seeds that leave its range.
+        InputError: the folder's index lists other clips.
         OpenGLMissingError: no offscreen OpenGL library is installed.
     """
     seeds = _seeds(count, split, first_seed)
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
-    missing = [seed for seed in seeds if not clip_path(out, seed).exists()]
+    _check_index(out, seeds, split)
+    missing = [seed for seed in seeds if not _is_whole(clip_path(out, seed), labels)]
     done = count - len(missing)
     if progress is not None:
         progress(done, count)
@@ -107,6 +110,34 @@ def load_clip(path: str | Path) -> Clip:
         final_state=json.loads(metadata["final_state"]),
         **arrays,
     )
+
+
+def _is_whole(path: Path, labels: bool) -> bool:
+    """Whether a clip is there and can be read, with masks and depth where they are asked for."""
+    try:
+        with safe_open(str(path), "numpy") as file:
+            return bool(file.metadata()) and (not labels or "depth" in file.keys())  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError):
+        return False
+
+
+def _check_index(out: Path, seeds: range, split: str) -> None:
+    """Refuse to take clips out of a list that is there.
+
+    Raises:
+        InputError: it has clips that are not asked for.
+    """
+    index = out / "index.jsonl"
+    if not index.exists():
+        return
+    wanted = {str(seed) for seed in seeds}
+    listed = [json.loads(line)["id"] for line in index.read_text().splitlines() if line.strip()]
+    others = [name for name in listed if name not in wanted]
+    if others:
+        raise InputError(
+            f"{index} lists {len(others)} clips that are not among these {len(seeds)} of {split}, such as {others[0]}: "
+            "choose another --out, or a --count and --seed that keep them."
+        )
 
 
 def _seeds(count: int, split: str, first_seed: int | None) -> range:

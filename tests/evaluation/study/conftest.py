@@ -16,7 +16,7 @@ METRICS = "metrics=[psnr,ssim]"
 PROTOCOL = [f"frames={FRAMES}", f"height={SIZE}", f"width={SIZE}", METRICS, "bootstrap=100"]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread():
     """Networks this small gain nothing from a second thread, and lose much on a busy machine."""
     before = torch.get_num_threads()

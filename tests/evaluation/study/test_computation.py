@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from showme.config import load_config
 from showme.errors import InputError
 from showme.evaluation.study import StudyConfig, computation, probe
-from showme.evaluation.study.computation import computation_of, count_parameters
+from showme.evaluation.study.computation import computation_of
 from showme.evaluation.study.plan import Training, plan
-from showme.evaluation.study.probe import Steps, largest_batch, largest_batch_of
+from showme.evaluation.study.probe import Steps, largest_batch
 from showme.experiment import train
 from showme.training import CHECKPOINTS
 from showme.training.checkpoint import newest_checkpoint
@@ -57,9 +57,7 @@ def _check_a_step(trained: Training) -> None:
     step = Steps(trained.config)
     before = {name: value.clone() for name, value in step.objective.state_dict().items()}
     asked: list[int] = []
-    sample = type(step.samples).__getitem__
-    step.samples = SimpleNamespace(__getitem__=None)
-    step.samples = _Watched(Steps(trained.config).samples, asked, sample)
+    step.samples = _Watched(step.samples, asked)
     step(5)
     assert sorted(asked) == list(range(10)), "two steps of five samples"
     for name, value in step.objective.state_dict().items():
@@ -70,12 +68,14 @@ def _check_a_step(trained: Training) -> None:
 
 
 class _Watched:
-    def __init__(self, samples, asked, sample):
-        self.samples, self.asked, self.sample = samples, asked, sample
+    """Samples that keep which of them were asked for."""
 
-    def __getitem__(self, position):
+    def __init__(self, samples, asked: list[int]):
+        self.samples, self.asked = samples, asked
+
+    def __getitem__(self, position: int):
         self.asked.append(position)
-        return self.sample(self.samples, position)
+        return self.samples[position]
 
 
 def _check_the_probe(trained: Training, out) -> None:
@@ -131,5 +131,6 @@ def test_the_largest_batch_is_that_of_trying_all():
         assert len(asked) <= 2 * np.log2(max(asked)) + 2
 
 
-def test_a_batch_of_any_size_ends_the_search():
-    assert largest_batch(lambda _: 1, 2) == 2**16
+def test_a_device_without_an_end_ends_the_search():
+    asked: list[int] = []
+    assert largest_batch(lambda batch: asked.append(batch) or 1, 2) == max(asked) == 2**16

@@ -59,7 +59,7 @@ def test_mistakes_in_the_settings_are_one_sentence(study_file, changes, sentence
         ({"model": "embedded", "protocol": "sere"}, r"row 'b': There is no protocol 'sere'"),
         ({"model": "embedded", "protocol_fields": ["frame=3"]}, r"row 'b': protocol_fields: .*no field frame: did you"),
         ({"model": "embedded", "protocol_fields": ["frames=9"]}, r"row 'b': .*has 4 frames, and the protocol embedded"),
-        ({"model": "embedded", "protocol_fields": ["samples=9"]}, r"row 'b': .*asks for 9 clips and the reference has 4"),
+        ({"model": "embedded", "protocol_fields": ["samples=9"]}, r"row 'b': .* for 9 clips and the reference has 4"),
         ({"model": "embedded", "protocol_fields": ["metrics=[fvd]"]}, r"row 'b': .*i3d_pretrained_400.pt"),
         ({"model": "embedded", "reference": "nowhere"}, r"row 'b': There is no .*nowhere"),
     ],

@@ -1,4 +1,4 @@
-"""Wrong instructions: never a clip's own, as often as before, the same for the same seed; the world's where it knows."""
+"""Wrong instructions: never a clip's own, as often as before, alike for one seed; the world's where it knows them."""
 
 from __future__ import annotations
 

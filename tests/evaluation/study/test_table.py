@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -27,7 +28,8 @@ SEEDS = (0, 1000, 2000)
 
 
 def column(name: str, psnr: np.ndarray, fvd: float | None = None) -> Column:
-    mean, known = float(np.nanmean(psnr)), np.isfinite(psnr)
+    known = np.isfinite(psnr)
+    mean = float(psnr[known].mean()) if known.any() else math.nan
     share = float(known.mean())
     figures = {"psnr": Figure("psnr", "PSNR", mean, mean - 1, mean + 1, len(psnr), share, "higher", "dB")}
     if fvd is not None:
@@ -158,6 +160,24 @@ def test_wrongly_asked_rows_stand_beside_the_others_and_are_named():
     assert [row.wrong for row in table.rows] == [False, True]
     assert "b (asked wrongly)" in study_text([table], [])
     assert "fall where the model listens" in table.notes[0]
+
+
+def test_baselines_of_rows_asked_wrongly_stand_only_where_there_are_no_others():
+    still = np.linspace(10, 12, 20)
+    own = cells("a", values(0), baseline=still)
+    wrong = cells("b", values(1), baseline=still + 1, instructions="wrong")
+    (table,) = tables_of(own + wrong)
+    assert [row.name for row in table.rows] == ["a", "b", "first frame repeated"]
+    assert table.rows[2].cells["psnr"].mean == pytest.approx(11)
+    (table,) = tables_of(wrong)
+    assert table.rows[1].cells["psnr"].mean == pytest.approx(12)
+
+
+def test_a_row_without_any_value_has_no_number_and_no_mark():
+    (table,) = tables_of(cells("a", values(0)) + cells("b", np.full((3, 20), np.nan)))
+    assert table.rows[1].cells["psnr"].noise is None
+    assert table.notes == []
+    assert [line.split()[-1] for line in study_text([table], []).splitlines() if line.startswith("b")] == ["–"]
 
 
 def test_figures_of_other_networks_are_refused():

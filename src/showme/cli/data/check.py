@@ -30,7 +30,8 @@ def list_clips(
     splits: dict[str, int] = {}
     instructions: set[str] = set()
     shown = 0
-    for record in open_source(source, fields or ()).chosen():
+    opened = open_source(source, fields or ())
+    for record in opened.chosen():
         split = record.split or "no split"
         splits[split] = splits.get(split, 0) + 1
         instructions.add(record.instruction)
@@ -38,7 +39,9 @@ def list_clips(
             shown += 1
             span = "" if record.span is None else f" [{record.span.start:g} to {record.span.stop:g} {record.span.unit}]"
             typer.echo(f"{record.id}: {one_line(record.instruction)}\n    {record.media.path}{span}")
-    total = ", ".join(f"{number} {split}" for split, number in splits.items()) or "no clips"
+    if not splits:
+        raise opened.none_left()
+    total = ", ".join(f"{number} {split}" for split, number in splits.items())
     typer.echo(f"clips:   {total}; {len(instructions)} different instructions")
 
 
@@ -55,14 +58,15 @@ def check(
     """Decode every clip, report those that cannot be read, and write the list that leaves them out."""
     from ...data.check import find_bad
     from ...data.sources import open_source
-    from ...data.sources.lists import check_writable, write_exclusions
+    from ...data.sources.lists import check_writable, read_exclusions, write_exclusions
 
     for option, value in (("--processes", processes), ("--seconds", seconds)):
         if value is not None and value < 1:
             raise InputError(f"{option} {value}: choose 1 or more.")
-    records = list(open_source(source, fields or ()).chosen())
+    opened = open_source(source, fields or ())
+    records = list(opened.chosen())
     if not records:
-        raise InputError(f"{source} lists no clips.")
+        raise opened.none_left()
     # Asked now, so that an hour of reading is not lost to a folder that cannot be written to.
     check_writable(out)
     with job_bars("checking") as bars:
@@ -77,8 +81,10 @@ def check(
     for name, reason in bad.items():
         typer.echo(f"bad:     {name}: {reason}")
     typer.echo(f"checked: {len(records)} clips, {len(bad)} bad")
-    # Without bad clips too, so that no list of an earlier check is taken for this one's.
-    write_exclusions(out, bad)
+    # What the source leaves out already stays out; and without bad clips too there is a list, so that no other check's
+    # is taken for it.
+    before = read_exclusions(opened.exclude) if opened.exclude else {}
+    write_exclusions(out, before | bad)
+    typer.echo(f"list:    {out}, {len(before) + len(bad)} clips (leave them out: exclude={out})")
     if bad:
-        typer.echo(f"list:    {out} (leave them out: exclude={out})")
         raise typer.Exit(1)

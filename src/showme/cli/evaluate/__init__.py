@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from .compare import compare
 from .run import run
+from .study import study
 
 _RUN = "run"
 
@@ -29,3 +30,4 @@ app = typer.Typer(
 )
 app.command(_RUN)(run)
 app.command("compare")(compare)
+app.command("study")(study)

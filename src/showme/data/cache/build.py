@@ -20,7 +20,7 @@ from ...machine import usable_cores
 from ...staged_files import staged, sweep
 from .claims import claimed
 from .fingerprint import digest_of
-from .parts import IDS, SHARD_ROWS, SUMS, Part, PartReader, checksum, is_whole
+from .parts import ROWS, SHARD_ROWS, Part, PartReader, checksum, is_whole
 
 # Called as progress(part, rows done, rows, bytes on disk).
 Progress = Callable[[str, int, int, int], None]
@@ -169,7 +169,7 @@ def _save(path: Path, chunks: Sequence[dict[str, Tensor]], identities: Sequence[
     sums = {name: [checksum(row) for row in value] for name, value in stacked.items()}
     try:
         with staged(path) as neighbour:
-            save_file(stacked, neighbour, {IDS: json.dumps(list(identities)), SUMS: json.dumps(sums)})
+            save_file(stacked, neighbour, {ROWS: json.dumps({"ids": list(identities), "crc32": sums})})
             with neighbour.open("rb") as file:
                 os.fsync(file.fileno())
     except (OSError, SafetensorError) as error:

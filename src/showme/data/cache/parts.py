@@ -32,8 +32,9 @@ from ...errors import InputError
 from .fingerprint import digest_of
 
 SHARD_ROWS = 64
-# What the header of a shard says: the rows' identities, and each tensor's checksums by row.
-IDS, SUMS = "ids", "crc32"
+# The one entry of a shard's header, as JSON: ``ids`` of the rows, and ``crc32``, each tensor's checksums by row. Of
+# several entries the order would be another in every file, and equal shards are to have equal bytes.
+ROWS = "rows"
 # Each open shard holds a file descriptor and a mapping.
 _OPEN_SHARDS = 256
 
@@ -114,7 +115,7 @@ class PartReader:
         else:
             try:
                 file = safe_open(self.files[shard], "pt")
-                self.open[shard] = file, json.loads(file.metadata()[SUMS])
+                self.open[shard] = file, json.loads(file.metadata()[ROWS])["crc32"]
             except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
                 raise InputError(
                     f"{self.files[shard]} of the cache is gone or damaged: run again, it is made anew."
@@ -137,7 +138,7 @@ def is_whole(path: Path) -> bool:
     """Whether a shard is there and can be read: it is written in one step, but a disk may have been full."""
     try:
         with safe_open(path, "pt") as file:
-            names = set(json.loads(file.metadata()[SUMS]))
-            return bool(json.loads(file.metadata()[IDS])) and names == set(file.keys())
+            told = json.loads(file.metadata()[ROWS])
+            return bool(told["ids"]) and set(told["crc32"]) == set(file.keys())
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return False

@@ -51,6 +51,7 @@ p { margin: 0; overflow-wrap: anywhere; }
 .fill-dropped { background: var(--dropped); fill: var(--dropped); }
 .kept { color: var(--kept); } .dropped { color: var(--dropped); }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
+th { white-space: nowrap; }
 th, td { padding: 5px 12px 5px 0; border-top: 1px solid var(--line); text-align: left; vertical-align: top;
   font-weight: 400; overflow-wrap: anywhere; }
 tr:first-child > * { border-top: 0; }

@@ -58,10 +58,14 @@ class Source(Settings):
                 )
             records[record.id] = record
         if not records:
-            chosen = [f"{field}={getattr(self, field)}" for field in _CHOOSE if getattr(self, field, None) is not None]
-            told = f" with {', '.join(chosen)}: correct what chooses" if chosen else ": give another data set"
-            raise InputError(f"{self.place} lists no clips{told}.")
+            raise self.none_left()
         return list(records.values())
+
+    def none_left(self) -> InputError:
+        """What is said of a data set of which nothing is left."""
+        chosen = [f"{field}={getattr(self, field)}" for field in _CHOOSE if getattr(self, field, None) is not None]
+        told = f" with {', '.join(chosen)}: correct what chooses" if chosen else ": give another data set"
+        return InputError(f"{self.place} lists no clips{told}.")
 
     def chosen(self) -> Iterator[Record]:
         """Records that ``exclude`` and ``keep`` leave, whether their pixels are there or not.

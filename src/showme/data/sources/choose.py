@@ -53,7 +53,10 @@ def open_source(place: str, fields: Sequence[str] = ()) -> Source:
         return parse_config({"kind": place}, KINDS[place], fields, f"source {place}")
     path = Path(place)
     if path.suffix.lower() not in (".yaml", ".yml"):
-        return parse_config({"path": place}, FolderSource, fields, place)
+        source = parse_config({"path": place}, FolderSource, fields, place)
+        if not path.suffix and path.name == place and not path.exists():
+            raise InputError(f"There is no {place}: give a folder or list of clips, or a kind: {', '.join(KINDS)}.")
+        return source
     kind = read_yaml(path).get("kind", "folder")
     if not isinstance(kind, str) or kind not in KINDS:
         raise InputError(f"{path}: there is no kind {kind!r}: choose {', '.join(KINDS)}.")

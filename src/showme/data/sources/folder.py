@@ -7,20 +7,24 @@ seconds, take a part of a file; ``template``, ``split`` and ``licence`` are kept
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
-from ...errors import InputError
+from ...errors import InputError, ToldWarning
 from ..media import Media, Pictures, Rendered, Span, Video
+from ..media.base import one_line
 from ..media.rendered import SUFFIX as RENDERED
 from .base import Source, inside, is_there
 from .record import Record
 from .tables import cell, read_csv, read_jsonl
 
 INDEX = ("index.jsonl", "index.csv")
+# Of a line; ``picture`` and ``seed`` are of those that this toolkit writes.
+_FIELDS = {"id", "file", "instruction", "caption", "start", "stop", "template", "split", "licence", "picture", "seed"}
 
 
 class FolderSource(Source):
@@ -44,8 +48,16 @@ class FolderSource(Source):
             raise InputError(f"There is no {index}: give a folder of clips with an {' or '.join(INDEX)}, or that file.")
         if index.suffix.lower() not in (".jsonl", ".csv", ".json", ".txt"):
             raise InputError(f"{index} is no list of clips: give an {' or '.join(INDEX)}, or the folder of one.")
+        if index.name == INDEX[0] and is_there(index.with_name(INDEX[1])):
+            _warn(f"{index.parent} has an {INDEX[1]} too: {INDEX[0]} is read.")
+        unknown: set[str] = set()
         rows = read_csv(index, ["id"]) if index.suffix.lower() == ".csv" else read_jsonl(index)
         for origin, row in rows:
+            # Told once for each: a misnamed start would take the whole clip in silence.
+            if strange := row.keys() - _FIELDS - unknown:
+                unknown |= strange
+                named = one_line(", ".join(sorted(strange)))[:80]
+                _warn(f"{origin}: what it says of {named} is passed over; known are {', '.join(sorted(_FIELDS))}.")
             record = self._record(index.parent, origin, row)
             if self.split is None or record.split == self.split:
                 yield record
@@ -69,6 +81,10 @@ class FolderSource(Source):
             licence=_text(row, "licence") or "",
             origin=origin,
         )
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, ToldWarning, stacklevel=3)
 
 
 def media_at(path: Path, fps: float | None = None) -> Media:

@@ -65,10 +65,11 @@ class ObjectNear(ClipMetric):
         if (height, width) != (SIZE, SIZE):
             raise InputError(f"Objects are located in frames of {SIZE}x{SIZE}, not {width}x{height}: keep that size.")
         values = []
-        for name, generated, true in zip(pairs.ids, pairs.generated, pairs.reference, strict=True):
+        first = pairs.reference[:, 0] if pairs.first is None else pairs.first
+        for name, generated, true in zip(pairs.ids, pairs.generated, first, strict=True):
             if name not in self.scenes or name not in self.places:
                 raise InputError(f"There is no scene of the clip {name!r}: name the folder that holds its true clip.")
-            found = locate(bytes_of(generated[-1]), self.scenes[name], bytes_of(true[0]))
+            found = locate(bytes_of(generated[-1]), self.scenes[name], bytes_of(true))
             values.append(is_near(found, self.places[name]))
         return torch.tensor(values, dtype=torch.float64)
 

@@ -56,7 +56,7 @@ def notes(rows: Mapping[str, Sequence[Column]], heads: Mapping[str, Figure], wro
         for name, columns in rows.items():
             figures = [column.figures[metric] for column in columns if metric in column.figures]
             lowest = min(figures, key=lambda figure: figure.coverage, default=None)
-            if lowest is not None and coverage(lowest):
+            if lowest is not None and lowest.coverage and coverage(lowest):
                 least[name] = lowest
         if least:
             shares = ", ".join(f"{coverage(figure)} ({name})" for name, figure in least.items())

@@ -33,13 +33,14 @@ def _table(number: int, table: StudyTable) -> str:
     rows = "\n".join(_row(row, table) for row in table.rows)
     notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
     told = f'<ul class="soft">{notes}</ul>' if notes else ""
+    seeds = " Beneath stand the means of the single seeds." if len(table.seeds) > 1 else ""
     return f"""<h2>Table {number}</h2>
 <p class="soft">{escape(heading(number, table).partition(": ")[2])}</p>
 <div class="card scroll"><table class="figures"><thead><tr><th></th>{heads}</tr></thead>
 <tbody>
 {rows}
 </tbody></table></div>
-<p class="soft under">{escape(table.rule)} The means of the single seeds stand beneath.</p>
+<p class="soft under">{escape(table.rule)}{seeds}</p>
 {told}"""
 
 
@@ -54,7 +55,7 @@ def _cell(cell: StudyCell | None, digits: int) -> str:
         return f'<td class="number">{MISSING}</td>'
     around = "" if cell.spread is None else f" ± {spread(cell, digits)}"
     mark = f' <span class="noise">{MARKS[cell.noise]}</span>' if MARKS[cell.noise] else ""
-    beneath = [told] if (told := difference(cell, digits)) else []
+    beneath = [" ".join(difference(cell, digits))] if cell.difference is not None else []
     if cell.spread is not None:
         beneath.append(", ".join(say(value, digits) for value in cell.values))
     lines = "".join(f'<span class="soft">{each}</span>' for each in beneath)

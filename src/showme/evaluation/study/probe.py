@@ -43,10 +43,12 @@ def largest_batch(peak_of: Callable[[int], int | None], limit: float) -> int:
     good, bad = 0, 1
     while bad <= _MOST and fits(bad):
         good, bad = bad, 2 * bad
+    if bad > _MOST:
+        return good
     while bad - good > 1:
         middle = (good + bad) // 2
         good, bad = (middle, bad) if fits(middle) else (good, middle)
-    return min(good, _MOST)
+    return good
 
 
 def largest_batch_of(config: ShowMeConfig) -> int:

@@ -34,7 +34,8 @@ class StudyCell:
 
     values: of each seed; NaN where it has none. mean: of them. spread: their standard deviation (N - 1); None of a
     single seed, and of baselines. difference: to the first row, with its 95% interval; None of the first row itself, or
-    where it cannot be told. noise: whether that interval holds zero; None of the first row.
+    where it cannot be told. noise: whether that interval holds zero; None of the first row, or
+    where there is no mean.
     """
 
     values: tuple[float, ...]
@@ -123,7 +124,9 @@ def _table(group: Sequence[tuple[Cell, Result]], differs: list[str]) -> StudyTab
     for name, pairs in by_row.items():
         columns = [_ordered(result, result.model, first.ids) for _, result in pairs]
         rows.append(_Columns(name, False, pairs[0][0].row.instructions == "wrong", columns))
-    rows += _baselines({name: [result for _, result in pairs] for name, pairs in by_row.items()}, first.ids)
+    # What was asked wrongly says nothing of what can be reached.
+    asked = {name: pairs for name, pairs in by_row.items() if pairs[0][0].row.instructions == "own"} or by_row
+    rows += _baselines({name: [result for _, result in pairs] for name, pairs in asked.items()}, first.ids)
     found: dict[str, Figure] = {}
     for _, result in group:
         found |= {name: head for name, head in heads(result).items() if name not in found}
@@ -156,7 +159,7 @@ def _cell(metric: str, row: _Columns, first: _Columns, resamples: int) -> StudyC
     # What needs no training has no seed.
     spread = float(values.std(ddof=1)) if len(values) > 1 and not row.baseline else None
     told = tuple(values.tolist()), float(values.mean()), spread
-    if row is first:
+    if row is first or not math.isfinite(told[1]):
         return StudyCell(*told)
     difference = _difference(metric, row, first, resamples) if _has(first, metric) else None
     if difference is None:

@@ -24,14 +24,15 @@ def heading(number: int, table: StudyTable) -> str:
     return one_line(told + apart)
 
 
-def difference(cell: StudyCell | None, digits: int) -> str:
-    """``Δ mean [low, high]`` to the first row, with more decimals where these are small; empty where there is none."""
+def difference(cell: StudyCell | None, digits: int) -> tuple[str, str]:
+    """``Δ mean`` and ``[low, high]`` to the first row, with more decimals where these are small; empty where there is
+    none."""
     if cell is None or cell.difference is None:
-        return ""
+        return "", ""
     told = cell.difference.mean, cell.difference.low, cell.difference.high
     digits = max(digits, decimals(told) - 1)
     mean, low, high = (f"{'+' if value > 0 else ''}{say(value, digits)}" for value in told)
-    return f"Δ {mean} [{low}, {high}]"
+    return f"Δ {mean}", f"[{low}, {high}]"
 
 
 def spread(cell: StudyCell, digits: int) -> str:

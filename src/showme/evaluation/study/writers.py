@@ -62,9 +62,8 @@ def study_text(tables: Sequence[StudyTable], costs: Sequence[Computation]) -> st
         lines = [["", *(title(head) for head in table.heads.values())]]
         for row in table.rows:
             lines.append([_name(row), *(_text_value(row.cells.get(m), table.places(m)) for m in table.heads)])
-            beneath = [difference(row.cells.get(m), table.places(m)) for m in table.heads]
-            if any(beneath):
-                lines.append(["", *beneath])
+            told = [difference(row.cells.get(m), table.places(m)) for m in table.heads]
+            lines += [["", *beneath] for beneath in zip(*told, strict=True) if any(beneath)]
         under = "".join(f"{line}\n" for line in (table.rule, *table.notes))
         parts.append(f"{heading(number, table)}\n\n{aligned(lines)}\n{under}")
     if costs:
@@ -113,9 +112,9 @@ def study_latex(tables: Sequence[StudyTable], costs: Sequence[Computation]) -> s
                 lines.append(r"\midrule")
             cells = [_latex_value(row.cells.get(m), table.places(m)) for m in table.heads]
             lines.append(" & ".join([latex(_name(row)), *cells]) + r" \\")
-            beneath = [difference(row.cells.get(m), table.places(m)) for m in table.heads]
+            beneath = [" ".join(difference(row.cells.get(m), table.places(m))).strip() for m in table.heads]
             if any(beneath):
-                small = [rf"{{\scriptsize {_latex_text(each)}}}" if each else "" for each in beneath]
+                small = [rf"{{\scriptsize {latex_number(_latex_text(each))}}}" if each else "" for each in beneath]
                 lines.append(" & ".join(["", *small]) + r" \\")
         parts.append(_latex_part(heading(number, table), latex_tabular(lines, len(table.heads)),
                                  [table.rule, *table.notes]))  # fmt: skip
