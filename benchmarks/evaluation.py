@@ -4,7 +4,8 @@
 
 Clips of 16 frames, 256x256, H.264, are made once into ``--folder``; I3D has its full size and random weights. Both ways
 judge the same generated clips against the same true ones, each in a process of its own; printed are seconds, the peak
-memory and the FVD that they find. The usual script's network is the same before its normalisations are folded.
+memory and the FVD that they find. The usual script's network pads and pools as pytorch-i3d does, which all published
+FVD code contains: the same numbers, by explicit zeros around every layer.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +28,7 @@ import typer
 from safetensors.torch import load_file, save_file
 
 from showme.evaluation.metrics.frechet import frechet_distance_of
-from showme.evaluation.networks.i3d import I3D
+from showme.evaluation.networks.i3d import I3D, ConvolutionUnit, MaxPool, same_padding
 from showme.evaluation.protocol import load_protocol
 from showme.evaluation.request import Request, Weights
 from showme.evaluation.runner import Evaluation
@@ -93,6 +95,11 @@ def _showme(folder: Path, clips: int) -> float:
 def _usual(folder: Path, clips: int) -> float:
     network = I3D(EPSILON)
     network.load_state_dict(load_file(folder / "i3d.safetensors"))
+    for module in network.modules():
+        if isinstance(module, ConvolutionUnit):
+            module.forward = partial(_padded_convolution, module)
+        elif isinstance(module, MaxPool):
+            module.forward = partial(_padded_pool, module)
     sides = []
     for side in ("made", "true"):
         videos = torch.stack([_read(path) for path in sorted((folder / side).glob("*.mp4"))])
@@ -102,6 +109,17 @@ def _usual(folder: Path, clips: int) -> float:
             features.append(network(2 * frames.unflatten(0, batch.shape[:2]) - 1))
         sides.append(torch.cat(features))
     return float(frechet_distance_of(*sides))
+
+
+def _padded_convolution(unit: ConvolutionUnit, x: torch.Tensor) -> torch.Tensor:
+    padding = same_padding(x.shape[2:], unit.conv3d.kernel_size, unit.conv3d.stride)
+    return F.relu(unit.bn(unit.conv3d(F.pad(x, [zeros for pair in reversed(padding) for zeros in pair]))))
+
+
+def _padded_pool(pool: MaxPool, x: torch.Tensor) -> torch.Tensor:
+    padding = same_padding(x.shape[2:], pool.kernel, pool.stride)
+    padded = F.pad(x, [zeros for pair in reversed(padding) for zeros in pair])
+    return F.max_pool3d(padded, pool.kernel, pool.stride)
 
 
 def _read(path: Path) -> torch.Tensor:

@@ -109,3 +109,11 @@ def test_true_clips_that_are_too_short_are_refused(tmp_path):
     check_reference(record, protocol(sampling="seer_blend"))
     assert check_generated(Rendered(tmp_path / "true.safetensors"), protocol(frames=3)) == 3
     assert check_generated(Rendered(tmp_path / "true.safetensors"), protocol(task="image")) == 3
+
+
+def test_a_codec_changes_the_truth_and_not_what_a_model_is_shown(tmp_path):
+    write_set(tmp_path, {"true": moving_square(1)})
+    record = Record("true", Rendered(tmp_path / "true.safetensors"), "push it")
+    rows = ReferenceRows([record], protocol(through_codec=True), codec=lambda frames: frames // 2)
+    assert np.array_equal(rows.frames(0), moving_square(1) // 2)
+    assert np.array_equal(rows.original(0), moving_square(1))

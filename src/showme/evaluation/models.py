@@ -140,7 +140,7 @@ class Generated(Candidate):
     def _answer(self, number: int) -> dict[str, np.ndarray]:
         """``picture`` uint8 (1, H, W, 3), and ``frames`` uint8 (T, H, W, 3) where the protocol judges clips."""
         record, protocol, info = self.reference.records[number], self.protocol, self.model.info
-        first = Image.fromarray(self.reference.frames(number)[0])
+        first = Image.fromarray(self.reference.original(number)[0])
         prompt = prompt_for(record.instruction, info.vocabulary, info.synonyms)
         video = protocol.task == "video"
         out = self.model.pipeline(

@@ -82,11 +82,15 @@ class ReferenceRows:
             ClipError: it cannot be read, or is too short.
         """
         if getattr(self._last, "number", None) != number:
-            clip = read_clip(self.records[number], self.look).frames
+            clip = self.original(number)
             if self.codec is not None and self.protocol.through_codec:
                 clip = self.codec(clip)
             self._last.number, self._last.clip = number, clip
         return self._last.clip
+
+    def original(self, number: int) -> np.ndarray:
+        """The same as they were filmed, whatever the protocol makes of them: what a model is shown."""
+        return read_clip(self.records[number], self.look).frames
 
     def compared(self, number: int) -> np.ndarray:
         """The frames that count, uint8 (T', H, W, 3)."""

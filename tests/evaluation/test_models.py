@@ -1,0 +1,65 @@
+"""Models that are asked on the fly: the embedded one, resumed, shared, and its codec as the upper bound."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from showme.data.media import Rendered
+from showme.data.sources.record import Record
+from showme.errors import InputError
+from showme.evaluation.baselines import ThroughCodec
+from showme.evaluation.models import Generated, Model
+from showme.evaluation.pairs import ReferenceRows
+from showme.evaluation.protocol import load_protocol
+
+from .conftest import moving_square, write_set
+
+FIELDS = ["frames=4", "condition_frames=1"]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model("embedded", "cpu")
+
+
+@pytest.fixture
+def reference(tmp_path) -> ReferenceRows:
+    clips = {f"{n}": moving_square(3, 4, 128, 150 + 40 * n) for n in range(2)}
+    write_set(tmp_path / "true", clips)
+    records = [
+        Record(n, Rendered(tmp_path / "true" / f"{n}.safetensors"), "push the red box to the left") for n in clips
+    ]
+    return ReferenceRows(records, load_protocol("embedded", FIELDS))
+
+
+def test_answers_are_made_once_and_kept(model, reference, tmp_path, monkeypatch):
+    told = []
+    made = Generated(model, reference, tmp_path / "out")
+    made.make_all(lambda *row: told.append(row))
+    assert told[-1][:3] == ("generated", 2, 2)
+    truth = reference.frames(0)
+    assert made.frames(0, truth).shape == (4, 128, 128, 3)
+    assert made.picture(0).shape == (128, 128, 3)
+    again = Generated(model, reference, tmp_path / "out")
+    monkeypatch.setattr(Generated, "_answer", lambda *_: pytest.fail("made anew"))
+    again.make_all()
+    assert np.array_equal(again.frames(1, truth), made.frames(1, truth))
+    assert made.identity(0) != made.identity(1)
+    assert not list((made.folder / "claims").iterdir())
+
+
+def test_another_seed_has_another_place(model, reference, tmp_path):
+    other = ReferenceRows(reference.records, load_protocol("embedded", [*FIELDS, "seed=5"]))
+    assert Generated(model, other, tmp_path).folder != Generated(model, reference, tmp_path).folder
+    with pytest.raises(InputError, match="makes pictures of 128x128 pixels, and the protocol embedded compares 96x128"):
+        Generated(model, ReferenceRows(reference.records, load_protocol("embedded", ["width=96"])), tmp_path)
+
+
+def test_the_codec_is_near_its_input_whatever_the_number_of_frames(model):
+    frames = np.repeat(moving_square(3, 5, 128), 1, axis=0)
+    coded = ThroughCodec(model.codec, model.weights, image=False).frames(0, frames)
+    assert coded.shape == frames.shape
+    assert np.abs(coded.astype(int) - frames).mean() < 12
+    one = ThroughCodec(model.codec, model.weights, image=True).frames(0, frames)
+    assert np.abs(one.astype(int) - coded[-1:]).max() <= 1
