@@ -10,8 +10,13 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-def job_bars(label: str) -> Progress:
-    """Bars on stderr with counts, time spent and time left; ``label`` may hold ``{task.description}``."""
+def job_bars(label: str, in_files: bool = True) -> Progress:
+    """Bars on stderr with counts, time spent and time left.
+
+    Args:
+        label: may hold ``{task.description}``.
+        in_files: whether they are drawn where stderr is no terminal.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -24,8 +29,8 @@ def job_bars(label: str) -> Progress:
 
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"))
     console = Console(stderr=True)
-    # A file would get a line for every change.
-    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+    hidden = not (in_files or console.is_terminal)
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden)
 
 
 def human_bytes(size: float) -> str:
@@ -40,7 +45,8 @@ def human_bytes(size: float) -> str:
 @contextmanager
 def cache_bars(label: str) -> Iterator[Callable[[str, int, int, int], None]]:
     """While open, ``report(part, rows done, rows, bytes)`` draws one bar per part on stderr; none without a report."""
-    bars = job_bars(label + " {task.description:21}")
+    # Many bars that start and stop would leave a file full of blank lines.
+    bars = job_bars(label + " {task.description:21}", in_files=False)
     rows: dict = {}
     sizes: dict[str, int] = {}
 

@@ -54,6 +54,8 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         InputError: the file cannot be written.
     """
     try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
         with staged(path) as neighbour:
