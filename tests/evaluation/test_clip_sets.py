@@ -104,5 +104,7 @@ def test_every_clip_without_a_partner_is_named(tmp_path):
         paired(made, records(*"abc"), records(*"abc"))
     with pytest.raises(InputError, match="lacks 1 clip, 'f', that the reference has: generate it"):
         paired(made, records(*"abcdef"), records(*"abcdef"))
+    with pytest.raises(InputError, match=r"has 1 clip, 'e', without a true clip, and lacks 1 clip, 'f', that the"):
+        paired(made, records(*"abcdf"), records(*"abcdf"))
     # A protocol that takes a part of the true clips leaves generated ones of the others alone.
     assert paired(made, records(*"ac"), records(*"abcde")) == ["a", "c"]

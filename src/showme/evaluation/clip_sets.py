@@ -144,12 +144,17 @@ def paired(generated: ClipSet, references: Mapping[str, Record], known: Mapping[
         InputError: a clip of one that the other has not; every one is a number's silent change.
     """
     lonely = [name for name in generated.clips if name not in known]
+    missing = [name for name in references if name not in generated.clips]
+    if lonely and missing:
+        raise InputError(
+            f"{generated.place} has {_told(lonely)} without a true clip, and lacks {_told(missing)} that the reference "
+            "has: give both the same ids."
+        )
     if lonely:
         raise InputError(
             f"{generated.place} has {_told(lonely)} without a true clip: remove {_them(lonely)}, or give the data set "
             "that they were made from."
         )
-    missing = [name for name in references if name not in generated.clips]
     if missing:
         raise InputError(
             f"{generated.place} lacks {_told(missing)} that the reference has: generate {_them(missing)}, or give a "

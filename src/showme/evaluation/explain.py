@@ -71,16 +71,14 @@ def _compared(protocol: Protocol) -> list[str]:
             return ["The generated picture is compared with the last true frame."]
         return [f"The generated picture is compared with each of the last {protocol.targets} true frames."]
     count = protocol.condition_frames
-    which = "first frame" if count == 1 else f"first {count} frames"
-    was = "was" if count == 1 else "were"
+    if count == 1:
+        which, are, they = "first frame, which the model was shown,", "is", "counts as it came"
+    else:
+        which, are, they = f"first {count} frames, which the model was shown,", "are", "count as they came"
     return {
-        "as_generated": [f"The {which}, which the model {was} shown, count as they came out."],
-        "truth": [
-            f"The {which}, which the model {was} shown, are replaced by the true ones before anything is compared."
-        ],
-        "left_out": [
-            f"The {which}, which the model {was} shown, {was} left out: {protocol.compared} frames are compared."
-        ],
+        "as_generated": [f"The {which} {they} out."],
+        "truth": [f"The {which} {are} replaced by the true ones before anything is compared."],
+        "left_out": [f"The {which} {are} left out: {protocol.compared} frames of each clip are compared."],
     }[protocol.shown_frames]
 
 
@@ -143,7 +141,10 @@ _OF_METRICS: list[tuple[set[str], Callable[[Protocol], list[str]]]] = [
     ({"vqa_score"}, lambda p: [f"VQAScore asks {p.vqa}; the published one asks another model and does not compare."]),
     (
         {"dynamic_degree", "flow_magnitude_error", "motion_smoothness"},
-        lambda p: [f"Optical flow is by {p.flow.upper()}; middle frames are made by {p.interpolator}."],
+        lambda p: [
+            f"Optical flow is by {p.flow.upper()}; middle frames are made by {p.interpolator}, where VBench has "
+            "AMT-S and does not compare."
+        ],
     ),
     (
         {"hand_structure_error", "hand_structure_error_matched", "hand_coverage", "region_of_motion_iou"},

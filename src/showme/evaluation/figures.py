@@ -23,6 +23,8 @@ Features = Callable[[], Iterator[Tensor]]
 # A distance between sets takes long to compute anew.
 _FEWER = 10
 _LEAST = 16
+# Metrics that compare each frame with the true one.
+_TO_TRUTH = {"psnr", "ssim", "lpips", "clip_to_truth", "dino_to_truth"}
 
 
 def clip_figure(name: str, measure: Measure, values: Tensor, protocol: Protocol) -> Figure:
@@ -43,9 +45,16 @@ def clip_figure(name: str, measure: Measure, values: Tensor, protocol: Protocol)
         metric.coverage,
         metric.better,
         metric.unit,
-        _partly(len(told), len(values)),
+        "; ".join(filter(None, (_partly(len(told), len(values)), _shown(name, protocol)))),
         metric.made_of,
     )
+
+
+def _shown(name: str, protocol: Protocol) -> str:
+    """A note where frames that the model was shown count as if it had made them."""
+    if protocol.task == "image" or protocol.shown_frames == "left_out" or name not in _TO_TRUTH:
+        return ""
+    return "the frames that the model was shown count, which flatters what repeats them"
 
 
 def _partly(told: int, count: int) -> str:

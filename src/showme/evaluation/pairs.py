@@ -282,7 +282,7 @@ def scaled(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def as_tensor(frames: np.ndarray) -> Tensor:
     """uint8 (T, H, W, 3) -> float32 (T, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255
+    return torch.tensor(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255
 
 
 def _here():

@@ -46,7 +46,11 @@ class InstructionAccuracy(ClipMetric):
 
     def score(self, pairs: Pairs) -> Tensor:
         asked = [_asked(sentence, name) for sentence, name in zip(pairs.instructions, pairs.ids, strict=True)]
-        seen = self.classifier.actions(pairs.generated)
+        clips = pairs.generated
+        if pairs.first is not None and not torch.equal(pairs.first, pairs.reference[:, 0]):
+            # The frame that changes are counted from was left out of what is compared.
+            clips = torch.cat([pairs.first[:, None], clips], dim=1)
+        seen = self.classifier.actions(clips)
         return torch.tensor([a == b for a, b in zip(asked, seen, strict=True)], dtype=torch.float64)
 
 
