@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from showme.errors import InputError
 from showme.evaluation.networks import inception
-from showme.evaluation.networks.checkpoint import sha256_of
 from showme.evaluation.networks.inception import FILES, RESIZINGS, Inception, load_inception
+from showme.manifest import sha256_of
 
 pytest.importorskip("torch_fidelity", reason="FID needs torch-fidelity")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import struct
 import zipfile
@@ -35,12 +34,6 @@ def published_file(path: str | Path, what: str, published: str) -> Path:
     if not path.is_file():
         raise InputError(f"There is no {what} file {path}: download {published} and give its path.")
     return path
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_torchscript(path: Path) -> bool:

@@ -18,7 +18,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ...errors import InputError
-from .checkpoint import fill, published_file, read_tensors, sha256_of
+from ...manifest import sha256_of
+from .checkpoint import fill, published_file, read_tensors
 
 SIDE = 299
 Resizing = Literal["torchmetrics", "torch-fidelity", "clean", "pytorch-fid"]
