@@ -100,20 +100,33 @@ def test_rotated_video_is_upright(folder, turned):
     assert np.abs(first.astype(int) - upright).mean() < 3
 
 
-def test_oblong_pixels_become_square(folder):
-    path = write_clip(folder / "oblong.mkv", frames=2)
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_oblong_pixels_become_square(folder, suffix):
+    path = write_clip(folder / f"square.{suffix}", frames=2)
     with Video(path).open() as frames:
         assert next(iter(frames.read([0]))).shape == (48, 64, 3)
-    import av
-
-    with av.open(str(folder / "wide.mkv"), "w") as output:
-        stream = output.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.codec_context.sample_aspect_ratio = 2
-        output.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0), format="rgb24")))
-        output.mux(stream.encode(None))
-    with Video(folder / "wide.mkv").open() as frames:
+    wide = write_clip(folder / f"wide.{suffix}", frames=2, pixel_aspect=2)
+    with Video(wide).open() as frames:
         assert next(iter(frames.read([0]))).shape == (48, 128, 3)
+
+
+def test_oblong_pixels_that_the_frames_alone_tell_of(folder):
+    path = write_clip(folder / "told.mp4", frames=3, pixel_aspect=2)
+    assert path.read_bytes().count(b"pasp") == 1
+    path.write_bytes(path.read_bytes().replace(b"pasp", b"free"))
+    with Video(path).open() as frames:
+        assert [frame.shape for frame in frames.read([0, 2])] == [(48, 128, 3)] * 2
+
+
+def test_headers_that_say_all_are_not_decoded_to_open_them(folder):
+    whole = write_clip(folder / "whole.mp4", frames=4)
+    parts = write_clip(folder / "parts.mp4", frames=4, movflags="frag_keyframe+empty_moov")
+    with Video(whole).open() as frames, Video(parts).open() as fragments:
+        assert frames.described
+        assert frames.container.streams.video[0].codec_context.pix_fmt is None
+        assert not fragments.described
+        for a, b in zip(frames.read(range(4)), fragments.read(range(4)), strict=True):
+            assert np.array_equal(a, b)
 
 
 def test_a_span_of_a_long_file_reads_only_its_part(folder):

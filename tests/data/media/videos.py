@@ -34,12 +34,16 @@ def write_clip(
     rotation: int = 0,
     gop: int = 12,
     container: str | None = None,
+    movflags: str = "",
+    pixel_aspect: int = 1,
 ) -> Path:
-    """A video. times: time stamps in frames, for a variable rate; options: of the encoder."""
-    with av.open(str(path), "w", format=container) as output:
+    """A video. times: time stamps in frames, for a variable rate; options: of the encoder; movflags: of MP4."""
+    flags = {"movflags": movflags} if movflags else {}
+    with av.open(str(path), "w", format=container, options=flags) as output:
         stream = output.add_stream(codec, rate=fps, options=options or {})
         stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.codec_context.gop_size = gop
+        stream.codec_context.sample_aspect_ratio = pixel_aspect
         stream.codec_context.time_base = Fraction(1, fps)
         if rotation:
             stream.set_display_rotation(rotation)

@@ -33,12 +33,15 @@ _DEPTH = 12
 _PACKET = 188
 
 
-def check_container(path: Path, file: BinaryIO) -> None:
+def check_container(path: Path, file: BinaryIO) -> bool:
     """Refuse a file that ends before its headers say, or that cannot hold what they say.
 
     Args:
         path: for messages.
         file: open at its beginning.
+
+    Returns:
+        whether its header says all that a decoder must know: MP4 with the sizes, times and order of all its frames.
 
     Raises:
         ClipError: also for one that cannot be read.
@@ -46,30 +49,32 @@ def check_container(path: Path, file: BinaryIO) -> None:
     try:
         head = file.read(12)
         size = file.seek(0, SEEK_END)
-        for judge in _judges(head):
-            judge(path, file, size)
+        judge = _judge(head)
+        return bool(judge and judge(path, file, size))
     except (OSError, struct.error, IndexError) as error:
         raise ClipError(path, "its header is damaged or cut short") from error
 
 
-def _judges(head: bytes) -> Iterator[Callable[[Path, BinaryIO, int], None]]:
+def _judge(head: bytes) -> Callable[[Path, BinaryIO, int], bool | None] | None:
     if head[4:8] in _TOP:
-        yield _check_boxes
-    elif head[:4] == b"\x1a\x45\xdf\xa3":
-        yield _check_segment
-    elif head[:4] == b"RIFF" and head[8:] == b"AVI ":
-        yield _check_riff
-    elif head[:4] == b"GIF8":
-        yield _check_gif
-    elif head[:1] == b"G":
-        yield _check_packets
+        return _check_boxes
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return _check_segment
+    if head[:4] == b"RIFF" and head[8:] == b"AVI ":
+        return _check_riff
+    if head[:4] == b"GIF8":
+        return _check_gif
+    if head[:1] == b"G":
+        return _check_packets
+    return None
 
 
-def _check_boxes(path: Path, file: BinaryIO, size: int) -> None:
-    samples = 0
+def _check_boxes(path: Path, file: BinaryIO, size: int) -> bool:
+    samples, names = 0, set()
     for number, (name, start, stop, top) in enumerate(_boxes(file, 0, size, 0)):
         if top and stop > size:
             raise _cut(path, size, stop)
+        names.add(name)
         if name == b"cmov":
             raise ClipError(path, "its header is compressed", remedy="copy it to MP4 once")
         if name in _COUNTS:
@@ -79,6 +84,8 @@ def _check_boxes(path: Path, file: BinaryIO, size: int) -> None:
                 raise ClipError(path, f"its header lists {max(count, samples)} samples in {size} bytes")
         if number > _MAX_BOXES:
             raise ClipError(path, f"it has more than {_MAX_BOXES} boxes")
+    # Fragments have headers of their own, which opening does not read.
+    return b"stbl" in names and b"moof" not in names
 
 
 def _samples(file: BinaryIO, name: bytes, start: int) -> tuple[int, bool]:

@@ -25,6 +25,8 @@ _DECODING = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
 _SLACK_SECONDS = 0.5
 # Around a span: frames are shown up to so much later than they are stored.
 _MARGIN_SECONDS = 1.0
+# Streams of a file at most that are told not to be decoded while it is opened.
+_STREAMS = 64
 # Where seeking stops: ffmpeg multiplies time stamps by time bases in 64 bits.
 _MAX_STAMP = 2**48
 
@@ -60,19 +62,23 @@ class Packets:
         return max(int(np.searchsorted(self.key_pts, self.pts[place], side="right")) - 1, 0)
 
 
-def open_container(path: Path, source: str | BinaryIO, threads: int = 0) -> Any:
+def open_container(path: Path, source: str | BinaryIO, threads: int = 0, described: bool = False) -> Any:
     """A video file, opened for reading; its decoder reports damage instead of painting over it.
 
     Args:
         path: for messages.
         source: what PyAV opens.
         threads: of the decoder; 0: as many as there are cores.
+        described: its header says what is otherwise learnt by decoding its first frames.
 
     Raises:
         ClipError: no video in it.
     """
+    opening: dict[str, Any] = {"stream_options": [{"skip_frame": "all"}] * _STREAMS} if described else {}
     try:
-        container = av.open(source, options=dict(_OPTIONS), metadata_errors="replace", timeout=(OPEN_SECONDS, None))
+        container = av.open(
+            source, options=dict(_OPTIONS), metadata_errors="replace", timeout=(OPEN_SECONDS, None), **opening
+        )
     except (av.FFmpegError, ValueError, OSError) as error:
         raise ClipError(path, words(error)) from error
     try:
@@ -188,6 +194,11 @@ def _stated_seconds(container: Any, stream: Any) -> float | None:
     if container.duration is not None and len(container.streams) == 1:
         return container.duration / 1e6
     return None
+
+
+def pixel_aspect(stream: Any) -> Fraction | None:
+    """Width over height of a pixel: as the container says, or else the frames that were decoded."""
+    return stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
 
 
 def shown_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import ClipError
 from .base import check_same_size, check_size
-from .packets import Packets, shown_size, to_rgb, video_stream, words
+from .packets import Packets, pixel_aspect, shown_size, to_rgb, video_stream, words
 
 # Frames that nothing refers to can be left out without a change to the others. HEVC's marks are weaker.
 _DISPOSABLE = {"h264", "vp9", "mpeg4", "mpeg2video", "mpeg1video"}
@@ -155,13 +155,13 @@ def picture_of(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> np
     """
     check_frame(path, frame, stream, time)
     try:
-        return to_rgb(frame, stream.sample_aspect_ratio)
+        return to_rgb(frame, pixel_aspect(stream))
     except (av.FFmpegError, ValueError) as error:
         raise ClipError(path, words(error), time) from error
 
 
 def check_frame(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> tuple[int, ...]:
     """Height and width of a decoded frame, refused where it is too large, and how it is turned."""
-    width, height = shown_size(frame, stream.sample_aspect_ratio)
+    width, height = shown_size(frame, pixel_aspect(stream))
     check_size(path, width, height, time)
     return (height, width, round(frame.rotation))

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -87,22 +87,25 @@ class VideoFrames(Frames):
 
     def __init__(self, path: Path, source: Callable[[], str | BinaryIO], span: Span | None = None):
         self.path, self.source = path, source
-        self._check_container()
-        self.container = open_container(path, source())
-        self.decoders: list[RunDecoder] = []
+        self.described = self._check_container()
+        self.container = self._open()
+        self.decoders: dict[int, RunDecoder] = {}
         try:
             self._index(span)
         except BaseException:
             self.close()
             raise
 
-    def _check_container(self) -> None:
+    def _check_container(self) -> bool:
         source = self.source()
         try:
             with Path(source.removeprefix("file:")).open("rb") if isinstance(source, str) else source as file:
-                check_container(self.path, file)
+                return check_container(self.path, file)
         except OSError as error:
             raise ClipError(self.path, words(error)) from error
+
+    def _open(self, threads: int = 0) -> Any:
+        return open_container(self.path, self.source(), threads, self.described)
 
     def _index(self, span: Span | None) -> None:
         if span is not None:
@@ -176,22 +179,23 @@ class VideoFrames(Frames):
         return Span(span.start, float(self.times[place] + following) / 2)
 
     def close(self) -> None:
-        for decoder in self.decoders:
+        for decoder in self.decoders.values():
             decoder.close()
         self.container.close()
 
     def _read_at_once(self, runs: list[list[int]], workers: int) -> Iterator[np.ndarray]:
         """Several runs at a time, each by a decoder of its own; ffmpeg's own threads would wait at every seek."""
-        free: SimpleQueue[RunDecoder] = SimpleQueue()
+        free: SimpleQueue[int] = SimpleQueue()
         for number in range(workers):
-            free.put(self._decoder(number, threads=1))
+            free.put(number)
 
         def decode(run: list[int]) -> list[np.ndarray]:
-            decoder = free.get()
+            number = free.get()
             try:
-                return list(decoder.decode(run))
+                # Opened here: the first worker need not wait for it.
+                return list(self._decoder(number, threads=1).decode(run))
             finally:
-                free.put(decoder)
+                free.put(number)
 
         with ThreadPoolExecutor(workers) as pool:
             waiting = deque(pool.submit(decode, run) for run in runs[: workers + 1])
@@ -205,11 +209,14 @@ class VideoFrames(Frames):
                         waiting.append(pool.submit(decode, runs[ahead]))
 
     def _decoder(self, number: int, threads: int = 0) -> RunDecoder:
-        """The decoder of a worker; 0 threads: as many as there are cores."""
+        """A worker's decoder; the first has the container that was indexed. 0 threads: as many as there are cores."""
         assert self.packets is not None
-        while len(self.decoders) <= number:
-            container = open_container(self.path, self.source(), threads)
-            self.decoders.append(RunDecoder(self.path, container, self.packets))
+        if number not in self.decoders:
+            container = self._open(threads) if number else self.container
+            context = video_stream(self.path, container).codec_context
+            if not context.is_open:
+                context.thread_count = threads
+            self.decoders[number] = RunDecoder(self.path, container, self.packets)
         return self.decoders[number]
 
     def _count_to(self, wanted: Sequence[int]) -> Iterator[np.ndarray]:
@@ -254,4 +261,4 @@ class VideoFrames(Frames):
 
     def _reopen(self) -> None:
         self.container.close()
-        self.container = open_container(self.path, self.source())
+        self.container = self._open()
