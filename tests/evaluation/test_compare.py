@@ -231,7 +231,7 @@ def test_latex_is_bold_underlined_and_says_the_rule():
     text = comparison_latex(_three())
     lines = text.splitlines()
     rows = [line for line in lines if line.endswith(r"\\")]
-    assert lines[0] == r"\begin{tabular}{lrr}"
+    assert lines[:2] == ["% seer with frames=16, bootstrap=500, seed=3, 40 clips", r"\begin{tabular}{lrr}"]
     assert {row.count(" & ") for row in rows} == {2}
     assert rows[1].startswith(r"ours\_1 & \textbf{")
     assert r"\underline{205.0}\rlap{$^{\approx}$}" in rows[2]
@@ -243,7 +243,8 @@ def test_latex_is_bold_underlined_and_says_the_rule():
 
 
 def test_text_has_a_line_for_each_row_and_the_rule():
-    lines = comparison_text(_three()).splitlines()
+    told, *lines = comparison_text(_three()).splitlines()
+    assert told.startswith("seer with frames=16")
     assert lines[0].split() == ["PSNR", "(dB)", "↑", "FVD", "↓"]
     assert lines[1].split()[0] == "ours_1"
     assert lines[1].split()[-2:] == ["*", "200.0"]

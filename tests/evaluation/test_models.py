@@ -56,6 +56,12 @@ def test_another_seed_has_another_place(model, reference, tmp_path):
         Generated(model, ReferenceRows(reference.records, load_protocol("embedded", ["width=96"])), tmp_path)
 
 
+def test_protocols_that_show_other_frames_are_for_other_models(model, reference, tmp_path):
+    shown = ReferenceRows(reference.records, load_protocol("embedded", ["condition_frames=0"]))
+    with pytest.raises(InputError, match="is shown one frame, and the protocol embedded speaks of 0: set"):
+        Generated(model, shown, tmp_path)
+
+
 def test_the_codec_is_near_its_input_whatever_the_number_of_frames(model):
     frames = np.repeat(moving_square(3, 5, 128), 1, axis=0)
     coded = ThroughCodec(model.codec, model.weights, image=False).frames(0, frames)

@@ -27,6 +27,12 @@ def protocol(**fields) -> Protocol:
     return Protocol(**(told | {"height": SIZE, "width": SIZE} | fields))
 
 
+def true_of(folder, frames: int) -> Record:
+    """A true clip of so many frames, written into a folder."""
+    write_set(folder, {"true": moving_square(1, frames)})
+    return Record("true", Rendered(folder / "true.safetensors"), "push it")
+
+
 @pytest.fixture
 def rows(tmp_path):
     """A protocol's rows of one pair: the truth moves by 2 pixels a frame, the generated clip by 1."""
@@ -98,17 +104,28 @@ def test_identities_change_with_what_is_compared(rows, tmp_path):
 def test_clips_that_do_not_fit_are_refused(tmp_path, frames, fields, sentence):
     write_set(tmp_path, {"made": moving_square(1, frames)})
     with pytest.raises(InputError, match=sentence):
-        check_generated(Rendered(tmp_path / "made.safetensors"), protocol(**fields))
+        check_generated(Rendered(tmp_path / "made.safetensors"), protocol(**fields), true_of(tmp_path, 6))
 
 
 def test_true_clips_that_are_too_short_are_refused(tmp_path):
-    write_set(tmp_path, {"true": moving_square(1, 3)})
-    record = Record("true", Rendered(tmp_path / "true.safetensors"), "push it")
-    with pytest.raises(InputError, match=r"true\.safetensors .*it has 3 frames, and the protocol mine needs 6"):
+    record = true_of(tmp_path, 3)
+    with pytest.raises(
+        InputError, match=r"clip 'true', .*true\.safetensors, has 3 frames, and the protocol mine needs 6"
+    ):
         check_reference(record, protocol())
     check_reference(record, protocol(sampling="seer_blend"))
-    assert check_generated(Rendered(tmp_path / "true.safetensors"), protocol(frames=3)) == 3
-    assert check_generated(Rendered(tmp_path / "true.safetensors"), protocol(task="image")) == 3
+    assert check_generated(record.media, protocol(frames=3), record) == (32, 32)
+    assert check_generated(record.media, protocol(task="image"), record) == (32, 32)
+
+
+def test_where_true_clips_are_bent_generated_ones_of_their_shape_are_as_well(tmp_path):
+    truth = true_of(tmp_path, 6)
+    bent = {"height": 24, "width": 32, "fit": "squash"}
+    assert check_generated(truth.media, protocol(**bent), truth) == (32, 32)
+    write_set(tmp_path, {"wide": np.zeros((6, 32, 48, 3), np.uint8), "fits": np.zeros((6, 48, 64, 3), np.uint8)})
+    assert check_generated(Rendered(tmp_path / "fits.safetensors"), protocol(**bent), truth) == (48, 64)
+    with pytest.raises(InputError, match="is 48x32 pixels, and the protocol mine compares 32x24"):
+        check_generated(Rendered(tmp_path / "wide.safetensors"), protocol(**bent), truth)
 
 
 def test_a_codec_changes_the_truth_and_not_what_a_model_is_shown(tmp_path):

@@ -8,7 +8,7 @@ from showme.data.media import Video
 from showme.data.sources.record import Record
 from showme.errors import InputError
 from showme.evaluation.explain import explain
-from showme.evaluation.protocol import load_protocol, protocol_names
+from showme.evaluation.protocol import changed_fields, load_protocol, protocol_names, protocol_title
 from showme.evaluation.subset import drawn
 
 PUBLISHED = {"seer", "aid-ucf101", "showme-image", "showme-video", "ivg", "lego", "stylegan-v", "embedded"}
@@ -29,6 +29,17 @@ def test_figures_of_the_papers():
     assert (ivg.compared, ivg.shown_frames) == (15, "left_out")
     assert load_protocol("showme-image").compared == 3
     assert load_protocol("stylegan-v").covariance == "biased"
+
+
+def test_a_name_does_not_hide_what_was_changed():
+    told = load_protocol("seer", ["frames=8", "metrics=[psnr]"]).model_dump(mode="json")
+    assert changed_fields(told) == {"frames": 8}
+    assert protocol_title(told) == "seer with frames=8"
+    assert protocol_title(load_protocol("seer").model_dump(mode="json")) == "seer"
+    assert protocol_title(told | {"name": "mine"}) == "mine"
+    words = explain(load_protocol("stylegan-v", ["samples=64"]))
+    assert words[1] == "Changed from that: samples; figures do not compare with those under it."
+    assert "The model was shown no frame: all count." in words
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))

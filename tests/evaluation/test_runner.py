@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from showme.errors import InputError
+from showme.errors import InputError, ToldWarning
+from showme.evaluation import runner
 from showme.evaluation.protocol import Protocol, load_protocol
 from showme.evaluation.request import Request
 from showme.evaluation.results import FILE, read_result
@@ -156,7 +157,19 @@ def test_clips_that_do_not_pair_or_fit_give_no_number(tmp_path, change, sentence
     assert not (tmp_path / "out" / FILE).exists()
 
 
-def test_networks_that_are_missing_are_named_before_anything_is_read(sets, tmp_path):
+def test_clips_of_several_sizes_are_told(sets, tmp_path):
+    made, true = sets
+    mixed = write_set(tmp_path / "made", {f"clip {n}": moving_square(1) for n in range(5)})
+    write_set(mixed, {"clip 5": moving_square(1, size=2 * SIZE)})
+    with pytest.warns(ToldWarning, match=r"have 2 sizes \(5 of 32x32, 1 of 64x64\): all are scaled to 32x32"):
+        _, result = evaluate(request((mixed, true), tmp_path / "out", "metrics=[psnr]"))
+    assert result.record["generated"]["sizes"] == {"32x32": 5, "64x64": 1}
+    _, plain = evaluate(request((made, true), tmp_path / "plain", "metrics=[psnr]"))
+    assert plain.record["generated"]["sizes"] == {"32x32": 6}
+
+
+def test_networks_that_are_missing_are_named_before_anything_is_read(sets, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "check_reference", lambda *_: pytest.fail("a clip was read"))
     for metric, words in (("fvd", "i3d_pretrained_400.pt and name it as weights.i3d=FILE"), ("egovlp", "egovlp.pth")):
         with pytest.raises(InputError, match=words):
             evaluate(request(sets, tmp_path, f"metrics=[{metric}]"))

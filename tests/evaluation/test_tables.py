@@ -29,7 +29,7 @@ def _result(model: str = "ours") -> Result:
     still = {"psnr": _figure("psnr", 9.1, -0.5, 10.5, better="higher", unit="dB"), "fvd": _figure("fvd", 99.9)}
     quirk = {"fvd": _figure("fvd", 1000.5, 900.0, 1100.0)}
     return Result(
-        {"name": "seer", "metrics": ["fvd", "psnr", "hands"]},
+        {"name": "seer", "metrics": ["fvd", "psnr", "hands"], "frames": 8, "kvd_centred": False},
         ["a", "b"],
         Column(model, figures, {}),
         [Column("still", still, {})],
@@ -45,7 +45,8 @@ def _cells(line: str) -> list[str]:
 def test_csv_holds_every_number_with_all_digits_in_the_protocols_order():
     rows = list(csv.DictReader(io.StringIO(as_csv(_result()))))
     assert [row["name"] for row in rows] == ["ours", "still", "ours, without quirks"]
-    assert list(rows[0]) == ["name"] + [
+    assert {row["protocol"] for row in rows} == {"seer with frames=8, kvd_centred=false"}
+    assert list(rows[0]) == ["name", "protocol"] + [
         name + end for name in ("fvd", "psnr", "hands") for end in ("", "_low", "_high", "_count", "_coverage")
     ]
     assert float(rows[0]["fvd"]) == 412.34567
@@ -59,7 +60,7 @@ def test_csv_keeps_one_line_for_each_row_whatever_a_name_holds(name):
     text = as_csv(_result(name))
     rows = list(csv.reader(io.StringIO(text)))
     assert len(rows) == len(text.splitlines()) == 4
-    assert {len(row) for row in rows} == {16}
+    assert {len(row) for row in rows} == {17}
     assert text.encode("utf-8")
     if name.isprintable():
         assert rows[1][0] == name
@@ -67,8 +68,8 @@ def test_csv_keeps_one_line_for_each_row_whatever_a_name_holds(name):
 
 def test_latex_has_a_cell_for_every_column_and_arrows():
     lines = as_latex(_result()).splitlines()
-    assert lines[0] == r"\begin{tabular}{lrrr}"
-    assert lines[1:3] == [r"\toprule", r" & FVD $\downarrow$ & PSNR (dB) $\uparrow$ & HANDS $\downarrow$ \\"]
+    assert lines[:2] == ["% seer with frames=8, kvd_centred=false, 2 clips", r"\begin{tabular}{lrrr}"]
+    assert lines[2:4] == [r"\toprule", r" & FVD $\downarrow$ & PSNR (dB) $\uparrow$ & HANDS $\downarrow$ \\"]
     assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
     rows = [line for line in lines if line.endswith(r"\\")]
     assert {len(_cells(row)) for row in rows} == {4}
@@ -78,8 +79,8 @@ def test_latex_has_a_cell_for_every_column_and_arrows():
 
 def test_latex_tells_intervals_when_asked_with_true_minus_signs():
     rows = as_latex(_result(), intervals=True).splitlines()
-    assert r"412.3 {\scriptsize [390.1, 433.9]}" in rows[4]
-    assert r"9.10 {\scriptsize [$-$0.50, 10.50]}" in rows[6]
+    assert r"412.3 {\scriptsize [390.1, 433.9]}" in rows[5]
+    assert r"9.10 {\scriptsize [$-$0.50, 10.50]}" in rows[7]
 
 
 def test_latex_escapes_names():
@@ -100,7 +101,8 @@ def test_powers_of_ten_are_typeset():
 
 def test_text_lines_up_and_tells_notes_and_coverage():
     text = as_text(_result("模型"))
-    lines = text.splitlines()
+    told, *lines = text.splitlines()
+    assert told == "seer with frames=8, kvd_centred=false, 2 clips"
     assert lines[1].split() == ["FVD", "↓", "412.3", "99.9", "1000.5"]
     assert "[390.1, 433.9]" in lines[2]
     # Two wide letters take four places: the ends of the columns agree.

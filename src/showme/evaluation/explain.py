@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .protocol import Protocol
+from .protocol import Protocol, changed_fields
 
 _SAMPLINGS = {
     "evenly_spaced": "evenly spaced, first and last included",
@@ -28,7 +28,11 @@ _RESIZINGS = {
 
 def explain(protocol: Protocol) -> list[str]:
     """Sentences that say all that the protocol fixes."""
-    return [f"{protocol.name}: {protocol.published}.", *_clips(protocol), *_compared(protocol), *_metrics(protocol)]
+    told = [f"{protocol.name}: {protocol.published}."]
+    changed = changed_fields(protocol.model_dump(mode="json"))
+    if changed:
+        told.append(f"Changed from that: {', '.join(changed)}; figures do not compare with those under it.")
+    return [*told, *_clips(protocol), *_compared(protocol), *_metrics(protocol)]
 
 
 def _clips(protocol: Protocol) -> list[str]:
@@ -56,10 +60,13 @@ def _clips(protocol: Protocol) -> list[str]:
             if exact
             else f"Of generated clips, which may be longer, {protocol.frames} evenly spaced frames are taken."
         )
-    told.append("Generated clips are scaled to that size and never cropped; one of another shape is refused.")
+    image = protocol.task == "image"
+    what, one = ("pictures", "picture") if image else ("clips", "frame")
+    own = ", unless it is that of the true clip, which is bent like it" if protocol.fit == "squash" else ""
+    told.append(f"Generated {what} are scaled to that size and never cropped; one of another shape is refused{own}.")
     if protocol.generated_range == "min_max":
         told.append(
-            "A quirk of the release: each generated frame is stretched from its darkest to its brightest value; the "
+            f"A quirk of the release: each generated {one} is stretched from its darkest to its brightest value; the "
             "figures without it stand beside."
         )
     return told
@@ -71,6 +78,8 @@ def _compared(protocol: Protocol) -> list[str]:
             return ["The generated picture is compared with the last true frame."]
         return [f"The generated picture is compared with each of the last {protocol.targets} true frames."]
     count = protocol.condition_frames
+    if count == 0:
+        return ["The model was shown no frame: all count."]
     if count == 1:
         which, are, they = "first frame, which the model was shown,", "is", "counts as it came"
     else:
@@ -138,6 +147,7 @@ _OF_METRICS: list[tuple[set[str], Callable[[Protocol], list[str]]]] = [
         {"egovlp", "egovlp_plus", "egovlp_to_text", "blip_caption_base", "blip_caption_large"},
         lambda p: [f"EgoVLP looks at {p.egovlp_frames} frames; a picture is repeated."],
     ),
+    ({"viclip_to_text"}, lambda p: ["ViCLIP looks at 8 frames."]),
     ({"vqa_score"}, lambda p: [f"VQAScore asks {p.vqa}; the published one asks another model and does not compare."]),
     (
         {"dynamic_degree", "flow_magnitude_error", "motion_smoothness"},

@@ -52,7 +52,8 @@ def clip_figure(name: str, measure: Measure, values: Tensor, protocol: Protocol)
 
 def _shown(name: str, protocol: Protocol) -> str:
     """A note where frames that the model was shown count as if it had made them."""
-    if protocol.task == "image" or protocol.shown_frames == "left_out" or name not in _TO_TRUTH:
+    counted = protocol.condition_frames and protocol.shown_frames != "left_out"
+    if protocol.task == "image" or not counted or name not in _TO_TRUTH:
         return ""
     return "the frames that the model was shown count, which flatters what repeats them"
 

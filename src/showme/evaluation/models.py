@@ -81,6 +81,11 @@ class Generated(Candidate):
                 f"The model {model.info.name} makes pictures of {size[1]}x{size[0]} pixels, and the protocol "
                 f"{protocol.name} compares {protocol.width}x{protocol.height}: set width and height to its shape."
             )
+        if protocol.condition_frames != 1:
+            raise InputError(
+                f"{model.info.name} is shown one frame, and the protocol {protocol.name} speaks of "
+                f"{protocol.condition_frames}: set protocol.condition_frames=1, or give clips of another model."
+            )
         self.name = label or model.info.name
         self.model, self.reference, self.protocol = model, reference, protocol
         told = protocol.model_dump(include={"frames", "sampling", "height", "width", "fit", "seed"})

@@ -22,11 +22,11 @@ from ..data import sampling as sampling_code
 from ..data.cache import code_digest
 from ..data.cache.fingerprint import digest_of
 from ..data.clips import Look, read_clip
-from ..data.media import Media
-from ..data.media.base import file_identity
+from ..data.media import Media, Span
+from ..data.media.base import Frames, file_identity
 from ..data.media.pictures import decode_picture
 from ..data.sources.record import Record
-from ..errors import ClipError, InputError
+from ..errors import InputError
 from .metrics.base import Pairs
 from .protocol import Protocol
 
@@ -179,16 +179,14 @@ class Files(Candidate):
 
     def frames(self, number: int, truth: np.ndarray) -> np.ndarray:
         protocol, media = self.protocol, self.clips[number]
-        count = check_generated(media, protocol)
-        wanted = 1 if protocol.task == "image" else protocol.frames
-        look = Look(protocol.height, protocol.width, wanted, "evenly_spaced", "squash")
+        if protocol.task == "video":
+            look = Look(protocol.height, protocol.width, protocol.frames, "evenly_spaced", "squash")
+            return read_clip(Record("", media, ""), look).frames
         # A clip may hold more frames than a picture needs: the result is the last.
-        record = Record("", media, "")
-        if protocol.task == "image" and count > 1:
-            return read_clip(record, Look(protocol.height, protocol.width, count, "evenly_spaced", "squash")).frames[
-                -1:
-            ]
-        return read_clip(record, look).frames
+        with media.open() as frames:
+            count = len(frames)
+        look = Look(protocol.height, protocol.width, 1, "evenly_spaced", "squash")
+        return read_clip(Record("", media, "", Span(count - 1, count, "frames")), look).frames
 
     def picture(self, number: int) -> np.ndarray | None:
         path = self.pictures[number]
@@ -202,8 +200,13 @@ class Files(Candidate):
         return digest_of([self.clips[number].identity(), None if path is None else file_identity(path)])
 
 
-def check_generated(media: Media, protocol: Protocol) -> int:
-    """The number of frames of a generated clip, which fits the protocol.
+def check_generated(media: Media, protocol: Protocol, truth: Record) -> tuple[int, int]:
+    """Height and width of a generated clip, which fits the protocol.
+
+    Args:
+        media: the clip.
+        protocol: whose form it must have.
+        truth: where true clips are bent, one of their shape is bent as well.
 
     Raises:
         ClipError: it cannot be read.
@@ -211,7 +214,7 @@ def check_generated(media: Media, protocol: Protocol) -> int:
     """
     with media.open() as frames:
         count = len(frames)
-        height, width = next(iter(frames.read([0]))).shape[:2]
+        height, width = _size(frames)
     if protocol.task == "video":
         exact = protocol.generated_sampling == "exact"
         if count < protocol.frames or (exact and count > protocol.frames):
@@ -225,28 +228,45 @@ def check_generated(media: Media, protocol: Protocol) -> int:
                 f"{media.path} has {count} frame{'s' if count > 1 else ''}, and the protocol {protocol.name} needs "
                 f"{least}{protocol.frames}: {remedy}."
             )
-    if abs(width * protocol.height - height * protocol.width) > max(protocol.height, protocol.width):
+    if not _alike(height, width, protocol.height, protocol.width) and not _as_filmed(height, width, protocol, truth):
         raise InputError(
             f"{media.path} is {width}x{height} pixels, and the protocol {protocol.name} compares "
             f"{protocol.width}x{protocol.height}: generate clips of that shape, or set width and height."
         )
-    return count
+    return height, width
 
 
 def check_reference(record: Record, protocol: Protocol) -> None:
     """Refuse a true clip that has too few frames; Seer's sampling alone pads short ones.
 
     Raises:
-        ClipError: it cannot be read, or is too short.
+        ClipError: it cannot be read.
+        InputError: it is too short.
     """
     with record.media.open(record.span) as frames:
         count = len(frames)
     if count < protocol.frames and protocol.sampling != "seer_blend":
-        raise ClipError(
-            record.media.path,
-            f"it has {count} frame{'s' if count > 1 else ''}, and the protocol {protocol.name} needs {protocol.frames}",
-            remedy="leave it out, or set frames",
+        raise InputError(
+            f"The true clip {record.id!r}, {record.media.path}, has {count} frame{'s' if count > 1 else ''}, and the "
+            f"protocol {protocol.name} needs {protocol.frames}: leave it out, or set frames."
         )
+
+
+def _size(frames: Frames) -> tuple[int, int]:
+    height, width = next(iter(frames.read([0]))).shape[:2]
+    return height, width
+
+
+def _alike(height: int, width: int, other_height: int, other_width: int) -> bool:
+    """Whether two sizes have one shape, as far as whole pixels allow."""
+    return abs(width * other_height - height * other_width) <= max(other_height, other_width)
+
+
+def _as_filmed(height: int, width: int, protocol: Protocol, truth: Record) -> bool:
+    if protocol.fit != "squash":
+        return False
+    with truth.media.open(truth.span) as frames:
+        return _alike(height, width, *_size(frames))
 
 
 def shown(frames: np.ndarray, truth: np.ndarray, protocol: Protocol) -> np.ndarray:

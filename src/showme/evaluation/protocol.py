@@ -5,9 +5,10 @@ The published ones are YAML files in ``protocols/``; any of their fields can be 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -70,7 +71,9 @@ class Protocol(Settings):
     height: int = Field(256, ge=8, le=4096, description="pixels that clips are brought to")
     width: int = Field(256, ge=8, le=4096, description="pixels that clips are brought to")
     fit: Literal["crop", "squash"] = Field("crop", description="crop: the middle; squash: all, bent to the shape")
-    condition_frames: int = Field(1, ge=1, description="true frames, from the first on, that the model was shown")
+    condition_frames: int = Field(
+        1, ge=0, description="true frames, from the first on, that the model was shown; 0: it makes clips from nothing"
+    )
     shown_frames: Literal["as_generated", "truth", "left_out"] = Field(
         "as_generated", description="what counts in the place of these: what came out, the true ones, or none"
     )
@@ -142,6 +145,30 @@ class Protocol(Settings):
     def without_quirks(self) -> Protocol:
         """The same with every quirk off; itself where it has none."""
         return self.model_copy(update=self.quirks)
+
+
+def changed_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields in which a protocol differs from the published one of its name; none where that is one's own.
+
+    Which metrics are asked for is no change: tables show it.
+
+    Args:
+        fields: all fields of the protocol, as a result has them.
+    """
+    if fields.get("name") not in protocol_names():
+        return {}
+    published = load_protocol(fields["name"]).model_dump(mode="json", exclude={"metrics", "published"})
+    return {name: value for name, value in fields.items() if name in published and value != published[name]}
+
+
+def protocol_title(fields: Mapping[str, Any]) -> str:
+    """The protocol's name, and what was changed in it: ``embedded with frames=8``; empty without a name."""
+    name = str(fields.get("name", ""))
+    values = {
+        field: value if isinstance(value, str) else json.dumps(value) for field, value in changed_fields(fields).items()
+    }
+    changed = [f"{field}={value}" for field, value in values.items()]
+    return f"{name} with {', '.join(changed)}" if changed else name
 
 
 def protocol_names() -> list[str]:

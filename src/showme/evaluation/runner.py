@@ -7,6 +7,7 @@ are computed from what is kept. A killed run goes on where it stopped, and its r
 from __future__ import annotations
 
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from .. import __version__, perception
 from ..data.cache import Part, PartReader, build_parts, code_digest
 from ..data.cache.build import Progress
 from ..data.media import PictureFiles
+from ..errors import ToldWarning
 from ..machine import usable_cores
 from ..perception import hands
 from . import metrics, networks
@@ -33,6 +35,8 @@ from .request import Request, check_request, records_of
 from .results import FILE, Column, Figure, Result, write_result
 from .subset import choose_clips
 
+# That a warning names.
+_SIZES = 3
 _QUIRKY = {"kvd_centred": ("kvd",), "lpips_range": ("lpips",)}
 
 
@@ -61,8 +65,8 @@ class Evaluation:
         self.records = [records[name] for name in ids]
         self.reference = ReferenceRows(self.records, self.protocol, self.codec)
         self.candidate = self._candidate(given, ids)
-        self._check()
         self.measures = make_measures(self.protocol, request.weights, self.reference)
+        self.sizes = self._check()
 
     def run(self) -> Result:
         """Judge the clips and the baselines.
@@ -117,14 +121,21 @@ class Evaluation:
             ]
         return Files(name, clips, pictures, self.protocol)
 
-    def _check(self) -> None:
-        """Every clip's form, before anything is computed."""
+    def _check(self) -> dict[str, int]:
+        """Every clip's form, before anything is computed: how many generated ones there are of each size."""
+        sizes: Counter[str] = Counter()
         for number, record in enumerate(self.records):
             check_reference(record, self.protocol)
             if isinstance(self.candidate, Files):
-                check_generated(self.candidate.clips[number], self.protocol)
+                height, width = check_generated(self.candidate.clips[number], self.protocol, record)
+                sizes[f"{width}x{height}"] += 1
             if self.progress is not None:
                 self.progress("looked at", number + 1, len(self.records), 0)
+        if len(sizes) > 1:
+            told = ", ".join(f"{count} of {size}" for size, count in sizes.most_common(_SIZES))
+            warnings.warn(f"The generated clips have {len(sizes)} sizes ({told}): all are scaled to "
+                          f"{self.protocol.width}x{self.protocol.height}.", ToldWarning, stacklevel=2)  # fmt: skip
+        return dict(sizes)
 
     def judge(
         self,
@@ -207,7 +218,7 @@ class Evaluation:
         kinds: dict[str, int]
         if isinstance(self.candidate, Files):
             kinds = dict(Counter(type(each).__name__ for each in self.candidate.clips))
-            generated: dict[str, Any] = {"files": kinds}
+            generated: dict[str, Any] = {"files": kinds, "sizes": self.sizes}
         else:
             assert isinstance(self.candidate, Generated)
             generated = {"model": self.candidate.made_of["model"], "kept as": "arrays, not re-read from a video file"}

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..data.media.base import one_line
+from .protocol import protocol_title
 from .results import Column, Figure, Result
 
 MISSING = "–"
@@ -32,13 +33,16 @@ _MOST_DECIMALS = 6
 def as_csv(result: Result) -> str:
     """A line for the model and for each baseline, all digits; empty where there is no number.
 
-    Columns: ``name``, then for each metric its value and, with these endings, ``_low``, ``_high``, ``_count`` and
-    ``_coverage``.
+    Columns: ``name``, ``protocol`` with what was changed in it, then for each metric its value and, with these
+    endings, ``_low``, ``_high``, ``_count`` and ``_coverage``.
     """
     names = metric_names(result)
-    rows = [["name", *(head for name in names for head in csv_heads(name))]]
+    rows = [["name", "protocol", *(head for name in names for head in csv_heads(name))]]
+    protocol = one_line(protocol_title(result.protocol))
     for column in columns(result):
-        rows.append([one_line(column.name), *(cell for name in names for cell in csv_cells(column.figures.get(name)))])
+        rows.append(
+            [one_line(column.name), protocol, *(cell for name in names for cell in csv_cells(column.figures.get(name)))]
+        )
     return csv_text(rows)
 
 
@@ -51,18 +55,20 @@ def as_latex(result: Result, intervals: bool = False) -> str:
     """
     names = metric_names(result)
     lines = [" & ".join(["", *(latex_head(heads(result)[name]) for name in names)]) + r" \\", r"\midrule"]
+    told = f"% {one_line(protocol_title(result.protocol))}, {len(result.ids)} clips\n"
     for row, column in enumerate(columns(result)):
         figures = [column.figures.get(name) for name in names]
         cells = [_latex_cell(each, places(result, name), intervals) for name, each in zip(names, figures, strict=True)]
         lines.append(" & ".join([latex(column.name), *cells]) + r" \\")
         if row == 0 and len(columns(result)) > 1:
             lines.append(r"\midrule")
-    return latex_tabular(lines, len(names))
+    return told + latex_tabular(lines, len(names))
 
 
 def as_text(result: Result) -> str:
     """For the terminal: a line for each metric, a column for the model and for each baseline, intervals beneath."""
     rows = [["", *(one_line(column.name) for column in columns(result))]]
+    protocol = f"{one_line(protocol_title(result.protocol))}, {len(result.ids)} clips\n"
     for name, head in heads(result).items():
         digits = places(result, name)
         figures = [column.figures.get(name) for column in columns(result)]
@@ -74,7 +80,7 @@ def as_text(result: Result) -> str:
             if any(beneath):
                 rows.append(["", *beneath])
     notes = [one_line(note) for note in notes_of(result)]
-    return aligned(rows) + "".join(f"{number}. {note}\n" for number, note in enumerate(notes, 1))
+    return protocol + aligned(rows) + "".join(f"{number}. {note}\n" for number, note in enumerate(notes, 1))
 
 
 def columns(result: Result) -> list[Column]:

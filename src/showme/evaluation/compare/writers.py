@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from ...data.media.base import one_line
+from ..protocol import protocol_title
 from ..report_style import render_page
 from ..tables import (
     MISSING,
@@ -36,23 +37,24 @@ def comparison_text(comparison: Comparison) -> str:
         cells = [_text_cell(cell, comparison.places(name)) for name, cell in row.cells.items()]
         lines.append([one_line(row.name), *cells])
     under = [f"* is best, + second. {comparison.rule}", *comparison.notes]
-    return aligned(lines) + "".join(f"{line}\n" for line in under)
+    return _told(comparison) + "\n" + aligned(lines) + "".join(f"{line}\n" for line in under)
 
 
 def comparison_csv(comparison: Comparison) -> str:
     """A line for each model and baseline, all digits.
 
-    Columns: ``name``, ``kind`` (model or baseline), then for each metric those of
+    Columns: ``name``, ``kind`` (model or baseline), ``protocol``, then for each metric those of
     :func:`showme.evaluation.tables.as_csv` and, with these endings, ``_rank`` (best, second) and ``_noise`` (inside,
     outside, unknown).
     """
     heads = [head for name in comparison.heads for head in (*csv_heads(name), f"{name}_rank", f"{name}_noise")]
-    rows = [["name", "kind", *heads]]
+    rows = [["name", "kind", "protocol", *heads]]
+    protocol = one_line(protocol_title(comparison.protocol))
     for row in comparison.rows:
         cells = [
             text for cell in row.cells.values() for text in (*csv_cells(cell.figure), cell.rank or "", cell.noise or "")
         ]
-        rows.append([one_line(row.name), "baseline" if row.baseline else "model", *cells])
+        rows.append([one_line(row.name), "baseline" if row.baseline else "model", protocol, *cells])
     return csv_text(rows)
 
 
@@ -67,7 +69,7 @@ def comparison_latex(comparison: Comparison) -> str:
         lines.append(" & ".join([latex(row.name), *cells]) + r" \\")
     under = " ".join(["Best in bold, second underlined.", comparison.rule, *comparison.notes])
     told = latex(under).replace("≈", r"$\approx$")
-    return f"{latex_tabular(lines, len(heads))}\n\\smallskip\n{{\\footnotesize {told}}}\n"
+    return f"% {_told(comparison)}\n{latex_tabular(lines, len(heads))}\n\\smallskip\n{{\\footnotesize {told}}}\n"
 
 
 def comparison_html(comparison: Comparison) -> str:
@@ -76,7 +78,7 @@ def comparison_html(comparison: Comparison) -> str:
     rows = "\n".join(_html_row(row, comparison) for row in comparison.rows)
     notes = "".join(f"<li>{escape(note)}</li>" for note in comparison.notes)
     models = [row for row in comparison.rows if not row.baseline]
-    name = str(comparison.protocol.get("name", ""))
+    name = protocol_title(comparison.protocol)
     body = f"""<p class="soft">{len(models)} models, {comparison.clips} clips, protocol <bdi>{escape(name)}</bdi></p>
 <div class="card scroll"><table class="figures"><thead><tr><th></th>{heads}</tr></thead>
 <tbody>
@@ -86,6 +88,10 @@ def comparison_html(comparison: Comparison) -> str:
 Δ is the mean difference to the best model. {escape(comparison.rule)}</p>
 <ul class="soft">{notes}</ul>"""
     return render_page("Models side by side", body)
+
+
+def _told(comparison: Comparison) -> str:
+    return f"{one_line(protocol_title(comparison.protocol))}, {comparison.clips} clips"
 
 
 def _text_cell(cell: Cell, digits: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from ..protocol import protocol_title
 from ..report_style import render_page
 from ..results import Column, Figure, Result
 from ..tables import MISSING, columns, coverage, decimals, flat, heads, interval, notes_of, places, say, title
@@ -36,7 +37,7 @@ def render_report(
         shown: by id.
         folder: of the clips' files, relative to the page.
     """
-    name = str(result.protocol.get("name", ""))
+    name = protocol_title(result.protocol)
     cards = "\n".join(_group(group, result, shown, folder) for group in groups)
     body = f"""<p class="soft">{len(result.ids)} clips, protocol <bdi>{escape(name)}</bdi></p>
 <h2>Figures</h2>
