@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,10 +22,9 @@ from torchvision.transforms.v2 import functional as pictures
 
 from ...conversion.checkpoint_file import read_weights
 from ...conversion.keys import ConversionError, count_heads, shape_of
-from ...data.sampling import evenly_spaced
 from ...errors import InputError
-from .blip import vocabulary_digest
 from .checkpoint import published_file
+from .video_text import VideoText
 from .video_text_files import check_sizes, count_blocks, load_tokenizer, network_from
 
 MEAN, SPREAD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -38,8 +36,6 @@ CONVERSION = (
 )
 
 _PUBLISHED = "egovlp.pth or epic_mir_plus.pth from EgoVLP's or LEGO's release"
-# Frames, and sentences, that go through the network together: bounds the memory. A clip is never divided.
-_TOGETHER = 32
 _HEAD_WIDTH = 64
 # Buffers that older versions of transformers saved.
 _INERT = "text_model.embeddings.position_ids"
@@ -180,8 +176,8 @@ class FrozenInTime(nn.Module):
         return self.txt_proj(self.text_model(**tokens).last_hidden_state[:, 0])
 
 
-class EgoVLP(nn.Module):
-    """Features of clips and of sentences, which compare by their cosine.
+class EgoVLP(VideoText):
+    """Features of clips and of sentences (256 of each), which compare by their cosine.
 
     Frames are brought to 224 pixels at the short side, bilinearly and without smoothing as the releases did it, and
     the square in the middle is taken.
@@ -193,60 +189,14 @@ class EgoVLP(nn.Module):
         temporal: how the embeddings of time came to be as many as the frames, for the record.
     """
 
+    name = "EgoVLP"
+    together = 32
+
     def __init__(
         self, network: FrozenInTime, tokenizer: Any, truncate: bool = False, temporal: str = "as they were trained"
     ):
-        super().__init__()
-        self.network, self.tokenizer, self.truncate, self.temporal = network, tokenizer, truncate, temporal
-        self.frames = network.video_model.frames
-        self.requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> EgoVLP:
-        """Nothing: a metric's mode does not turn dropout on."""
-        return super().train(False)
-
-    @torch.no_grad()
-    def videos(self, clips: Tensor) -> Tensor:
-        """Clips -> features (B, 256) of length 1.
-
-        Args:
-            clips: (B, T, 3, H, W), RGB in [0, 1]. ``frames`` of the T are looked at, evenly spaced, first and last
-                included; of fewer, some are repeated.
-
-        Raises:
-            ValueError: another shape, or whole numbers.
-        """
-        if clips.ndim != 5 or clips.shape[2] != 3 or 0 in clips.shape or not clips.is_floating_point():
-            raise ValueError(f"clips are floating-point (B, T, 3, H, W), not {clips.dtype} {tuple(clips.shape)}.")
-        chosen = clips[:, evenly_spaced(clips.shape[1], self.frames)]
-        parts = chosen.split(max(1, _TOGETHER // self.frames))
-        return F.normalize(torch.cat([self.network.videos(self._prepared(part)) for part in parts]), dim=-1)
-
-    @torch.no_grad()
-    def texts(self, sentences: Sequence[str]) -> Tensor:
-        """M sentences, at least one -> features (M, 256) of length 1.
-
-        Raises:
-            InputError: a sentence is longer than the network reads, and ``truncate`` is not set.
-        """
-        parts = [sentences[start : start + _TOGETHER] for start in range(0, len(sentences), _TOGETHER)]
-        return F.normalize(torch.cat([self.network.texts(self._tokens(list(part))) for part in parts]), dim=-1)
-
-    @cached_property
-    def made_of(self) -> dict[str, Any]:
-        """All that decides the features, as JSON; where the files lie does not."""
-        from ...data.cache import weights_digest
-
-        return {
-            "network": "EgoVLP",
-            "weights": weights_digest(self.network),
-            "frames": self.frames,
-            "temporal_embeddings": self.temporal,
-            "resize": f"short side {self.network.video_model.side}, bilinear without antialiasing, middle",
-            "tokenizer": type(self.tokenizer).__name__,
-            "vocabulary": vocabulary_digest([self.tokenizer]),
-            "truncate": self.truncate,
-        }
+        super().__init__(network, tokenizer, network.video_model.frames, truncate)
+        self.temporal = temporal
 
     @classmethod
     def from_file(
@@ -283,26 +233,25 @@ class EgoVLP(nn.Module):
         loaded = load_tokenizer(tokenizer, DistilBertTokenizer, words, f"the tokenizer of {TOKENIZER}", revision)
         return cls(network, loaded, truncate, temporal)
 
-    def _prepared(self, clips: Tensor) -> Tensor:
-        """(B, T, 3, H, W) in [0, 1] -> (B, T, 3, side, side), normalised, on the network's device."""
+    def _made_of(self) -> dict[str, Any]:
+        return {
+            "temporal_embeddings": self.temporal,
+            "resize": f"short side {self.network.video_model.side}, bilinear without antialiasing, middle",
+        }
+
+    def _videos(self, clips: Tensor) -> Tensor:
         side, weight = self.network.video_model.side, self.network.video_model.cls_token
         frames = clips.flatten(0, 1).to(weight.device, weight.dtype)
         frames = pictures.center_crop(pictures.resize(frames, [side], antialias=False), [side])
-        return pictures.normalize(frames, MEAN, SPREAD).unflatten(0, clips.shape[:2])
+        return self.network.videos(pictures.normalize(frames, MEAN, SPREAD).unflatten(0, clips.shape[:2]))
 
-    def _tokens(self, sentences: list[str]) -> dict[str, Tensor]:
+    def _texts(self, sentences: list[str]) -> Tensor:
         model: Any = self.network.text_model
         longest = model.config.max_position_embeddings
-        cut = {"truncation": True, "max_length": longest} if self.truncate else {}
+        cut = self._cut(longest)
         tokens = self.tokenizer(sentences, padding=True, return_attention_mask=True, return_tensors="pt", **cut)
-        lengths = tokens["attention_mask"].sum(1).tolist()
-        for sentence, length in zip(sentences, lengths, strict=True):
-            if length > longest:
-                raise InputError(
-                    f"The instruction {sentence[:60]!r}... has {length} tokens and EgoVLP reads {longest}: shorten it, "
-                    "or let long ones be cut (truncate)."
-                )
-        return {name: tokens[name].to(model.device) for name in ("input_ids", "attention_mask")}
+        self._check_lengths(sentences, tokens["attention_mask"].sum(1).tolist(), longest)
+        return self.network.texts({name: tokens[name].to(model.device) for name in ("input_ids", "attention_mask")})
 
 
 def fit_time(weights: Mapping[str, Tensor], frames: int) -> tuple[dict[str, Tensor], str]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +20,8 @@ from torchvision.transforms.v2 import functional as pictures
 
 from ...conversion.checkpoint_file import read_weights
 from ...conversion.keys import count_heads, shape_of
-from ...data.sampling import evenly_spaced
-from ...errors import InputError
-from .blip import vocabulary_digest
 from .checkpoint import published_file
+from .video_text import VideoText
 from .video_text_files import check_sizes, count_blocks, load_tokenizer, network_from
 
 TOKENIZER = "openai/clip-vit-large-patch14"
@@ -33,8 +30,6 @@ Preprocessing = Literal["internvid", "vbench"]
 _PUBLISHED = (
     "ViClip-InternVid-10M-FLT.pth from InternVid's release, or model.safetensors of the hub's OpenGVLab/ViCLIP-L-14-hf,"
 )
-# Frames, and sentences, that go through the network together: bounds the memory. A clip is never divided.
-_TOGETHER = 16
 _HEAD_WIDTH = 64
 
 
@@ -171,7 +166,7 @@ class VideoClip(nn.Module):
         self.temp = nn.Parameter(torch.tensor(0.01))
 
 
-class ViCLIP(nn.Module):
+class ViCLIP(VideoText):
     """Features of clips and of sentences, which compare by their cosine.
 
     Sentences are read as they are: the release also repairs broken Unicode and resolves HTML entities first.
@@ -183,6 +178,9 @@ class ViCLIP(nn.Module):
         truncate: cut sentences that are longer than the network reads, 32 tokens, instead of refusing them.
     """
 
+    name = "ViCLIP"
+    together = 16
+
     def __init__(
         self,
         network: VideoClip,
@@ -190,59 +188,10 @@ class ViCLIP(nn.Module):
         preprocessing: Preprocessing = "internvid",
         truncate: bool = False,
     ):
-        super().__init__()
         if preprocessing not in PREPROCESSINGS:
             raise ValueError(f"preprocessing is one of {', '.join(PREPROCESSINGS)}, not {preprocessing!r}.")
-        self.network, self.tokenizer = network, tokenizer
-        self.preprocessing, self.truncate = preprocessing, truncate
-        self.frames = network.vision_encoder.frames
-        self.requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> ViCLIP:
-        """Nothing: the network is for inference."""
-        return super().train(False)
-
-    @torch.no_grad()
-    def videos(self, clips: Tensor) -> Tensor:
-        """Clips -> features (B, F) of length 1.
-
-        Args:
-            clips: (B, T, 3, H, W), RGB in [0, 1]. 8 of the T frames are looked at, evenly spaced, first and last
-                included; of fewer, some are repeated.
-
-        Raises:
-            ValueError: another shape, or whole numbers.
-        """
-        if clips.ndim != 5 or clips.shape[2] != 3 or 0 in clips.shape or not clips.is_floating_point():
-            raise ValueError(f"clips are floating-point (B, T, 3, H, W), not {clips.dtype} {tuple(clips.shape)}.")
-        chosen = clips[:, evenly_spaced(clips.shape[1], self.frames)]
-        parts = chosen.split(max(1, _TOGETHER // self.frames))
-        return F.normalize(torch.cat([self.network.vision_encoder(self._prepared(part)) for part in parts]), dim=-1)
-
-    @torch.no_grad()
-    def texts(self, sentences: Sequence[str]) -> Tensor:
-        """M sentences, at least one -> features (M, F) of length 1.
-
-        Raises:
-            InputError: a sentence is longer than the network reads, and ``truncate`` is not set.
-        """
-        parts = [sentences[start : start + _TOGETHER] for start in range(0, len(sentences), _TOGETHER)]
-        return F.normalize(torch.cat([self.network.text_encoder(self._ids(list(part))) for part in parts]), dim=-1)
-
-    @cached_property
-    def made_of(self) -> dict[str, Any]:
-        """All that decides the features, as JSON; where the files lie does not."""
-        from ...data.cache import weights_digest
-
-        return {
-            "network": "ViCLIP",
-            "weights": weights_digest(self.network),
-            "frames": self.frames,
-            "preprocessing": self.preprocessing,
-            "tokenizer": type(self.tokenizer).__name__,
-            "vocabulary": vocabulary_digest([self.tokenizer]),
-            "truncate": self.truncate,
-        }
+        super().__init__(network, tokenizer, network.vision_encoder.frames, truncate)
+        self.preprocessing = preprocessing
 
     @classmethod
     def from_file(
@@ -276,23 +225,22 @@ class ViCLIP(nn.Module):
         loaded = load_tokenizer(tokenizer, CLIPTokenizer, words, f"the tokenizer of {TOKENIZER}", revision)
         return cls(network, loaded, preprocessing, truncate)
 
-    def _prepared(self, clips: Tensor) -> Tensor:
-        """(B, T, 3, H, W) in [0, 1] -> (B, T, 3, side, side), normalised, on the network's device."""
+    def _made_of(self) -> dict[str, Any]:
+        return {"preprocessing": self.preprocessing}
+
+    def _videos(self, clips: Tensor) -> Tensor:
         vision = self.network.vision_encoder
         frames = clips.flatten(0, 1).to(vision.proj.device, vision.proj.dtype)
-        return PREPROCESSINGS[self.preprocessing](frames, vision.side).unflatten(0, clips.shape[:2])
+        return vision(PREPROCESSINGS[self.preprocessing](frames, vision.side).unflatten(0, clips.shape[:2]))
+
+    def _texts(self, sentences: list[str]) -> Tensor:
+        return self.network.text_encoder(self._ids(sentences))
 
     def _ids(self, sentences: list[str]) -> Tensor:
         """(M, L), zeros behind the end."""
         longest = self.network.text_encoder.context
-        cut = {"truncation": True, "max_length": longest} if self.truncate else {}
-        rows = self.tokenizer(sentences, **cut)["input_ids"]
-        for sentence, row in zip(sentences, rows, strict=True):
-            if len(row) > longest:
-                raise InputError(
-                    f"The instruction {sentence[:60]!r}... has {len(row)} tokens and ViCLIP reads {longest}: shorten "
-                    "it, or let long ones be cut (truncate)."
-                )
+        rows = self.tokenizer(sentences, **self._cut(longest))["input_ids"]
+        self._check_lengths(sentences, [len(row) for row in rows], longest)
         ids = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
         return ids.to(self.network.text_encoder.text_projection.device)
 
