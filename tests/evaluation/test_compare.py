@@ -6,7 +6,6 @@ import csv
 import io
 import math
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -16,26 +15,9 @@ from showme.errors import InputError
 from showme.evaluation.compare import compare, comparison_csv, comparison_html, comparison_latex, comparison_text
 from showme.evaluation.results import Column, Figure, Result
 
+from ..pages import Page
+
 _RESAMPLES = 500
-
-
-class _Text(HTMLParser):
-    """Texts by the element that they stand in, and all attributes."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.open: list[str] = []
-        self.inside: list[tuple[str, str]] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        self.open.append(tag)
-        self.attributes += attributes
-
-    def handle_data(self, data):
-        if data.strip():
-            self.inside.append((self.open[-1], data))
 
 
 def _column(name: str, psnr, fvd: tuple[float, float | None, float | None] | None = None, made_of=None) -> Column:
@@ -254,15 +236,15 @@ def test_text_has_a_line_for_each_row_and_the_rule():
 
 
 def test_the_page_marks_the_same_and_runs_nothing():
-    page = _Text(comparison_html(_three()))
-    texts = page.inside
+    page = Page(comparison_html(_three()))
+    texts = page.texts
     assert ("b", "200.0") in texts
     assert ("u", "205.0") in texts
     assert ("bdi", "still & <b>") in texts
     assert ("span", "≈") in texts
     assert any("holds zero" in text for _, text in texts)
-    assert "script" not in page.open
-    assert not any(name.startswith("on") or name in ("src", "href") for name, _ in page.attributes)
+    assert not page.all("script")
+    assert not any(name.startswith("on") or name in ("src", "href") for _, told in page.elements for name in told)
 
 
 def test_a_comparison_is_the_same_every_time():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-from html.parser import HTMLParser
 from pathlib import Path
 
 import av
@@ -22,30 +21,9 @@ from showme.evaluation.report.plots import draw_plot
 from showme.evaluation.results import Column, Figure, Result
 from showme.generation.outputs import VIEW_SIDE
 
+from ..pages import Page
+
 _SIDE, _FRAMES = 24, 3
-
-
-class _Page(HTMLParser):
-    """Elements with their attributes, and the text inside each."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[tuple[str, str]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_data(self, data):
-        if self.elements:
-            self.texts.append((self.elements[-1][0], data))
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def inside(self, tag: str) -> list[str]:
-        return [text for name, text in self.texts if name == tag and text.strip()]
 
 
 def _figure(name: str, values, better: str = "higher", **others) -> Figure:
@@ -83,10 +61,10 @@ def _right(clips: torch.Tensor) -> torch.Tensor:
     return flow
 
 
-def _written(folder: Path, result: Result, clip: ReportClip | None = None, flow=None, words=("All is said.",)) -> _Page:
+def _written(folder: Path, result: Result, clip: ReportClip | None = None, flow=None, words=("All is said.",)) -> Page:
     page = write_report(folder, result, words, lambda name: clip or _clip(), flow)
     assert page == folder / "index.html"
-    return _Page(page.read_text(encoding="utf-8"))
+    return Page(page.read_text(encoding="utf-8"))
 
 
 def _decode(path: Path) -> np.ndarray:

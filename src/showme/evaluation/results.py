@@ -16,6 +16,7 @@ from ..staged_files import staged
 
 FORMAT = 1
 FILE = "result.json"
+_EQUAL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,14 @@ class Result:
     baselines: list[Column]
     without_quirks: Column | None
     record: dict[str, Any]
+
+
+def equal_figures(a: Column, b: Column) -> bool:
+    """Whether two columns say the same, to what the arithmetic of another device may change."""
+    if a.figures.keys() != b.figures.keys():
+        return False
+    pairs = [(a.figures[name].value, b.figures[name].value) for name in a.figures]
+    return all(math.isclose(x, y, rel_tol=_EQUAL) or (math.isnan(x) and math.isnan(y)) for x, y in pairs)
 
 
 def write_result(path: Path, result: Result) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -13,28 +12,7 @@ from PIL import Image
 
 from showme.data.curation import RULES, Measure, Sheet, SheetClip, Verdict, apply, render_sheet, write_sheet
 
-
-class _Page(HTMLParser):
-    """Elements with their attributes, and the text inside each."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[tuple[str, str]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_data(self, data):
-        if self.elements:
-            self.texts.append((self.elements[-1][0], data))
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def inside(self, tag: str) -> list[str]:
-        return [text for name, text in self.texts if name == tag]
+from ...pages import Page
 
 
 def _clip(instruction: str = "open the jar", size: tuple[int, int] = (40, 60)) -> SheetClip:
@@ -51,8 +29,8 @@ def _motion_sheet(motions, minimum: int = 50) -> Sheet:
 def test_clips_are_counted_by_cause():
     verdicts = {"a": ("goal seen", True), "b": ("goal not seen", False), "c": ("goal not seen", False)}
     verdicts = {name: Verdict(kept, cause, f"Because of {name}.") for name, (cause, kept) in verdicts.items()}
-    page = _Page(render_sheet(Sheet("three", {}, verdicts, []), lambda name: _clip()))
-    cells = [text for text in page.inside("td") if text.strip()]
+    page = Page(render_sheet(Sheet("three", {}, verdicts, []), lambda name: _clip()))
+    cells = page.inside("td")
     assert cells == ["goal seen", "1", "33.3%", "goal not seen", "2", "66.7%"]
     assert "1 of 3 clips are kept, 2 dropped." in page.inside("p")
 
@@ -111,7 +89,7 @@ def test_a_bounded_number_of_clips_is_decoded_sorted_and_evenly_spread():
         looked.append(int(motions[int(name.removeprefix("clip-"))]))
         return _clip()
 
-    page = _Page(render_sheet(_motion_sheet(motions, 91), look, bound=20))
+    page = Page(render_sheet(_motion_sheet(motions, 91), look, bound=20))
     assert len(page.all("article")) == len(looked) == 20
     dropped, kept = looked[:10], looked[10:]
     assert dropped == np.linspace(1, 90, 10).round().astype(int).tolist()
@@ -138,7 +116,7 @@ _SENTENCES = [
 def test_any_text_is_shown_as_it_is_and_runs_nothing(sentence):
     verdicts = {sentence: Verdict(False, sentence, sentence)}
     sheet = Sheet(sentence, {sentence: sentence}, verdicts, [Measure(sentence, np.array([0.5], np.float32), (0.1,))])
-    page = _Page(render_sheet(sheet, lambda name: _clip(sentence)))
+    page = Page(render_sheet(sheet, lambda name: _clip(sentence)))
     assert not page.all("script")
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
     assert all(image["src"].startswith("data:image/jpeg;base64,") for image in page.all("img"))
@@ -156,7 +134,7 @@ def test_the_page_needs_nothing_else():
 
 def test_the_strip_shows_the_clip_with_its_end_marked():
     verdicts = {"a": Verdict(True, "goal seen", "The goal is seen best in frame 16.", 16)}
-    page = _Page(render_sheet(Sheet("one", {}, verdicts, []), lambda name: _clip(size=(400, 600))))
+    page = Page(render_sheet(Sheet("one", {}, verdicts, []), lambda name: _clip(size=(400, 600))))
     images, figures = page.all("img"), page.all("figure")
     numbers = [int(image["alt"].removeprefix("frame ")) for image in images]
     assert numbers == [0, 4, 8, 14, 16, 18, 22]
@@ -167,14 +145,14 @@ def test_the_strip_shows_the_clip_with_its_end_marked():
         assert picture.size == (240, 160) == (int(image["width"]), int(image["height"]))
         assert abs(np.asarray(picture).mean() - 10 * number) < 2
     dropped = {"a": Verdict(False, "goal too early", "The goal is seen best in frame 2.", 2)}
-    page = _Page(render_sheet(Sheet("one", {}, dropped, []), lambda name: _clip()))
+    page = Page(render_sheet(Sheet("one", {}, dropped, []), lambda name: _clip()))
     assert [figure.get("class") for figure in page.all("figure")].count("end-dropped") == 1
     assert not any(figure.get("class") == "after" for figure in page.all("figure"))
 
 
 def test_no_clips_make_a_page():
     rule = RULES["motion_intensive"]()
-    page = _Page(render_sheet(Sheet("none", {}, {}, rule.measures([])), lambda name: _clip()))
+    page = Page(render_sheet(Sheet("none", {}, {}, rule.measures([])), lambda name: _clip()))
     assert "0 of 0 clips are kept, 0 dropped." in page.inside("p")
 
 

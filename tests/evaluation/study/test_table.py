@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,8 @@ from showme.evaluation.study.paired import paired_interval, seeds_interval
 from showme.evaluation.study.plan import Cell
 from showme.evaluation.study.table import tables_of
 from showme.evaluation.study.writers import computation_csv, study_latex, study_text, table_csv
+
+from ...pages import Page
 
 SEEDS = (0, 1000, 2000)
 
@@ -187,20 +188,6 @@ def test_figures_of_other_networks_are_refused():
         tables_of(a + b)
 
 
-class _Text(HTMLParser):
-    def __init__(self, page: str):
-        super().__init__()
-        self.tags: list[str] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-
-    def handle_data(self, data):
-        self.text += data
-
-
 def test_every_form_tells_the_same_numbers_and_escapes_names():
     name = r"<script>&_\\'"
     a, b = values(0), values(0) + 1 + values(5) / 100
@@ -219,10 +206,11 @@ def test_every_form_tells_the_same_numbers_and_escapes_names():
     assert said.replace("±", r"$\pm$") in study_latex(tables, [line])
     assert r"\textless{}script\textgreater{}\&\_" in study_latex(tables, [line])
     study = StudyConfig(seeds=SEEDS, reference="r", rows=[RowConfig(name=name, model="<b>")], title="<i>")
-    page = _Text(render_study(study, tables, [line]))
-    assert said in page.text
-    assert name in page.text
-    assert {"script", "i", "b", "r"}.isdisjoint(page.tags)
-    assert "96" in page.text
+    page = Page(render_study(study, tables, [line]))
+    text = "".join(text for _, text in page.texts)
+    assert said in text
+    assert name in text
+    assert {"script", "i", "b", "r"}.isdisjoint(tag for tag, _ in page.elements)
+    assert "96" in text
     (told,) = csv.DictReader(io.StringIO(computation_csv([line])))
     assert (told["trainable"], told["minutes"], told["largest_batch"]) == ("1500000", "1.25", "96")

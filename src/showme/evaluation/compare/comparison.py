@@ -16,13 +16,11 @@ import numpy as np
 from ...data.media.base import one_line
 from ...errors import InputError
 from ..intervals import Interval, bootstrap
-from ..results import Column, Figure, Result
+from ..results import Column, Figure, Result, equal_figures
 from ..tables import coverage, decimals, flat, heads
 from .agreement import check_agreement, short
 
 Noise = Literal["inside", "outside", "unknown"]
-# Baselines of two evaluations, of which one may have run on another device.
-_EQUAL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -122,18 +120,11 @@ def _baselines(columns: Mapping[str, Sequence[Column]]) -> dict[str, Column]:
     rows: dict[str, Column] = {}
     for name, by_result in found.items():
         first = next(iter(by_result.values()))
-        if all(_equal(first, column) for column in by_result.values()):
+        if all(equal_figures(first, column) for column in by_result.values()):
             rows[name] = first
         else:
             rows |= {f"{name} ({result})": column for result, column in by_result.items()}
     return rows
-
-
-def _equal(a: Column, b: Column) -> bool:
-    if a.figures.keys() != b.figures.keys():
-        return False
-    pairs = [(a.figures[name].value, b.figures[name].value) for name in a.figures]
-    return all(math.isclose(x, y, rel_tol=_EQUAL) or (math.isnan(x) and math.isnan(y)) for x, y in pairs)
 
 
 def _cells(

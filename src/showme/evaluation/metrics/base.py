@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from ...errors import InputError
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -116,3 +118,17 @@ class SetMetric(Metric):
     @abstractmethod
     def compute(self) -> Tensor:
         """The distance, a float64 scalar."""
+
+
+def check_side(pairs: Pairs, least: int, title: str) -> None:
+    """Refuse frames that are too small for a metric.
+
+    Raises:
+        InputError: they have fewer than ``least`` pixels on a side.
+    """
+    height, width = pairs.generated.shape[-2:]
+    if min(height, width) < least:
+        raise InputError(
+            f"The frames of {pairs.ids[0]} are {width}x{height} pixels and {title} needs {least} on a side: compare "
+            f"larger ones, or leave {title} out."
+        )

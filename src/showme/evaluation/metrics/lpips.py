@@ -15,7 +15,7 @@ from torchmetrics.functional.image.lpips import _NoTrainLpips
 
 from ...data.cache import weights_digest
 from ...errors import InputError, OutsideError
-from .base import ClipMetric, Pairs
+from .base import ClipMetric, Pairs, check_side
 from .psnr import mean_over_frames
 
 Net = Literal["alex", "vgg", "squeeze"]
@@ -61,12 +61,7 @@ class LearnedPerceptualSimilarity(ClipMetric):
             InputError: frames under 32 pixels.
             ValueError: clips of two shapes, or values outside [0, 1].
         """
-        height, width = pairs.generated.shape[-2:]
-        if min(height, width) < _SMALLEST:
-            raise InputError(
-                f"The frames of {pairs.ids[0]} are {width}x{height} pixels and LPIPS needs {_SMALLEST} on a side: "
-                "compare larger ones, or leave LPIPS out."
-            )
+        check_side(pairs, _SMALLEST, "LPIPS")
         return mean_over_frames(pairs, self._frames)
 
     @torch.no_grad()

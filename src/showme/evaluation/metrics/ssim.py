@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...errors import InputError
-from .base import ClipMetric, Pairs
+from .base import ClipMetric, Pairs, check_side
 from .psnr import mean_over_frames
 
 _SETTINGS: dict[str, Any] = {"sigma": 1.5, "kernel_size": 11, "k1": 0.01, "k2": 0.03, "data_range": 1.0}
@@ -36,12 +35,7 @@ class StructuralSimilarity(ClipMetric):
             InputError: frames under 6 pixels.
             ValueError: clips of two shapes, or values outside [0, 1].
         """
-        height, width = pairs.generated.shape[-2:]
-        if min(height, width) < _SMALLEST:
-            raise InputError(
-                f"The frames of {pairs.ids[0]} are {width}x{height} pixels and SSIM needs {_SMALLEST} on a side: "
-                "compare larger ones, or leave SSIM out."
-            )
+        check_side(pairs, _SMALLEST, "SSIM")
         return mean_over_frames(pairs, _frames)
 
 

@@ -16,15 +16,13 @@ import numpy as np
 from ...data.cache.fingerprint import digest_of
 from ..compare.agreement import check_agreement
 from ..intervals import Interval
-from ..results import Column, Figure, Result
+from ..results import Column, Figure, Result, equal_figures
 from ..tables import decimals, heads
 from .notes import apart, notes, rule
 from .paired import paired_interval, seeds_interval
 from .plan import Cell
 
 Noise = Literal["inside", "outside", "unknown"]
-# Baselines of two evaluations, of which one may have run on another device.
-_EQUAL = 1e-6
 _LEAST_RESAMPLES = 1000
 
 
@@ -196,17 +194,10 @@ def _baselines(results: Mapping[str, Sequence[Result]], ids: Sequence[str]) -> l
     rows = []
     for name, by_row in found.items():
         first = next(iter(by_row.values()))
-        if all(_equal(a, b) for columns in by_row.values() for a, b in zip(first, columns, strict=True)):
+        if all(equal_figures(a, b) for columns in by_row.values() for a, b in zip(first, columns, strict=True)):
             by_row = {"": first}
         rows += [_Columns(f"{name} ({row})" if row else name, True, False, columns) for row, columns in by_row.items()]
     return rows
-
-
-def _equal(a: Column, b: Column) -> bool:
-    if a.figures.keys() != b.figures.keys():
-        return False
-    pairs = [(a.figures[name].value, b.figures[name].value) for name in a.figures]
-    return all(math.isclose(x, y, rel_tol=_EQUAL) or (math.isnan(x) and math.isnan(y)) for x, y in pairs)
 
 
 def _protocol(result: Result) -> dict[str, Any]:
