@@ -129,6 +129,16 @@ def test_headers_that_say_all_are_not_decoded_to_open_them(folder):
             assert np.array_equal(a, b)
 
 
+def test_a_fragment_of_which_a_few_bytes_are_there_was_cut_off(folder):
+    path = write_clip(folder / "parts.mp4", frames=40, movflags="frag_keyframe+empty_moov")
+    content = path.read_bytes()
+    second = content.index(b"moof", content.index(b"moof") + 4) - 4
+    for left in range(1, 8):
+        path.write_bytes(content[: second + left])
+        with pytest.raises(ClipError, match="it is cut short"):
+            Video(path).open()
+
+
 def test_a_span_of_a_long_file_reads_only_its_part(folder):
     path = write_clip(folder / "hour.mp4", frames=1200, gop=20, options={"preset": "ultrafast", "bf": "2"})
     truth = decode_all(path)

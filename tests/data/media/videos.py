@@ -43,7 +43,8 @@ def write_clip(
         stream = output.add_stream(codec, rate=fps, options=options or {})
         stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.codec_context.gop_size = gop
-        stream.codec_context.sample_aspect_ratio = pixel_aspect
+        if pixel_aspect != 1:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         stream.codec_context.time_base = Fraction(1, fps)
         if rotation:
             stream.set_display_rotation(rotation)

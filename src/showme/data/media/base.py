@@ -115,6 +115,21 @@ class Media(ABC):
         """
 
 
+def check_array(path: Path, shape: Sequence[int], dtype: str) -> None:
+    """Refuse an array that is no clip.
+
+    Raises:
+        ClipError: other than uint8 (T, H, W, 3), without frames, or with too large ones.
+    """
+    if dtype != "uint8" or len(shape) != 4 or shape[3] != 3 or not shape[0]:
+        raise ClipError(
+            path,
+            f"its frames are {dtype} {tuple(shape)}",
+            remedy="save uint8 (frames, height, width, 3), RGB from 0 to 255, first frame first",
+        )
+    check_size(path, shape[2], shape[1])
+
+
 def span_of_pictures(path: Path, count: int, fps: float | None, span: Span | None) -> range:
     """Positions of a span among ``count`` pictures.
 

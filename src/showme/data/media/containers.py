@@ -29,6 +29,8 @@ _NESTING = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"tra
             b"sinf", b"schi", b"wave"}  # fmt: skip
 _COUNTS = (b"stsz", b"stz2", b"trun")
 _DEPTH = 12
+# Of a box's length and name.
+_BOX = 8
 # Of a transport stream; each begins with a G.
 _PACKET = 188
 
@@ -70,11 +72,12 @@ def _judge(head: bytes) -> Callable[[Path, BinaryIO, int], bool | None] | None:
 
 
 def _check_boxes(path: Path, file: BinaryIO, size: int) -> bool:
-    samples, names = 0, set()
+    samples, names, reached = 0, set(), 0
     for number, (name, start, stop, top) in enumerate(_boxes(file, 0, size, 0)):
         if top and stop > size:
             raise _cut(path, size, stop)
         names.add(name)
+        reached = max(reached, stop)
         if name == b"cmov":
             raise ClipError(path, "its header is compressed", remedy="copy it to MP4 once")
         if name in _COUNTS:
@@ -84,8 +87,11 @@ def _check_boxes(path: Path, file: BinaryIO, size: int) -> bool:
                 raise ClipError(path, f"its header lists {max(count, samples)} samples in {size} bytes")
         if number > _MAX_BOXES:
             raise ClipError(path, f"it has more than {_MAX_BOXES} boxes")
+    fragments = b"moof" in names
+    if fragments and 0 < size - reached < _BOX:
+        raise _cut(path, size, reached + _BOX)
     # Fragments have headers of their own, which opening does not read.
-    return b"stbl" in names and b"moof" not in names
+    return b"stbl" in names and not fragments
 
 
 def _samples(file: BinaryIO, name: bytes, start: int) -> tuple[int, bool]:
@@ -97,10 +103,10 @@ def _samples(file: BinaryIO, name: bytes, start: int) -> tuple[int, bool]:
 
 def _boxes(file: BinaryIO, start: int, stop: int, depth: int) -> Iterator[tuple[bytes, int, int, bool]]:
     """``(name, start and stop of the content, whether it is no other's)`` of boxes, and of those inside them."""
-    while start + 8 <= stop:
+    while start + _BOX <= stop:
         file.seek(start)
         length, name = struct.unpack(">I4s", file.read(8))
-        content = start + 8
+        content = start + _BOX
         if length == 1:
             length, content = struct.unpack(">Q", file.read(8))[0], content + 8
         end = stop if length == 0 else start + length

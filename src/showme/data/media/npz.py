@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import ClipError
-from .base import Frames, Media, Span, check_regular, check_size, file_identity, span_identity, span_of_pictures
+from .base import Frames, Media, Span, check_array, check_regular, file_identity, span_identity, span_of_pictures
 
 SUFFIX = ".npz"
 # Compressed arrays cannot be read in part.
@@ -80,8 +80,6 @@ def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dt
 
 
 def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or not shape[0]:
-        raise ClipError(path, f"its array is {dtype} {shape}, not uint8 (T, H, W, 3)")
-    check_size(path, shape[2], shape[1])
+    check_array(path, shape, str(dtype))
     if int(np.prod(shape, dtype=np.int64)) > _MAX_BYTES:
         raise ClipError(path, f"its array of {shape} is larger than {_MAX_BYTES >> 30} GiB")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ...errors import ClipError
 from ...pictures.photo import upright_rgb
@@ -140,6 +140,8 @@ def decode_picture(file: BinaryIO | bytes, path: Path, time: float | None = None
         return np.asarray(upright_rgb(image))
     except ClipError:
         raise
+    except UnidentifiedImageError as error:
+        raise ClipError(path, f"it is no picture in the formats {', '.join(_FORMATS)}", time) from error
     except Exception as error:
         # Pillow's decoders raise whatever their parsers hit: OSError, SyntaxError, struct.error, IndexError, ...
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

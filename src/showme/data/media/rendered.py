@@ -10,10 +10,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from ...errors import ClipError
-from .base import Frames, Media, Span, check_regular, check_size, file_identity, span_identity, span_of_pictures
+from .base import Frames, Media, Span, check_array, check_regular, file_identity, span_identity, span_of_pictures
 
 SUFFIX = ".safetensors"
 _KEY = "frames"
+# As NumPy calls them.
+_DTYPES = {"U8": "uint8", "F32": "float32", "F64": "float64", "F16": "float16"}
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,7 @@ class Rendered(Media):
                 shape, dtype = part.get_shape(), part.get_dtype()
         except (SafetensorError, OSError) as error:
             raise ClipError(self.path, " ".join(str(error).split())) from error
-        if dtype != "U8" or len(shape) != 4 or shape[3] != 3 or not shape[0]:
-            raise ClipError(self.path, f"its {_KEY} are {dtype} {tuple(shape)}, not U8 (T, H, W, 3)")
-        check_size(self.path, shape[2], shape[1])
+        check_array(self.path, shape, _DTYPES.get(dtype, dtype))
         return _RenderedFrames(self.path, span_of_pictures(self.path, shape[0], self.fps, span), self.fps)
 
     def identity(self, span: Span | None = None) -> list:

@@ -209,14 +209,11 @@ class VideoFrames(Frames):
                         waiting.append(pool.submit(decode, runs[ahead]))
 
     def _decoder(self, number: int, threads: int = 0) -> RunDecoder:
-        """A worker's decoder; the first has the container that was indexed. 0 threads: as many as there are cores."""
+        """The decoder of a worker; 0 threads: as many as there are cores."""
         assert self.packets is not None
         if number not in self.decoders:
-            container = self._open(threads) if number else self.container
-            context = video_stream(self.path, container).codec_context
-            if not context.is_open:
-                context.thread_count = threads
-            self.decoders[number] = RunDecoder(self.path, container, self.packets)
+            # In a damaged file, a container that was read to its end finds other packets than a fresh one.
+            self.decoders[number] = RunDecoder(self.path, self._open(threads), self.packets)
         return self.decoders[number]
 
     def _count_to(self, wanted: Sequence[int]) -> Iterator[np.ndarray]:
