@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,8 +23,8 @@ from safetensors.torch import load_file
 from showme.bundle import load_bundle, save_bundle
 from showme.cli import main
 from showme.config import OptimizerConfig, TrainingConfig, dump_config
-from showme.errors import InputError
-from showme.experiment import fill_cache, train
+from showme.errors import InputError, ToldWarning
+from showme.experiment import clip_rows, fill_cache, train
 from showme.methods.showme.adapters import bare_weights
 from showme.methods.showme.config import ShowMeConfig
 from showme.run_folder import MODEL
@@ -184,6 +185,20 @@ def test_the_cache_is_filled_once_and_read_by_training(settings, monkeypatch):
     monkeypatch.setattr("showme.methods.showme.pipeline.ShowMePipeline.encode_text", fail)
     monkeypatch.setattr("showme.data.rows.read_clip", fail)
     train(config)
+
+
+def test_instructions_are_trained_on_as_they_will_be_asked(settings, clips, tmp_path):
+    folder = shutil.copytree(clips, tmp_path / "asked")
+    index = (folder / "index.jsonl").read_text().splitlines()
+    index[0] = index[0].replace("push the red box", "Push the scarlet box!")
+    index[1] = index[1].replace("push the blue box", "defenestrate the box")
+    (folder / "index.jsonl").write_text("\n".join(index) + "\n")
+    config = settings(data={"source": str(folder)})
+    with pytest.warns(ToldWarning, match="1 of 6 instructions have words that tiny does not know, such as 'defenest"):
+        rows = clip_rows(config, make_tiny_info())
+    assert rows.record(0).instruction == "push the red box"
+    plain = clip_rows(config, make_tiny_info(vocabulary=None))
+    assert plain.record(0).instruction == "Push the scarlet box!"
 
 
 def test_several_processes_do_not_fill_the_cache(settings, monkeypatch):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +15,9 @@ from .bundle_weights import stored_dtype
 from .data.cache import Part, build_parts, missing_shards
 from .data.clips import Look
 from .data.rows import ClipRows
-from .errors import InputError
+from .data.sources import Record
+from .errors import InputError, ToldWarning
+from .generation.instruction import prompt_for, split_words
 from .methods.showme import ShowMePipeline
 from .methods.showme.adapters import STATE_VIDEO
 from .methods.showme.cache import CachedClips, Progress, clip_parts, open_cache
@@ -102,14 +106,35 @@ class CacheMaker:
 
 
 def clip_rows(config: ShowMeConfig, info: BundleInfo) -> ClipRows:
-    """The clips of a run, as the model sees them.
+    """The clips of a run, as the model sees them, with instructions as it reads them.
 
     Raises:
         InputError: wrong annotations, or a clip that is missing.
     """
     data = config.data
     look = Look(info.height, info.width, data.frames, data.sampling, data.fit, config.training.seed)
-    return ClipRows(data.source.records(data.clips), look, data.draws)
+    return ClipRows(_as_read(data.source.records(data.clips), info), look, data.draws)
+
+
+def _as_read(records: list[Record], info: BundleInfo) -> list[Record]:
+    """Instructions as they will be read when the model is asked; what it cannot tell apart in them is warned of."""
+    if info.vocabulary is None:
+        return records
+    known = {*info.vocabulary, *info.synonyms}
+    strange = [(record, word) for record in records for word in split_words(record.instruction) if word not in known]
+    if strange:
+        record, word = strange[0]
+        count = len({each.id for each, _ in strange})
+        warnings.warn(
+            f"{count} of {len(records)} instructions have words that {info.name} does not know, such as {word!r} in "
+            f"clip {record.id!r}: it reads all of them as one and the same unknown word.",
+            ToldWarning,
+            stacklevel=2,
+        )
+    return [
+        replace(record, instruction=prompt_for(record.instruction, info.vocabulary, info.synonyms))
+        for record in records
+    ]
 
 
 def build_objective(pipeline: ShowMePipeline, config: ShowMeConfig) -> ShowMeObjective:
