@@ -15,8 +15,8 @@ import torch
 import typer
 from rich.progress import track
 
+from embedded.judge import Judge, SceneScore, score_split, summarise
 from showme.bundle import load_bundle
-from showme.evaluation.tabletop import Judge, SceneScore, score_split, summarise
 from showme.manifest import read_manifest
 
 

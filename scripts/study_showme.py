@@ -17,8 +17,8 @@ import torch
 import typer
 from rich.progress import track
 
+from embedded.judge import TASKS
 from showme.bundle import load_bundle, open_bundle, save_bundle
-from showme.evaluation.tabletop import TASKS
 from showme.experiment import train
 from showme.methods.showme.adapters import STATE_IMAGE, STATE_VIDEO
 from showme.worlds.render import render_dataset

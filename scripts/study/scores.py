@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
+from embedded.judge import Judge, SceneScore, score_split
 from showme.bundle import load_bundle
-from showme.evaluation.tabletop import Judge, SceneScore, score_split
 from showme.training import CHECKPOINTS
 from showme.training.checkpoint import newest_checkpoint
 from showme.training.log import LOG

@@ -33,7 +33,17 @@ def load_published(
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
         renamed = {re.sub(*rename, key): weight for key, weight in weights.items()}
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError, AttributeError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+    ) as error:
         raise InputError(f"{path} is damaged or holds no torch weights: fetch {what}'s anew.") from error
     try:
         network.load_state_dict(renamed)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from showme.evaluation.tabletop import Judge, summarise
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+from embedded.judge import Judge, summarise
 from showme.methods.showme import ShowMeOutput
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..data.sampling import evenly_spaced
-from ..losses.motion import divergence_over_time, pooled_flow_magnitude
-from ..losses.structure import depth_reward, edge_reward
-from ..methods.showme import ShowMePipeline
-from ..perception import depth_eye, edge_eye, flow_eye
-from ..pictures.psnr import psnr
-from ..worlds.tabletop import Clip, render, wrong_instruction
-from ..worlds.tabletop.locator import locate
-from .intervals import Interval, bootstrap
+from showme.data.sampling import evenly_spaced
+from showme.evaluation.intervals import Interval, bootstrap
+from showme.losses.motion import divergence_over_time, pooled_flow_magnitude
+from showme.losses.structure import depth_reward, edge_reward
+from showme.methods.showme import ShowMePipeline
+from showme.perception import depth_eye, edge_eye, flow_eye
+from showme.pictures.psnr import psnr
+from showme.worlds.tabletop import Clip, render, wrong_instruction
+from showme.worlds.tabletop.locator import locate
 
 NEAR_PIXELS = 8.0
 TASKS = ("image", "video")
