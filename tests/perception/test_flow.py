@@ -31,7 +31,9 @@ def test_dis_measures_the_slide(right, down):
     torch.testing.assert_close(middle, torch.tensor([right, down]).float().expand(1, 2, 2), atol=0.25, rtol=0)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no weights", {"net.weight": torch.zeros(1)}, [1]])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"no weights", b"\x80\x02.", {"net.weight": torch.zeros(1)}, {1: torch.zeros(1)}, [1]]
+)
 def test_raft_refuses_other_files(tmp_path, content):
     path = tmp_path / "raft.pth"
     if isinstance(content, bytes):
