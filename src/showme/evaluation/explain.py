@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..hub import with_revision
 from .protocol import Protocol, changed_fields
 
 _SAMPLINGS = {
@@ -132,7 +133,12 @@ def _lpips(protocol: Protocol) -> list[str]:
 
 def _clip(protocol: Protocol) -> list[str]:
     squash = ", whole pictures bent to its size" if protocol.clip_resize == "squash" else ""
-    return [f"CLIP is {protocol.clip}{squash}; cosines, averaged over frames and then over clips."]
+    return [f"CLIP is {with_revision(protocol.clip)}{squash}; cosines, averaged over frames and then over clips."]
+
+
+def _vqa(protocol: Protocol) -> list[str]:
+    model = with_revision(protocol.vqa)
+    return [f"VQAScore asks {model}; the published one asks another model and does not compare."]
 
 
 # For metrics of these names, what their sentences say.
@@ -142,13 +148,13 @@ _OF_METRICS: list[tuple[set[str], Callable[[Protocol], list[str]]]] = [
     ({"fid"}, lambda p: [f"FID compares Inception's 2048 features of every frame, {_RESIZINGS[p.fid_resizing]}."]),
     ({"lpips"}, _lpips),
     ({"clip_to_truth", "clip_to_text", "clip_to_consecutive", "clip_video_to_text"}, _clip),
-    ({"dino_to_truth"}, lambda p: [f"DINOv2 is {p.dino}; cosines of class tokens."]),
+    ({"dino_to_truth"}, lambda p: [f"DINOv2 is {with_revision(p.dino)}; cosines of class tokens."]),
     (
         {"egovlp", "egovlp_plus", "egovlp_to_text", "blip_caption_base", "blip_caption_large"},
         lambda p: [f"EgoVLP looks at {p.egovlp_frames} frames; a picture is repeated."],
     ),
     ({"viclip_to_text"}, lambda p: ["ViCLIP looks at 8 frames."]),
-    ({"vqa_score"}, lambda p: [f"VQAScore asks {p.vqa}; the published one asks another model and does not compare."]),
+    ({"vqa_score"}, _vqa),
     (
         {"dynamic_degree", "flow_magnitude_error", "motion_smoothness"},
         lambda p: [

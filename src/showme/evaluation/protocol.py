@@ -108,7 +108,7 @@ class Protocol(Settings):
     )
     lpips_net: Literal["squeeze", "alex", "vgg"] = Field("squeeze", description="network of LPIPS")
     lpips_range: Literal["[-1,1]", "[0,1]"] = Field("[-1,1]", description="values that LPIPS is given")
-    clip: str = Field("openai/clip-vit-base-patch32", description="CLIP, by hub name")
+    clip: str = Field("openai/clip-vit-base-patch32", description="CLIP, by hub name, or name@revision")
     clip_resize: Literal["processor", "squash"] = Field(
         "processor", description="how frames become CLIP's: short side and middle, or squashed"
     )

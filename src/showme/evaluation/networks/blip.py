@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from ...perception.similarity import _made_of, _prepared
-from .transformers_files import commit_of, load_pretrained
+from .transformers_files import load_pretrained
 
 # What BLIP's image-text matching was trained and released with.
 MATCHING_TOKENS = 35
@@ -91,12 +91,12 @@ class BlipMatching(nn.Module):
 
     @cached_property
     def made_of(self) -> dict[str, Any]:
-        """All that decides the figures, as JSON, and the commit of the hub where there is one."""
+        """All that decides the figures, as JSON."""
         return {**_blip_made_of(self.network, self.processor), "truncate": self.truncate, "max_tokens": self.max_tokens}
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path, revision: str = "main", truncate: bool = False, max_tokens: int = MATCHING_TOKENS
+        cls, name: str | Path, truncate: bool = False, max_tokens: int = MATCHING_TOKENS
     ) -> BlipMatching:
         """A folder, or a model of the hub such as ``Salesforce/blip-itm-base-coco``, in fp32.
 
@@ -106,7 +106,7 @@ class BlipMatching(nn.Module):
         from transformers import BlipForImageTextRetrieval
 
         wanted = f"BLIP model for image-text matching with {_FILES}"
-        return cls(*load_pretrained(name, BlipForImageTextRetrieval, "blip", wanted, revision), truncate, max_tokens)
+        return cls(*load_pretrained(name, BlipForImageTextRetrieval, "blip", wanted), truncate, max_tokens)
 
 
 class BlipCaptioner(nn.Module):
@@ -157,12 +157,12 @@ class BlipCaptioner(nn.Module):
 
     @cached_property
     def made_of(self) -> dict[str, Any]:
-        """All that decides the captions, as JSON, and the commit of the hub where there is one."""
+        """All that decides the captions, as JSON."""
         search = {"prompt": PROMPT, "beams": _BEAMS, "tokens": [_SHORTEST, _LONGEST]}
         return _blip_made_of(self.network, self.processor) | search
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, revision: str = "main") -> BlipCaptioner:
+    def from_pretrained(cls, name: str | Path) -> BlipCaptioner:
         """A folder, or a model of the hub, in fp32: ``Salesforce/blip-image-captioning-base`` or ``-large``.
 
         Raises:
@@ -171,14 +171,13 @@ class BlipCaptioner(nn.Module):
         from transformers import BlipForConditionalGeneration
 
         wanted = f"BLIP model for captions with {_FILES}"
-        return cls(*load_pretrained(name, BlipForConditionalGeneration, "blip", wanted, revision))
+        return cls(*load_pretrained(name, BlipForConditionalGeneration, "blip", wanted))
 
 
 def _blip_made_of(network: nn.Module, processor: Any) -> dict[str, Any]:
     return {
         **_made_of(network, processor.image_processor),
         "vocabulary": vocabulary_digest([processor.tokenizer]),
-        "commit": commit_of(network),
     }
 
 

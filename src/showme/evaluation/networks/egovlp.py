@@ -204,7 +204,6 @@ class EgoVLP(VideoText):
         checkpoint: str | Path,
         tokenizer: str | Path = TOKENIZER,
         frames: int = 4,
-        revision: str = "main",
         truncate: bool = False,
         head_width: int = _HEAD_WIDTH,
     ) -> EgoVLP:
@@ -217,7 +216,6 @@ class EgoVLP(VideoText):
             checkpoint: the weights alone, as safetensors or as ``torch.save`` wrote them: see :data:`CONVERSION`.
             tokenizer: folder, or name on the hub.
             frames: 4 for Ego4D, 16 for EPIC-KITCHENS-100.
-            revision: of the tokenizer on the hub: branch, tag or commit.
             truncate: as in :class:`EgoVLP`.
             head_width: of attention, in both towers; 64 in every released checkpoint.
 
@@ -230,7 +228,7 @@ class EgoVLP(VideoText):
         from transformers import DistilBertTokenizer
 
         words = weights["text_model.embeddings.word_embeddings.weight"].shape[0]
-        loaded = load_tokenizer(tokenizer, DistilBertTokenizer, words, f"the tokenizer of {TOKENIZER}", revision)
+        loaded = load_tokenizer(tokenizer, DistilBertTokenizer, words, f"the tokenizer of {TOKENIZER}")
         return cls(network, loaded, truncate, temporal)
 
     def _made_of(self) -> dict[str, Any]:

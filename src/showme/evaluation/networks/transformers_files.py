@@ -9,29 +9,29 @@ import torch
 from torch import nn
 
 from ...errors import InputError
+from ...hub import DAMAGED, split_revision
 from ...perception.similarity import check_vocabulary
 
 
 def load_pretrained(
-    name: str | Path, loader: Any, family: str | None, wanted: str, revision: str, dtype: torch.dtype = torch.float32
+    name: str | Path, loader: Any, family: str | None, wanted: str, dtype: torch.dtype = torch.float32
 ) -> tuple[nn.Module, Any]:
     """A network and its processor.
 
-    What is on this disk already is taken without asking the hub. Weights must be safetensors; code that comes with a
-    model is not run.
+    What is on this disk already is taken without asking the hub. Weights are safetensors, or read weights only; code
+    that comes with a model is not run.
 
     Args:
-        name: folder, or name on the hub.
+        name: folder, or name on the hub, as :func:`showme.hub.split_revision` takes it.
         loader: class whose ``from_pretrained`` makes the network.
         family: ``model_type`` that its configuration must have; None: any that ``loader`` takes.
         wanted: what the folder must hold, for messages.
-        revision: branch, tag or commit on the hub; folders have none.
         dtype: of the weights.
 
     Raises:
         InputError: nothing there, the hub cannot be reached, another network, or weights that are damaged or missing.
     """
-    name = str(name)
+    name, revision = split_revision(name)
     if Path(name).is_dir():
         if not (Path(name) / "config.json").is_file():
             raise InputError(f"{name} holds no such network (it has no config.json): give the folder of a {wanted}.")
@@ -50,14 +50,9 @@ def load_pretrained(
         return _load(name, loader, family, wanted, dtype, place | {"local_files_only": False})
     except OSError as error:
         raise InputError(
-            f"{name} at revision {revision} is not on this disk and could not be fetched from the hub as safetensors: "
-            f"check its name and the connection, or give the folder of a {wanted}."
+            f"{name} at revision {revision} is not on this disk and could not be fetched from the hub: check its "
+            f"name and the connection, or give the folder of a {wanted}."
         ) from error
-
-
-def commit_of(network: nn.Module) -> str | None:
-    """The commit on the hub that a network was loaded from; None for one of a folder."""
-    return getattr(getattr(network, "config", None), "_commit_hash", None)
 
 
 def _load(
@@ -70,7 +65,6 @@ def _load(
         InputError: files that are there and cannot be used.
     """
     # Imported here: transformers' registries take seconds.
-    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoProcessor
 
     # Code from the hub is never run, and nobody is asked whether it should be.
@@ -83,7 +77,7 @@ def _load(
         if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
             raise InputError(f"{name} has no processor for pictures and words: choose a {wanted}.")
         network, report = loader.from_pretrained(
-            name, use_safetensors=True, dtype=dtype, output_loading_info=True, **common
+            name, weights_only=True, dtype=dtype, output_loading_info=True, **common
         )
     except InputError:
         raise
@@ -91,7 +85,7 @@ def _load(
         raise InputError(
             f"{name} needs a package that is not installed ({_reason(error)}): install it, or choose another model."
         ) from error
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+    except DAMAGED as error:
         raise InputError(
             f"{name} cannot be loaded ({_reason(error)}): give a {wanted}, or fetch its files again."
         ) from error

@@ -199,7 +199,6 @@ class ViCLIP(VideoText):
         checkpoint: str | Path,
         tokenizer: str | Path = TOKENIZER,
         preprocessing: Preprocessing = "internvid",
-        revision: str = "main",
         truncate: bool = False,
         head_width: int = _HEAD_WIDTH,
     ) -> ViCLIP:
@@ -209,7 +208,6 @@ class ViCLIP(VideoText):
             checkpoint: as released; the hub's safetensors and ``.pth`` files have the same names.
             tokenizer: folder, or name on the hub.
             preprocessing: as in :class:`ViCLIP`.
-            revision: of the tokenizer on the hub: branch, tag or commit.
             truncate: as in :class:`ViCLIP`.
             head_width: of attention, in both towers; 64 in every released checkpoint.
 
@@ -222,7 +220,7 @@ class ViCLIP(VideoText):
         from transformers import CLIPTokenizer
 
         words = network.text_encoder.token_embedding.num_embeddings
-        loaded = load_tokenizer(tokenizer, CLIPTokenizer, words, f"the tokenizer of {TOKENIZER}", revision)
+        loaded = load_tokenizer(tokenizer, CLIPTokenizer, words, f"the tokenizer of {TOKENIZER}")
         return cls(network, loaded, preprocessing, truncate)
 
     def _made_of(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...conversion.keys import ConversionError, numbered
 from ...errors import InputError
+from ...hub import split_revision
 
 # Both networks' tokenizers have it on the hub.
 _FILE = "tokenizer.json"
@@ -66,20 +67,19 @@ def count_blocks(weights: Mapping[str, Tensor], prefix: str) -> int:
     return blocks
 
 
-def load_tokenizer(name: str | Path, loader: Any, words: int, wanted: str, revision: str = "main") -> Any:
+def load_tokenizer(name: str | Path, loader: Any, words: int, wanted: str) -> Any:
     """A tokenizer of transformers; what is on this disk already is taken without asking the hub.
 
     Args:
-        name: folder, or name on the hub.
+        name: folder, or name on the hub, as :func:`showme.hub.split_revision` takes it.
         loader: class whose ``from_pretrained`` makes it.
         words: how many the network knows.
         wanted: the tokenizer that belongs to it, for messages.
-        revision: branch, tag or commit on the hub; folders have none.
 
     Raises:
         InputError: nothing there, the hub cannot be reached, damaged files, or another network's tokenizer.
     """
-    name = str(name)
+    name, revision = split_revision(name)
     source = _place_of(name, loader, wanted, revision)
     try:
         tokenizer = loader.from_pretrained(name, **source)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...errors import InputError
 from ...perception.similarity import _made_of
 from .blip import vocabulary_digest
-from .transformers_files import commit_of, load_pretrained
+from .transformers_files import load_pretrained
 
 # Pictures that go through the network together: bounds the memory of networks of billions of weights.
 _TOGETHER = 4
@@ -109,7 +109,7 @@ class QuestionAnswering(nn.Module):
 
     @cached_property
     def made_of(self) -> dict[str, Any]:
-        """All that decides the answers, as JSON, and the commit of the hub where there is one."""
+        """All that decides the answers, as JSON."""
         # InstructBLIP reads the question with two.
         parts = (getattr(self.processor, name, None) for name in ("tokenizer", "qformer_tokenizer"))
         tokenizers = [part for part in parts if part is not None]
@@ -117,18 +117,14 @@ class QuestionAnswering(nn.Module):
             **_made_of(self.network, self.processor.image_processor),
             "chat_template": getattr(self.processor, "chat_template", None),
             "vocabulary": vocabulary_digest(tokenizers),
-            "commit": commit_of(self.network),
         }
 
     @classmethod
-    def from_pretrained(
-        cls, name: str | Path, revision: str = "main", dtype: torch.dtype = torch.float32
-    ) -> QuestionAnswering:
+    def from_pretrained(cls, name: str | Path, dtype: torch.dtype = torch.float32) -> QuestionAnswering:
         """A folder, or a model of the hub such as ``Salesforce/instructblip-flan-t5-xl``.
 
         Args:
             name: folder, or name on the hub.
-            revision: branch, tag or commit on the hub; folders have none.
             dtype: of the weights; bfloat16 halves the memory and moves the figures, which the record tells.
 
         Raises:
@@ -136,7 +132,7 @@ class QuestionAnswering(nn.Module):
         """
         from transformers import AutoModelForImageTextToText
 
-        return cls(*load_pretrained(name, AutoModelForImageTextToText, None, _WANTED, revision, dtype))
+        return cls(*load_pretrained(name, AutoModelForImageTextToText, None, _WANTED, dtype))
 
 
 class _Force:
