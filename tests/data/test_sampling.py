@@ -34,6 +34,21 @@ def test_every_policy_stays_in_the_clip(policy, available):
         assert sample.stride >= 1
 
 
+@pytest.mark.parametrize("available", [16, 30, 31, 120])
+def test_rounding_down_is_numpys_whole_linspace(available):
+    indices = drawn("evenly_spaced_floor", available, 16).indices[:, 0]
+    assert indices.tolist() == np.linspace(0, available - 1, 16, dtype=int).tolist()
+
+
+def test_consecutive_frames_leave_none_out():
+    starts = set()
+    for seed in range(80):
+        sample = drawn("consecutive", 20, 16, seed=seed)
+        assert np.diff(sample.indices[:, 0]).tolist() == [1] * 15
+        starts.add(int(sample.indices[0, 0]))
+    assert starts == {0, 1, 2, 3, 4}
+
+
 def test_random_policies_reach_everything_and_repeat_by_seed():
     starts = {int(drawn("random_start", 40, 4, seed=seed).indices[0, 0]) for seed in range(80)}
     assert starts == {0}, "a stride of 13 leaves no remainder of 40"

@@ -55,6 +55,17 @@ def test_best_and_second_follow_each_metrics_direction():
     }
 
 
+def test_results_with_other_metrics_share_the_columns_that_both_have():
+    still = _column("still", [10, 11], (400, 390, 410)), _column("still", [10, 11])
+    both = _result([20, 21], (300, 290, 310), baselines=[still[0]])
+    alone = _result([25, 26], baselines=[still[1]], metrics=["psnr"])
+    rows = {row.name: row.cells for row in compare({"both": both, "alone": alone}).rows}
+    assert list(rows) == ["both", "alone", "still"]
+    assert rows["alone"]["psnr"].rank == "best"
+    assert rows["alone"]["fvd"].figure is None
+    assert rows["still"]["fvd"].figure.value == 400
+
+
 def test_equal_values_share_a_rank():
     rows = compare({name: _result(psnr) for name, psnr in (("a", [5, 5]), ("b", [5, 5]), ("c", [3, 4]))}).rows
     assert [row.cells["psnr"].rank for row in rows] == ["best", "best", "second"]

@@ -157,6 +157,16 @@ def test_clips_that_do_not_pair_or_fit_give_no_number(tmp_path, change, sentence
     assert not (tmp_path / "out" / FILE).exists()
 
 
+def test_one_clip_has_no_interval_and_results_do_not_lie_among_clips(tmp_path):
+    true = write_set(tmp_path / "true", {"one": moving_square(2)}, index=True)
+    made = write_set(tmp_path / "made", {"one": moving_square(1)}, index=True)
+    _, result = evaluate(request((made, true), tmp_path / "out", "metrics=[psnr]"))
+    assert result.model.figures["psnr"].low is None
+    assert result.model.name == "made"
+    with pytest.raises(InputError, match=r"lies in .*made, where results would be taken for clips"):
+        evaluate(request((made, true), made / "out", "metrics=[psnr]"))
+
+
 def test_clips_of_several_sizes_are_told(sets, tmp_path):
     made, true = sets
     mixed = write_set(tmp_path / "made", {f"clip {n}": moving_square(1) for n in range(5)})

@@ -20,7 +20,15 @@ LAST_FRAMES = 3
 _IVG_FPS = 8.0
 
 # Those that give T frames.
-ClipPolicy = Literal["evenly_spaced", "random_start", "random_stride", "last_at_8_fps", "seer_blend"]
+ClipPolicy = Literal[
+    "evenly_spaced",
+    "evenly_spaced_floor",
+    "consecutive",
+    "random_start",
+    "random_stride",
+    "last_at_8_fps",
+    "seer_blend",
+]
 Policy = Literal[ClipPolicy, "first_last_pair"]
 
 
@@ -68,7 +76,10 @@ def draw_sample(policy: Policy, available: int, wanted: int, fps: float | None, 
     Args:
         policy: its name.
 
-            - ``evenly_spaced``: first and last included, as ShowMe's and IVG's inference;
+            - ``evenly_spaced``: the nearest to even places, first and last included;
+            - ``evenly_spaced_floor``: the last before these places, as ShowMe's released inference, which cuts off what
+              lies behind the point;
+            - ``consecutive``: one after the other, from a random start, as StyleGAN-V's metrics;
             - ``random_start``: the stride that covers the clip, from a random start, as ShowMe's training;
             - ``random_stride``: a random stride that fits, from a random start, as DynamiCrafter's training;
             - ``last_at_8_fps``: the last frames of the clip at 8 per second, as IVG's released data set;
@@ -94,7 +105,7 @@ def draw_sample(policy: Policy, available: int, wanted: int, fps: float | None, 
 
 def is_random(policy: Policy) -> bool:
     """Whether a policy takes other frames with another seed."""
-    return policy in ("random_start", "random_stride", "first_last_pair")
+    return policy in ("consecutive", "random_start", "random_stride", "first_last_pair")
 
 
 def evenly_spaced(available: int, wanted: int) -> list[int]:
@@ -132,6 +143,15 @@ def _plain(indices, stride: float) -> Sample:
 
 def _evenly_spaced(available: int, wanted: int, fps: float | None, generator: torch.Generator) -> Sample:
     return _plain(evenly_spaced(available, wanted), covering_stride(available, wanted))
+
+
+def _evenly_spaced_floor(available: int, wanted: int, fps: float | None, generator: torch.Generator) -> Sample:
+    indices = np.linspace(0, available - 1, wanted).astype(np.int64)
+    return _plain(indices, covering_stride(available, wanted))
+
+
+def _consecutive(available: int, wanted: int, fps: float | None, generator: torch.Generator) -> Sample:
+    return _strided(available, wanted, 1, generator)
 
 
 def _strided(available: int, wanted: int, stride: int, generator: torch.Generator) -> Sample:
@@ -180,6 +200,8 @@ def _first_last_pair(available: int, wanted: int, fps: float | None, generator: 
 
 POLICIES: dict[str, Callable[[int, int, float | None, torch.Generator], Sample]] = {
     "evenly_spaced": _evenly_spaced,
+    "evenly_spaced_floor": _evenly_spaced_floor,
+    "consecutive": _consecutive,
     "random_start": _random_start,
     "random_stride": _random_stride,
     "last_at_8_fps": _last_at_8_fps,

@@ -9,6 +9,8 @@ from .protocol import Protocol, changed_fields
 
 _SAMPLINGS = {
     "evenly_spaced": "evenly spaced, first and last included",
+    "evenly_spaced_floor": "evenly spaced, first and last included, each place rounded down",
+    "consecutive": "one after the other, from a random start",
     "random_start": "at the largest stride that fits, from a random start",
     "random_stride": "at a random stride that fits, from a random start",
     "last_at_8_fps": "the last ones of every n-th frame, nearest to 8 per second",
@@ -85,9 +87,10 @@ def _compared(protocol: Protocol) -> list[str]:
         which, are, they = "first frame, which the model was shown,", "is", "counts as it came"
     else:
         which, are, they = f"first {count} frames, which the model was shown,", "are", "count as they came"
+    true = "the true one" if count == 1 else "the true ones"
     return {
         "as_generated": [f"The {which} {they} out."],
-        "truth": [f"The {which} {are} replaced by the true ones before anything is compared."],
+        "truth": [f"The {which} {are} replaced by {true} before anything is compared."],
         "left_out": [f"The {which} {are} left out: {protocol.compared} frames of each clip are compared."],
     }[protocol.shown_frames]
 
@@ -117,7 +120,7 @@ def _fvd(protocol: Protocol) -> list[str]:
 
 
 def _kvd(protocol: Protocol) -> list[str]:
-    told = ["KVD is the unbiased squared MMD with the kernel (x.y / 400 + 1)^3 over all clips, times one."]
+    told = ["KVD is the unbiased squared MMD with the kernel (x.y / 400 + 1)^3 over all clips."]
     if protocol.kvd_centred:
         told.append(
             "A quirk of the release: both means are taken away before KVD, because computing FVD's covariance changes "

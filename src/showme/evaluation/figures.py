@@ -34,7 +34,8 @@ def clip_figure(name: str, measure: Measure, values: Tensor, protocol: Protocol)
     metric.reset()
     metric.update(values)
     told = values[~values.isnan()].numpy()
-    interval = bootstrap(told, protocol.bootstrap, protocol.seed) if len(told) else None
+    # One clip says nothing of others.
+    interval = bootstrap(told, protocol.bootstrap, protocol.seed) if len(told) > 1 else None
     return Figure(
         name,
         measure.title,

@@ -95,6 +95,10 @@ def check_request(request: Request) -> None:
     """
     if (request.generated is None) == (request.model is None):
         raise InputError("Give a folder of generated clips, or --model NAME to generate them: one of the two.")
+    if request.generated is not None and request.out.resolve().is_relative_to(request.generated.resolve()):
+        raise InputError(
+            f"{request.out} lies in {request.generated}, where results would be taken for clips: choose another --out."
+        )
     if request.out.exists() and not request.out.is_dir():
         raise InputError(f"{request.out} is a file: choose another --out.")
     if request.protocol.through_codec and not (request.codec or request.model):

@@ -74,10 +74,8 @@ class Result:
 
 
 def equal_figures(a: Column, b: Column) -> bool:
-    """Whether two columns say the same, to what the arithmetic of another device may change."""
-    if a.figures.keys() != b.figures.keys():
-        return False
-    pairs = [(a.figures[name].value, b.figures[name].value) for name in a.figures]
+    """Whether two columns say the same where both say something, to what the arithmetic of a device may change."""
+    pairs = [(a.figures[name].value, b.figures[name].value) for name in a.figures if name in b.figures]
     return all(math.isclose(x, y, rel_tol=_EQUAL) or (math.isnan(x) and math.isnan(y)) for x, y in pairs)
 
 

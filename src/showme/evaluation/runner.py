@@ -19,6 +19,7 @@ from .. import __version__, perception
 from ..data.cache import Part, PartReader, build_parts, code_digest
 from ..data.cache.build import Progress
 from ..data.media import PictureFiles
+from ..data.sources.folder import INDEX
 from ..errors import ToldWarning
 from ..machine import usable_cores
 from ..perception import hands
@@ -110,7 +111,8 @@ class Evaluation:
         if given is None:
             assert self.model is not None
             return Generated(self.model, self.reference, self.request.out, self.request.name)
-        name = self.request.name or given.place.resolve().stem
+        place = given.place.resolve()
+        name = self.request.name or (place.parent.name if place.name in INDEX else place.stem)
         pictures = [given.pictures.get(each) for each in ids]
         clips = [given.clips[each] for each in ids]
         if self.protocol.task == "image":

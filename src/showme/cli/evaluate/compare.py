@@ -27,6 +27,9 @@ def compare(
     }
     if out is not None and out.suffix.lower() not in writers:
         raise InputError(f"--out {out}: name a file that ends in {', '.join(writers)}.")
+    twice = next((path for path, count in Counter(path.resolve() for path in results).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"{twice} was given twice: give each result once.")
     read = [(path, read_result(path)) for path in results]
     names = Counter(result.model.name for _, result in read)
     comparison = tables.compare(

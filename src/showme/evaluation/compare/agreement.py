@@ -13,6 +13,8 @@ from ..tables import flat
 
 # They name a protocol and decide nothing: told last, when all the rest agrees.
 _NAMES = ("name", "published")
+# Tables show which metrics were asked for, and each figure carries what decides it.
+_FREE = ("metrics",)
 _LONGEST = 200
 
 
@@ -33,7 +35,7 @@ def check_agreement(results: Mapping[str, Result]) -> None:
 def _check_protocol(first: str, reference: Result, name: str, result: Result) -> None:
     ours, theirs = reference.protocol, result.protocol
     fields = [*ours, *(field for field in theirs if field not in ours)]
-    for field in sorted(fields, key=lambda field: field in _NAMES):
+    for field in sorted(set(fields) - set(_FREE), key=lambda field: (field in _NAMES, fields.index(field))):
         if field not in ours or field not in theirs or ours[field] != theirs[field]:
             raise InputError(
                 f"{short(first)} and {short(name)} follow different protocols, {field} is {_value(ours, field)} in the "

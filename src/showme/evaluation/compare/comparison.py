@@ -121,7 +121,10 @@ def _baselines(columns: Mapping[str, Sequence[Column]]) -> dict[str, Column]:
     for name, by_result in found.items():
         first = next(iter(by_result.values()))
         if all(equal_figures(first, column) for column in by_result.values()):
-            rows[name] = first
+            # One may have been asked for more metrics than another.
+            figures = {metric: each for column in by_result.values() for metric, each in column.figures.items()}
+            clips = {metric: each for column in by_result.values() for metric, each in column.clips.items()}
+            rows[name] = replace(first, figures=figures, clips=clips)
         else:
             rows |= {f"{name} ({result})": column for result, column in by_result.items()}
     return rows
