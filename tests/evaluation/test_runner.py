@@ -17,7 +17,7 @@ from PIL import Image
 from showme.errors import InputError, ToldWarning
 from showme.evaluation import runner
 from showme.evaluation.protocol import Protocol, load_protocol
-from showme.evaluation.request import Request
+from showme.evaluation.request import Request, Weights
 from showme.evaluation.results import FILE, read_result
 from showme.evaluation.runner import evaluate
 from showme.generation.outputs import write_video
@@ -183,6 +183,9 @@ def test_networks_that_are_missing_are_named_before_anything_is_read(sets, tmp_p
     for metric, words in (("fvd", "i3d_pretrained_400.pt and name it as weights.i3d=FILE"), ("egovlp", "egovlp.pth")):
         with pytest.raises(InputError, match=words):
             evaluate(request(sets, tmp_path, f"metrics=[{metric}]"))
+    with pytest.raises(InputError, match=r"no weights.i3d=.*absent; download egovlp.pth .* weights.egovlp=FILE; or"):
+        weights = Weights(i3d=tmp_path / "absent")
+        evaluate(request(sets, tmp_path, "metrics=[fvd,egovlp]", weights=weights))
     made, _ = sets
     with pytest.raises(InputError, match="clip_to_text reads instructions and the true clip 'clip 0' has none"):
         evaluate(request((made, made), tmp_path, "metrics=[clip_to_text]"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
@@ -173,8 +174,9 @@ class _Makers:
         from .metrics.viclip import ViClipToText
         from .networks.viclip import ViCLIP
 
-        file = self.weights.viclip or _needed("viclip", "ViClip-InternVid-10M-FLT.pth")
-        return ViClipToText(ViCLIP.from_file(file, tokenizer=self.weights.viclip_tokenizer, truncate=True))
+        return ViClipToText(
+            ViCLIP.from_file(_given(self.weights.viclip), tokenizer=self.weights.viclip_tokenizer, truncate=True)
+        )
 
     def blip_itm(self):
         from .metrics.blip import BlipImageText
@@ -258,8 +260,7 @@ class _Makers:
     def _i3d(self):
         from .networks.i3d import load_i3d
 
-        file = self.weights.i3d or _needed("i3d", "i3d_pretrained_400.pt")
-        return load_i3d(file, self.protocol.i3d_epsilon)
+        return load_i3d(_given(self.weights.i3d), self.protocol.i3d_epsilon)
 
     @cached_property
     def _clip(self):
@@ -273,7 +274,7 @@ class _Makers:
     def _egovlp(self):
         from .networks.egovlp import EgoVLP
 
-        file = self.weights.egovlp or _needed("egovlp", "egovlp.pth (Ego4D) or epic_mir_plus.pth (EPIC-KITCHENS)")
+        file = _given(self.weights.egovlp)
         # The released code cuts long sentences as well.
         tokenizer, frames = self.weights.egovlp_tokenizer, self.protocol.egovlp_frames
         return EgoVLP.from_file(file, tokenizer=tokenizer, frames=frames, truncate=True)
@@ -305,8 +306,7 @@ class _Makers:
         return BlipCaption(BlipCaptioner.from_pretrained(name), self._egovlp)
 
 
-def _needed(field: str, file: str):
-    raise InputError(
-        f"The protocol asks for a network that is not given: download {file} and name it as weights.{field}=FILE, or "
-        "leave its metrics out (protocol.metrics=[...])."
-    )
+def _given(path: Path | None) -> Path:
+    """A file that :func:`check_request` has seen."""
+    assert path is not None
+    return path

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ def clip_figure(name: str, measure: Measure, values: Tensor, protocol: Protocol)
         metric.coverage,
         metric.better,
         metric.unit,
-        "; ".join(filter(None, (_partly(len(told), len(values)), _shown(name, protocol)))),
+        "; ".join(filter(None, (_partly(len(told), len(values)), _shown(name, protocol), _judged(metric.made_of)))),
         metric.made_of,
     )
 
@@ -57,6 +58,12 @@ def _shown(name: str, protocol: Protocol) -> str:
     if protocol.task == "image" or not counted or name not in _TO_TRUTH:
         return ""
     return "the frames that the model was shown count, which flatters what repeats them"
+
+
+def _judged(made_of: Mapping[str, Any]) -> str:
+    """A note where a classifier judges, which errs as well."""
+    accuracy = made_of.get("accuracy_on_true_renders")
+    return "" if accuracy is None else f"the classifier itself is right on {accuracy:.1%} of true renders"
 
 
 def _partly(told: int, count: int) -> str:

@@ -64,6 +64,17 @@ class Request:
     device: str | None = None
 
 
+# Networks that nobody may fetch for others: their field, the metrics that look with them, and the published file.
+_FILES = {
+    "i3d": ({"fvd", "kvd"}, "i3d_pretrained_400.pt"),
+    "egovlp": (
+        {"egovlp", "egovlp_plus", "egovlp_to_text", "blip_caption_base", "blip_caption_large"},
+        "egovlp.pth (Ego4D) or epic_mir_plus.pth (EPIC-KITCHENS)",
+    ),
+    "viclip": ({"viclip_to_text"}, "ViClip-InternVid-10M-FLT.pth"),
+}
+
+
 def weights_of(fields: Sequence[str]) -> Weights:
     """Weights from ``field=value`` each.
 
@@ -105,4 +116,21 @@ def check_request(request: Request) -> None:
         raise InputError(
             f"The protocol {request.protocol.name} compares with true frames that went through the model's "
             "autoencoder: name the model with --codec, or set through_codec=false."
+        )
+    _check_files(request)
+
+
+def _check_files(request: Request) -> None:
+    """Refuse metrics whose networks are not there, all at once."""
+    asked, missing = set(request.protocol.metrics), []
+    for field_, (metrics, file) in _FILES.items():
+        path = getattr(request.weights, field_)
+        if asked & metrics and path is None:
+            missing.append(f"download {file} and name it as weights.{field_}=FILE")
+        elif asked & metrics and not path.is_file():
+            missing.append(f"there is no weights.{field_}={path}")
+    if missing:
+        raise InputError(
+            f"The protocol asks for networks that are not given: {'; '.join(missing)}; or leave their metrics out "
+            "(protocol.metrics=[...])."
         )

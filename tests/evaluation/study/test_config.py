@@ -9,7 +9,8 @@ import pytest
 from showme.config import load_config
 from showme.errors import InputError
 from showme.evaluation.protocol import load_protocol
-from showme.evaluation.study import StudyConfig, run_study
+from showme.evaluation.study import StudyConfig
+from showme.evaluation.study.run import run_study
 from showme.methods.showme.config import ShowMeConfig
 
 ROOT = Path(__file__).parents[3]

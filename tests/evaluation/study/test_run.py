@@ -22,8 +22,10 @@ from showme.cli.evaluate.study import study as command
 from showme.config import load_config
 from showme.errors import InputError
 from showme.evaluation.results import FILE, read_result
-from showme.evaluation.study import StudyConfig, Written, run_study
+from showme.evaluation.study import StudyConfig
 from showme.evaluation.study.plan import Cell, plan
+from showme.evaluation.study.run import run_study
+from showme.evaluation.study.writers import Written
 from showme.methods.showme.config import ShowMeConfig
 
 from .conftest import CLIPS, write_clips
@@ -135,7 +137,8 @@ def test_a_killed_study_ends_as_an_unbroken_one_and_repeats_nothing(study_file, 
     words = (
         "import sys, torch; torch.set_num_threads(1); from pathlib import Path; from showme.config import load_config; "
     )
-    words += "from showme.evaluation.study import StudyConfig, run_study; file, out = map(Path, sys.argv[1:]); "
+    words += "from showme.evaluation.study import StudyConfig; from showme.evaluation.study.run import run_study; "
+    words += "file, out = map(Path, sys.argv[1:]); "
     words += "run_study(load_config(file, StudyConfig), file, out)"
     child = subprocess.Popen([sys.executable, "-c", words, str(file), str(broken)], cwd=ROOT, stderr=subprocess.DEVNULL)
     while child.poll() is None and not list(broken.glob("trainings/*/log.jsonl")):

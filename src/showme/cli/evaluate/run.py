@@ -42,7 +42,7 @@ def run(
 
         typer.echo("\n".join(say(chosen)))
         return
-    from ...evaluation.request import Request, weights_of
+    from ...evaluation.request import Request, check_request, weights_of
 
     if len(places) != (1 if model else 2):
         wanted = "the true clips alone" if model else "two places, the generated clips and the true ones"
@@ -61,6 +61,8 @@ def run(
         cache=cache,
         device=device,
     )
+    # Before what takes seconds to import.
+    check_request(request)
     try:
         from ...evaluation.output import write_outputs
         from ...evaluation.runner import Evaluation

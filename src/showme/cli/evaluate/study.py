@@ -19,13 +19,15 @@ def study(
     out: Annotated[Path, typer.Option(help="Folder for models, clips and tables.")] = Path("showme-out/study"),
 ) -> None:
     """Train and judge rows x seeds, and set them side by side. An interrupted study goes on where it stopped."""
+    from ...config import load_config
+    from ...evaluation.study import StudyConfig
+
+    # Before what takes seconds to import.
+    settings = load_config(config, StudyConfig, fields or ())
     try:
-        from ...evaluation.study import StudyConfig, run_study
+        from ...evaluation.study.run import run_study
     except ModuleNotFoundError as error:
         raise InputError(f'The package {error.name} is missing: pip install "showme[evaluation]".') from error
-    from ...config import load_config
-
-    settings = load_config(config, StudyConfig, fields or ())
     written = run_study(settings, config, out, lambda told: typer.echo(told, err=True), cache_bars)
     typer.echo(written.table)
     typer.echo(f"tables:  {written.text}, {written.latex.name}, {', '.join(path.name for path in written.csv)}")

@@ -84,7 +84,9 @@ def _in_torch_hub() -> Path:
     for name in FILES:
         if (folder / name).is_file():
             return folder / name
-    raise InputError(f"There is no {FILES[0]} in {folder}: download {_PUBLISHED} there, or give its path.")
+    raise InputError(
+        f"There is no {FILES[0]} in {folder}: download {_PUBLISHED} there, or name it as weights.inception=FILE."
+    )
 
 
 def _layers() -> OrderedDict[str, nn.Module]:

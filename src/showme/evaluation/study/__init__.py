@@ -1,7 +1,8 @@
-"""Studies: the tables of a paper from one YAML, rows x seeds, trained, judged and set side by side."""
+"""Studies: the tables of a paper from one YAML, rows x seeds, trained, judged and set side by side.
+
+:func:`showme.evaluation.study.run.run_study` runs one; settings are read without what that needs.
+"""
 
 from .config import RowConfig, StudyConfig, TrainingStep
-from .run import run_study
-from .writers import Written
 
-__all__ = ["RowConfig", "StudyConfig", "TrainingStep", "Written", "run_study"]
+__all__ = ["RowConfig", "StudyConfig", "TrainingStep"]
