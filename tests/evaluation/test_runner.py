@@ -183,8 +183,8 @@ def test_networks_that_are_missing_are_named_before_anything_is_read(sets, tmp_p
     for metric, words in (("fvd", "i3d_pretrained_400.pt and name it as weights.i3d=FILE"), ("egovlp", "egovlp.pth")):
         with pytest.raises(InputError, match=words):
             evaluate(request(sets, tmp_path, f"metrics=[{metric}]"))
+    weights = Weights(i3d=tmp_path / "absent")
     with pytest.raises(InputError, match=r"no weights.i3d=.*absent; download egovlp.pth .* weights.egovlp=FILE; or"):
-        weights = Weights(i3d=tmp_path / "absent")
         evaluate(request(sets, tmp_path, "metrics=[fvd,egovlp]", weights=weights))
     made, _ = sets
     with pytest.raises(InputError, match="clip_to_text reads instructions and the true clip 'clip 0' has none"):
