@@ -15,7 +15,7 @@ import transformers.utils.logging as transformers_logging
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from .errors import InputError
+from .errors import InputError, first_line
 from .manifest import read_manifest
 from .methods.showme import ShowMePipeline
 from .methods.showme.adapters import COMPONENT_FOLDERS, check_keys, load_adapter
@@ -94,7 +94,7 @@ def _assemble(folder: Path, components: dict[str, Any], settings: dict[str, Any]
         return ShowMePipeline(**components, **settings)
     except TypeError as error:
         raise InputError(
-            f"{folder / 'model_index.json'} does not describe a ShowMe pipeline ({_first_line(error)}): update showme."
+            f"{folder / 'model_index.json'} does not describe a ShowMe pipeline ({first_line(error)}): update showme."
         ) from error
 
 
@@ -120,16 +120,12 @@ def _read_component(cls: Any, folder: Path, dtype: torch.dtype) -> Any:
     try:
         component = cls.from_pretrained(folder, **settings)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise InputError(f"{folder} cannot be read ({_first_line(error)}): save the model again.") from error
+        raise InputError(f"{folder} cannot be read ({first_line(error)}): save the model again.") from error
     if not issubclass(cls, nn.Module):
         return component
     network, report = component
     check_keys(folder, report["missing_keys"], report["unexpected_keys"])
     return network
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 @contextlib.contextmanager

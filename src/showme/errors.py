@@ -34,3 +34,9 @@ class ClipError(InputError):
         self.path, self.time = Path(path), time
         place = "" if time is None else f" at {time:.3f} s"
         super().__init__(f"{path} cannot be read as a clip{place} ({reason}): {remedy}.")
+
+
+def first_line(error: Exception) -> str:
+    """The beginning of what an error of another library says, to stand in brackets in a sentence."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".")[:200] if lines else type(error).__name__

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from safetensors import SafetensorError
+
+from .errors import InputError
 
 # Commits of the hub's repositories. Those without safetensors have ``pytorch_model.bin``, which is read weights only.
 PINNED = {
@@ -19,6 +23,10 @@ PINNED = {
     "distilbert-base-uncased": "12040accade4e8a0f71eabdb258fecc2e7e948be",
 }
 _LATEST = "main"
+# Seconds that the hub has to answer.
+_PATIENCE = 10.0
+
+Loaded = TypeVar("Loaded")
 # What readers of settings and weights raise at files that are damaged or other than they should be.
 DAMAGED = (
     SafetensorError,
@@ -53,3 +61,72 @@ def with_revision(name: str) -> str:
     """A model's name as a sentence tells it: with the beginning of its commit."""
     model, revision = split_revision(name)
     return model if revision == _LATEST else f"{model}@{revision[:8]}"
+
+
+class MissingModelError(InputError):
+    """A model that is neither on this disk nor to be had from the hub; the sentence ends with "give the folder of a
+    copy", so that callers can say where."""
+
+
+def from_disk_or_hub(name: str | Path, what: str, load: Callable[..., Loaded]) -> Loaded:
+    """Load a model by its name on the hub: what is on this disk already without asking, else from the hub.
+
+    The hub is asked once whether it has the model before its own libraries try, which do so again and again where
+    nothing answers.
+
+    Args:
+        name: as :func:`split_revision` takes it; no folder.
+        what: it is, for messages.
+        load: called with the name, ``revision`` and ``local_files_only``; raises OSError where files are not there,
+            InputError where they cannot be used.
+
+    Raises:
+        MissingModelError: neither here nor there.
+        InputError: as ``load``.
+    """
+    name, revision = split_revision(name)
+    try:
+        return load(name, revision=revision, local_files_only=True)
+    except (OSError, InputError) as error:
+        here = error
+    reason, remedy = _refused(name, revision)
+    if not reason:
+        try:
+            return load(name, revision=revision, local_files_only=False)
+        except OSError as error:
+            reason, remedy = f"it could not be fetched ({type(error).__name__})", "try again"
+    if isinstance(here, InputError):
+        raise here
+    raise MissingModelError(
+        f"The {what} {name} at revision {revision} is not on this disk, and {reason}: {remedy}, or give the folder of "
+        "a copy."
+    )
+
+
+def _refused(name: str, revision: str) -> tuple[str, str]:
+    """Why the hub does not give a model, and what helps; nothing where it does."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        HfApi().model_info(name, revision=revision, timeout=_PATIENCE)
+    except GatedRepoError:
+        return "the hub asks for consent to its terms first", "accept them on its page and log in with `hf auth login`"
+    except RepositoryNotFoundError:
+        return "the hub shows no model of that name", "check it, log in with `hf auth login` if it is private"
+    except RevisionNotFoundError:
+        return "the hub has no such revision of it", "name another as owner/name@revision"
+    except HFValidationError:
+        return "that is no folder and no name of the hub", "name a model as owner/name"
+    except OfflineModeIsEnabled:
+        return "HF_HUB_OFFLINE forbids to ask the hub", "unset it"
+    # Whatever the client's HTTP library raises is no part of its own hierarchy.
+    except Exception as error:
+        return f"the hub cannot be reached ({type(error).__name__})", "check the connection"
+    return "", ""

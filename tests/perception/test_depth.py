@@ -187,8 +187,8 @@ def test_networks_that_foretell_metres_are_refused(tmp_path):
 
 
 def test_what_is_no_depth_network_is_told_in_one_sentence(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="does not hold a depth network"):
+    with pytest.raises(InputError, match="holds no depth network"):
         TransformersDepth.from_pretrained(tmp_path)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match="example/absent is not on this disk and could not be fetched"):
+    with pytest.raises(InputError, match="The depth network example/absent at revision main is not on this disk"):
         TransformersDepth.from_pretrained("example/absent")

@@ -174,12 +174,12 @@ def test_what_a_feature_is_made_of_changes_with_weights_and_processing_but_not_w
 
 
 def test_what_is_no_such_network_is_told_in_one_sentence(folders, tmp_path, monkeypatch):
-    for make, family in ((clip_eye, "clip"), (dino_eye, "dinov2")):
-        with pytest.raises(InputError, match=f"does not hold a {family} network"):
+    for make, what in ((clip_eye, "CLIP"), (dino_eye, "DINOv2")):
+        with pytest.raises(InputError, match=f"holds no {what} model"):
             make(f"transformers:{tmp_path}")
-    with pytest.raises(InputError, match="is a dinov2 network, not a clip one"):
+    with pytest.raises(InputError, match="is a dinov2 network, not a CLIP model"):
         clip_eye(f"transformers:{folders / 'dino'}")
-    with pytest.raises(InputError, match="is a clip network, not a dinov2 one"):
+    with pytest.raises(InputError, match="is a clip network, not a DINOv2 model"):
         dino_eye(f"transformers:{folders / 'clip'}")
     with pytest.raises(InputError, match="no eye for pictures and sentences named 'clip'"):
         clip_eye("clip")
@@ -198,7 +198,7 @@ def test_damaged_weights_are_told_and_never_unpickled(folders, tmp_path):
     save_file(weights, tmp_path / "lacking" / "model.safetensors", {"format": "pt"})
     (tmp_path / "pickled" / "model.safetensors").unlink()
     torch.save({**weights, "more": Fraction(1)}, tmp_path / "pickled" / "pytorch_model.bin")
-    for name, words in (("cut", "cut cannot be loaded"), ("lacking", "lacks 1 of its weights, layernorm.weight"),
-                        ("pickled", "pickled cannot be loaded")):  # fmt: skip
+    lacking = "lacks 1 of the weights of a DINOv2 model, layernorm.weight"
+    for name, words in (("cut", "cannot be loaded"), ("lacking", lacking), ("pickled", "cannot be loaded")):
         with pytest.raises(InputError, match=words):
             dino_eye(f"transformers:{tmp_path / name}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..hub import MissingModelError
 from .metrics.base import ClipMetric, SetMetric
 from .pairs import ReferenceRows
 from .protocol import Protocol
@@ -153,7 +155,8 @@ class _Makers:
         from ..perception.similarity import DinoSimilarity
         from .metrics.dino import DinoToTruth
 
-        return DinoToTruth(DinoSimilarity.from_pretrained(self.weights.dino or self.protocol.dino))
+        with _given_as("dino"):
+            return DinoToTruth(DinoSimilarity.from_pretrained(self.weights.dino or self.protocol.dino))
 
     def egovlp(self):
         from .metrics.egovlp import EgoVlpToTruth
@@ -174,27 +177,29 @@ class _Makers:
         from .metrics.viclip import ViClipToText
         from .networks.viclip import ViCLIP
 
-        return ViClipToText(
-            ViCLIP.from_file(_given(self.weights.viclip), tokenizer=self.weights.viclip_tokenizer, truncate=True)
-        )
+        file, tokenizer = _given(self.weights.viclip), self.weights.viclip_tokenizer
+        with _given_as("viclip_tokenizer"):
+            return ViClipToText(ViCLIP.from_file(file, tokenizer=tokenizer, truncate=True))
 
     def blip_itm(self):
         from .metrics.blip import BlipImageText
         from .networks.blip import BlipMatching
 
-        return BlipImageText(BlipMatching.from_pretrained(self.weights.blip_itm))
+        with _given_as("blip_itm"):
+            return BlipImageText(BlipMatching.from_pretrained(self.weights.blip_itm))
 
     def blip_caption_base(self):
-        return self._blip_caption(self.weights.blip_caption_base)
+        return self._blip_caption("blip_caption_base")
 
     def blip_caption_large(self):
-        return self._blip_caption(self.weights.blip_caption_large)
+        return self._blip_caption("blip_caption_large")
 
     def vqa_score(self):
         from .metrics.vqa import VqaScore
         from .networks.vqa import QuestionAnswering
 
-        return VqaScore(QuestionAnswering.from_pretrained(self.weights.vqa or self.protocol.vqa))
+        with _given_as("vqa"):
+            return VqaScore(QuestionAnswering.from_pretrained(self.weights.vqa or self.protocol.vqa))
 
     def motion_smoothness(self):
         from .metrics.motion_smoothness import FlowMiddle, MotionSmoothness
@@ -267,7 +272,8 @@ class _Makers:
         from ..perception.similarity import ClipSimilarity
         from .metrics.clip import ClipFrames
 
-        eye = ClipSimilarity.from_pretrained(self.weights.clip or self.protocol.clip, truncate=True)
+        with _given_as("clip"):
+            eye = ClipSimilarity.from_pretrained(self.weights.clip or self.protocol.clip, truncate=True)
         return ClipFrames(eye, self.protocol.clip_resize)
 
     @cached_property
@@ -277,7 +283,8 @@ class _Makers:
         file = _given(self.weights.egovlp)
         # The released code cuts long sentences as well.
         tokenizer, frames = self.weights.egovlp_tokenizer, self.protocol.egovlp_frames
-        return EgoVLP.from_file(file, tokenizer=tokenizer, frames=frames, truncate=True)
+        with _given_as("egovlp_tokenizer"):
+            return EgoVLP.from_file(file, tokenizer=tokenizer, frames=frames, truncate=True)
 
     @cached_property
     def _flow(self) -> Callable:
@@ -299,14 +306,25 @@ class _Makers:
     def _hands_name(self) -> str:
         return f"MediaPipe, confidence {self.protocol.hand_confidence:g}"
 
-    def _blip_caption(self, name: str):
+    def _blip_caption(self, field: str):
         from .metrics.blip import BlipCaption
         from .networks.blip import BlipCaptioner
 
-        return BlipCaption(BlipCaptioner.from_pretrained(name), self._egovlp)
+        with _given_as(field):
+            captioner = BlipCaptioner.from_pretrained(getattr(self.weights, field))
+        return BlipCaption(captioner, self._egovlp)
 
 
 def _given(path: Path | None) -> Path:
     """A file that :func:`check_request` has seen."""
     assert path is not None
     return path
+
+
+@contextmanager
+def _given_as(field: str) -> Iterator[None]:
+    """A model that cannot be had is told with the setting that names a copy of it."""
+    try:
+        yield
+    except MissingModelError as error:
+        raise MissingModelError(f"{str(error).removesuffix('.')} (weights.{field}=FOLDER).") from error

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..pretrained import load_pretrained
 
 TABLETOP_WEIGHTS = Path(__file__).parents[1] / "assets" / "depth" / "tabletop.safetensors"
 
@@ -180,21 +181,17 @@ class TransformersDepth(nn.Module):
     def from_pretrained(cls, name: str | Path) -> TransformersDepth:
         """A folder, or a model of the hub such as ``depth-anything/Depth-Anything-V2-Small-hf``.
 
-        What is on this disk already is taken without asking the hub. Weights must be safetensors.
-
         Raises:
-            InputError: nothing there, the hub cannot be reached, or a network that foretells metres.
+            InputError: as :func:`showme.pretrained.load_pretrained`, or a network that foretells metres.
         """
-        try:
-            network, processor = _load(str(name), local_files_only=True)
-        except (OSError, ValueError) as error:
-            if Path(name).is_dir():
-                raise InputError(
-                    f"{name} does not hold a depth network: give a folder with config.json, model.safetensors and "
-                    "preprocessor_config.json of a Depth Anything or DPT model."
-                ) from error
-            network, processor = _download(str(name))
-        config = network.config
+        # Imported here: transformers' registries take seconds, and the tabletop's eye needs none of them.
+        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+
+        files = "config.json, model.safetensors and preprocessor_config.json of a Depth Anything or DPT model"
+        network, processor = load_pretrained(
+            name, AutoModelForDepthEstimation, AutoImageProcessor, "depth network", files
+        )
+        config: Any = network.config
         # DPT models that pad their pictures are DINOv2's, which foretell metres.
         metric = getattr(config, "depth_estimation_type", "relative") != "relative" or processor.do_pad
         if config.model_type not in _DISPARITY_FAMILIES or metric:
@@ -202,23 +199,3 @@ class TransformersDepth(nn.Module):
                 f"{name} foretells metres, not relative inverse depth: choose a Depth Anything or MiDaS model."
             )
         return cls(network, processor)
-
-
-def _load(name: str, local_files_only: bool):
-    """The network with its image processor."""
-    # Imported here: transformers' registries take seconds, and the tabletop's eye needs none of them.
-    from transformers import AutoImageProcessor, AutoModelForDepthEstimation
-
-    processor = AutoImageProcessor.from_pretrained(name, local_files_only=local_files_only)
-    network = AutoModelForDepthEstimation.from_pretrained(name, local_files_only=local_files_only, use_safetensors=True)
-    return network, processor
-
-
-def _download(name: str):
-    try:
-        return _load(name, local_files_only=False)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"The depth network {name} is not on this disk and could not be fetched from the hub: check its name and "
-            "the connection, or give the folder of a copy."
-        ) from error

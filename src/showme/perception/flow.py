@@ -6,7 +6,6 @@ right and down, each pixel of a frame moves until the next one. No gradient: flo
 
 from __future__ import annotations
 
-import http.client
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -16,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError, OutsideError
-from .weights import load_published
+from ..errors import InputError
+from .weights import fill_from_torchvision, load_published
 
 _RAFT_STRIDE = 8
 _RAFT_SMALLEST = 128
@@ -98,14 +97,10 @@ class RaftFlow(nn.Module):
         super().__init__()
         from torchvision.models.optical_flow import Raft_Large_Weights, raft_large
 
-        published = Raft_Large_Weights.DEFAULT
-        try:
-            self.network = raft_large(weights=published if weights is None else None, progress=False)
-        except (OSError, http.client.HTTPException) as error:
-            raise OutsideError(
-                f"{published.url} could not be fetched ({error}): fetch it elsewhere and name it as raft:FILE."
-            ) from error
-        if weights is not None:
+        self.network = raft_large(weights=None)
+        if weights is None:
+            fill_from_torchvision(Raft_Large_Weights.DEFAULT.url, "RAFT", self.network.load_state_dict)
+        else:
             load_published(self.network, weights, "RAFT", "torchvision's raft_large")
         self.requires_grad_(False).eval()
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..hub import DAMAGED, split_revision
+from ..pretrained import load_pretrained
 
 # Pictures and sentences that go through a network together: bounds the memory.
 _TOGETHER = 32
@@ -95,15 +95,13 @@ class ClipSimilarity(nn.Module):
     def from_pretrained(cls, name: str | Path, truncate: bool = False) -> ClipSimilarity:
         """A folder, or a model of the hub such as ``openai/clip-vit-large-patch14``, in fp32.
 
-        A name may have a revision, as :func:`showme.hub.split_revision` takes it. What is on this disk
-        already is taken without asking the hub. Weights are safetensors, or read weights only.
-
         Raises:
-            InputError: nothing there, the hub cannot be reached, another network, or weights that are damaged.
+            InputError: as :func:`showme.pretrained.load_pretrained`.
         """
-        return cls(
-            *_from_pretrained(str(name), "clip", f"CLIP model with {_FILES} and the tokenizer's files"), truncate
-        )
+        from transformers import CLIPModel, CLIPProcessor
+
+        files = f"{_FILES} and the tokenizer's files"
+        return cls(*load_pretrained(name, CLIPModel, CLIPProcessor, "CLIP model", files, ["clip"]), truncate)
 
 
 class DinoSimilarity(nn.Module):
@@ -139,13 +137,12 @@ class DinoSimilarity(nn.Module):
     def from_pretrained(cls, name: str | Path) -> DinoSimilarity:
         """A folder, or a model of the hub such as ``facebook/dinov2-base``, in fp32.
 
-        A name may have a revision, as :func:`showme.hub.split_revision` takes it. What is on this disk
-        already is taken without asking the hub. Weights are safetensors, or read weights only.
-
         Raises:
-            InputError: nothing there, the hub cannot be reached, another network, or weights that are damaged.
+            InputError: as :func:`showme.pretrained.load_pretrained`.
         """
-        return cls(*_from_pretrained(str(name), "dinov2", f"DINOv2 model with {_FILES}"))
+        from transformers import AutoImageProcessor, Dinov2Model
+
+        return cls(*load_pretrained(name, Dinov2Model, AutoImageProcessor, "DINOv2 model", _FILES, ["dinov2"]))
 
 
 def _prepared(pixels: np.ndarray, processor: Any, network: Any):
@@ -164,71 +161,3 @@ def _made_of(network: nn.Module, processor: Any) -> dict[str, Any]:
 
     settings = json.loads(processor.to_json_string())
     return {"network": type(network).__name__, "weights": weights_digest(network), "processor": settings}
-
-
-def _from_pretrained(name: str, family: str, wanted: str) -> tuple[nn.Module, Any]:
-    """The network with its processor, from this disk or else from the hub."""
-    name, revision = split_revision(name)
-    nothing = f"{name} does not hold a {family} network: give the folder of a {wanted}."
-    if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
-        raise InputError(nothing)
-    try:
-        return _load(name, family, wanted, revision, local_files_only=True)
-    except OSError as error:
-        if Path(name).is_dir():
-            raise InputError(nothing) from error
-    try:
-        return _load(name, family, wanted, revision, local_files_only=False)
-    except OSError as error:
-        raise InputError(
-            f"The {family} network {name} at revision {revision} is not on this disk and could not be fetched from the "
-            "hub: check its name and the connection, or give the folder of a copy."
-        ) from error
-
-
-def _load(name: str, family: str, wanted: str, revision: str, local_files_only: bool) -> tuple[nn.Module, Any]:
-    """As :func:`_from_pretrained`.
-
-    Raises:
-        OSError: files that are not there.
-        InputError: files that are there and cannot be used.
-    """
-    # Imported here: transformers' registries take seconds.
-    from transformers import AutoConfig, AutoImageProcessor, CLIPModel, CLIPProcessor, Dinov2Model
-
-    network_class: Any = CLIPModel if family == "clip" else Dinov2Model
-    processor_class: Any = CLIPProcessor if family == "clip" else AutoImageProcessor
-    # Code from the hub is never run, and nobody is asked whether it should be.
-    common: dict[str, Any] = {"revision": revision, "local_files_only": local_files_only, "trust_remote_code": False}
-    try:
-        found = AutoConfig.from_pretrained(name, **common).model_type
-        if found != family:
-            raise InputError(f"{name} is a {found} network, not a {family} one: choose a {wanted}.")
-        processor = processor_class.from_pretrained(name, **common)
-        network, report = network_class.from_pretrained(
-            name, weights_only=True, dtype=torch.float32, output_loading_info=True, **common
-        )
-    except InputError:
-        raise
-    except DAMAGED as error:
-        reason = str(error).strip().splitlines()[0][:200].rstrip(".") if str(error).strip() else type(error).__name__
-        raise InputError(f"{name} cannot be loaded ({reason}): give a {wanted}, or fetch its files again.") from error
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
-        raise InputError(f"{name} lacks {len(missing)} of its weights, {missing[0]} among them: fetch its files again.")
-    if family == "clip":
-        check_vocabulary(name, processor.tokenizer, network.config.text_config.vocab_size)
-    return network, processor
-
-
-def check_vocabulary(name: str, tokenizer: Any, words: int) -> None:
-    """Refuse a tokenizer that transformers made up, of hardly a word, because its files are missing.
-
-    Raises:
-        InputError: it knows less than half of the network's words.
-    """
-    if 2 * len(tokenizer) < words:
-        raise InputError(
-            f"The tokenizer of {name} knows {len(tokenizer)} words and the network {words}: add the tokenizer's files, "
-            "tokenizer.json among them."
-        )

@@ -340,7 +340,11 @@ def test_missing_annotations_are_told(tmp_path, v21):
         ("episode_index", [0, 0, 0, 0, 0, 0, 1], "it has 6 rows of episode 0, where the data set says 7"),
         (SIDE, [None] * 7, f"at 0.000 s .'{SIDE}' keeps no picture in row 0"),
         (SIDE, [{"bytes": None, "path": "/etc/passwd"}] * 7, "keeps no picture in row 0"),
-        (SIDE, [{"bytes": b"no picture", "path": ""}] * 7, r"side/0 cannot be read as a clip at 0\.000 s \(it is no picture"),
+        (
+            SIDE,
+            [{"bytes": b"no picture", "path": ""}] * 7,
+            r"side/0 cannot be read as a clip at 0\.000 s \(it is no picture",
+        ),
     ],
 )
 def test_wrong_cells_are_named(v21, column, values, sentence):

@@ -85,14 +85,18 @@ def test_what_a_figure_is_made_of_does_not_tell_the_place(folders, tmp_path):
 
 
 def test_what_is_no_such_network_is_told_in_one_sentence(folders, tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="is a clip network, not a blip one: choose a BLIP model for captions"):
+    with pytest.raises(InputError, match="is a clip network, not a BLIP model for captions: choose one with config"):
         BlipCaptioner.from_pretrained(folders / "clip")
-    with pytest.raises(InputError, match=r"lacks .* of the network's weights, .*: give a BLIP model for image-text"):
+    with pytest.raises(
+        InputError, match=r"lacks .* of the weights of a BLIP model for image-text matching, .*: choose another model"
+    ):
         BlipMatching.from_pretrained(folders / "captions")
-    with pytest.raises(InputError, match=f"{tmp_path} holds no such network"):
+    with pytest.raises(InputError, match=f"{tmp_path} holds no BLIP model for image-text matching"):
         BlipMatching.from_pretrained(tmp_path)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match=r"example/absent at revision v1 is not on this disk .*matching with"):
+    with pytest.raises(
+        InputError, match=r"model for image-text matching example/absent at revision v1 is not on this disk, and HF_HUB"
+    ):
         BlipMatching.from_pretrained("example/absent@v1")
 
 

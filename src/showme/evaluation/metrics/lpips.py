@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
-import pickle
 import re
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -14,7 +11,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.image.lpips import _NoTrainLpips
 
 from ...data.cache import weights_digest
-from ...errors import InputError, OutsideError
+from ...perception.weights import fill_from_torchvision
 from .base import ClipMetric, Pairs, check_side
 from .psnr import mean_over_frames
 
@@ -78,23 +75,13 @@ def _network(net: Net) -> nn.Module:
 
     torchmetrics would read the backbone's file with pickle; so it is made without, and filled here.
     """
-    url = _BACKBONES[net].url
-    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     with torch.random.fork_rng(devices=[]):
         network = _NoTrainLpips(net=net, pnet_rand=True)
-    try:
-        published = torch.hub.load_state_dict_from_url(
-            url, map_location="cpu", progress=False, check_hash=True, weights_only=True
-        )
-        backbone = {name: published[_published_name(name)] for name in network.net.state_dict()}
-        network.net.load_state_dict(backbone)
-    except (OSError, http.client.HTTPException) as error:
-        raise OutsideError(
-            f"LPIPS with {net} needs torchvision's {file.name}, and {url} could not be fetched ({error}): fetch it "
-            f"elsewhere and put it at {file}."
-        ) from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{file} is damaged or holds other weights: fetch {url} anew.") from error
+
+    def fill(published: dict[str, Tensor]) -> None:
+        network.net.load_state_dict({name: published[_published_name(name)] for name in network.net.state_dict()})
+
+    fill_from_torchvision(_BACKBONES[net].url, f"LPIPS with {net}", fill)
     return network
 
 

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from ...perception.similarity import _made_of, _prepared
-from .transformers_files import load_pretrained
+from ...pretrained import load_pretrained
 
 # What BLIP's image-text matching was trained and released with.
 MATCHING_TOKENS = 35
 # LEGO's captions: the prompt and the end count among the tokens.
 PROMPT = "a picture of"
 _BEAMS, _SHORTEST, _LONGEST = 3, 5, 20
+_PARTS = ("image_processor", "tokenizer")
 _FILES = "config.json, model.safetensors, preprocessor_config.json and the tokenizer's files"
 
 
@@ -101,12 +102,13 @@ class BlipMatching(nn.Module):
         """A folder, or a model of the hub such as ``Salesforce/blip-itm-base-coco``, in fp32.
 
         Raises:
-            InputError: as :func:`showme.evaluation.networks.transformers_files.load_pretrained`.
+            InputError: as :func:`showme.pretrained.load_pretrained`.
         """
-        from transformers import BlipForImageTextRetrieval
+        from transformers import AutoProcessor, BlipForImageTextRetrieval
 
-        wanted = f"BLIP model for image-text matching with {_FILES}"
-        return cls(*load_pretrained(name, BlipForImageTextRetrieval, "blip", wanted), truncate, max_tokens)
+        what = "BLIP model for image-text matching"
+        loaded = load_pretrained(name, BlipForImageTextRetrieval, AutoProcessor, what, _FILES, ["blip"], _PARTS)
+        return cls(*loaded, truncate, max_tokens)
 
 
 class BlipCaptioner(nn.Module):
@@ -166,12 +168,12 @@ class BlipCaptioner(nn.Module):
         """A folder, or a model of the hub, in fp32: ``Salesforce/blip-image-captioning-base`` or ``-large``.
 
         Raises:
-            InputError: as :func:`showme.evaluation.networks.transformers_files.load_pretrained`.
+            InputError: as :func:`showme.pretrained.load_pretrained`.
         """
-        from transformers import BlipForConditionalGeneration
+        from transformers import AutoProcessor, BlipForConditionalGeneration
 
-        wanted = f"BLIP model for captions with {_FILES}"
-        return cls(*load_pretrained(name, BlipForConditionalGeneration, "blip", wanted))
+        what = "BLIP model for captions"
+        return cls(*load_pretrained(name, BlipForConditionalGeneration, AutoProcessor, what, _FILES, ["blip"], _PARTS))
 
 
 def _blip_made_of(network: nn.Module, processor: Any) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from accelerate import init_empty_weights
 from torch import Tensor, nn
 
 from ...conversion.keys import ConversionError, numbered
-from ...errors import InputError
-from ...hub import split_revision
+from ...errors import InputError, first_line
+from ...hub import from_disk_or_hub
 
 # Both networks' tokenizers have it on the hub.
 _FILE = "tokenizer.json"
@@ -79,40 +79,37 @@ def load_tokenizer(name: str | Path, loader: Any, words: int, wanted: str) -> An
     Raises:
         InputError: nothing there, the hub cannot be reached, damaged files, or another network's tokenizer.
     """
-    name, revision = split_revision(name)
-    source = _place_of(name, loader, wanted, revision)
+    source = _place_of(name, loader, wanted)
     try:
-        tokenizer = loader.from_pretrained(name, **source)
+        tokenizer = loader.from_pretrained(**source)
     # The library of tokenizers has no class of its own for what it raises at damaged files.
     except Exception as error:
-        reason = str(error).strip().splitlines()[0][:200].rstrip(".") if str(error).strip() else type(error).__name__
-        raise InputError(f"The tokenizer {name} cannot be loaded ({reason}): give {wanted}.") from error
+        raise InputError(f"The tokenizer {name} cannot be loaded ({first_line(error)}): give {wanted}.") from error
     if len(tokenizer) != words:
         raise InputError(f"The tokenizer {name} knows {len(tokenizer)} words, and the network {words}: give {wanted}.")
     return tokenizer
 
 
-def _place_of(name: str, loader: Any, wanted: str, revision: str) -> dict[str, Any]:
+def _place_of(name: str | Path, loader: Any, wanted: str) -> dict[str, Any]:
     """Where the files are. It is asked first: without any, transformers makes up a tokenizer of no words.
 
     Raises:
         InputError: nowhere.
     """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HFValidationError
-
     if Path(name).is_dir():
         files = {loader.vocab_files_names[kind] for kind in ("tokenizer_file", "vocab_file")}
         if not any((Path(name) / file).is_file() for file in files):
             raise InputError(f"{name} holds no tokenizer ({' or '.join(sorted(files))}): give the folder of {wanted}.")
-        return {"local_files_only": True}
-    for local in (True, False):
-        try:
-            hf_hub_download(name, _FILE, revision=revision, local_files_only=local)
-        except (OSError, HFValidationError):
-            continue
-        return {"revision": revision, "local_files_only": local}
-    raise InputError(
-        f"The tokenizer {name} at revision {revision} is not on this disk and could not be fetched from the hub: check "
-        f"its name and the connection, or give the folder of a copy of {wanted}."
-    )
+        return {"pretrained_model_name_or_path": str(name), "local_files_only": True}
+    return from_disk_or_hub(name, "tokenizer", _fetched)
+
+
+def _fetched(name: str, **place: Any) -> dict[str, Any]:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        hf_hub_download(name, _FILE, **place)
+    except HFValidationError as error:
+        raise OSError from error
+    return {"pretrained_model_name_or_path": name, **place}

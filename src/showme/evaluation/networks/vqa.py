@@ -13,15 +13,12 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from ...perception.similarity import _made_of
+from ...pretrained import load_pretrained
 from .blip import vocabulary_digest
-from .transformers_files import load_pretrained
 
 # Pictures that go through the network together: bounds the memory of networks of billions of weights.
 _TOGETHER = 4
-_WANTED = (
-    "model of transformers that takes pictures and text with config.json, model.safetensors, the processor's and the "
-    "tokenizer's files"
-)
+_FILES = "config.json, model.safetensors, the processor's and the tokenizer's files"
 
 
 class QuestionAnswering(nn.Module):
@@ -128,11 +125,14 @@ class QuestionAnswering(nn.Module):
             dtype: of the weights; bfloat16 halves the memory and moves the figures, which the record tells.
 
         Raises:
-            InputError: as :func:`showme.evaluation.networks.transformers_files.load_pretrained`.
+            InputError: as :func:`showme.pretrained.load_pretrained`.
         """
-        from transformers import AutoModelForImageTextToText
+        from transformers import AutoModelForImageTextToText, AutoProcessor
 
-        return cls(*load_pretrained(name, AutoModelForImageTextToText, None, _WANTED, dtype))
+        what, parts = "model that answers questions about pictures", ["image_processor", "tokenizer"]
+        return cls(
+            *load_pretrained(name, AutoModelForImageTextToText, AutoProcessor, what, _FILES, parts=parts, dtype=dtype)
+        )
 
 
 class _Force:

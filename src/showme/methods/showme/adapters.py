@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ...errors import InputError
+from ...errors import InputError, first_line
 from ...models import ImageProjector, VideoUNet
 
 ADAPTER_FOLDER = "adapters"
@@ -197,9 +197,7 @@ def attach_adapter(
     try:
         set_peft_model_state_dict(network, state, adapter_name=name)
     except RuntimeError as error:
-        raise InputError(
-            f"{origin} does not fit the network ({str(error).strip().splitlines()[0].rstrip('.')})."
-        ) from error
+        raise InputError(f"{origin} does not fit the network ({first_line(error)}).") from error
 
 
 def check_keys(path: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:

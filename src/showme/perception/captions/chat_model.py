@@ -11,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 from ...errors import InputError
+from ...pretrained import load_pretrained
 from .answers import AnswerError
 from .prompts import Prompt
 
@@ -113,9 +114,7 @@ class ChatModel:
     ) -> ChatModel:
         """A folder, or a model of the hub such as ``llava-hf/llava-1.5-7b-hf``, in the precision of its weights.
 
-        What is on this disk already is taken without asking the hub. Weights must be safetensors; code that comes with
-        a model is not run. The captioner's name holds a digest of the weights: other weights in the same folder give
-        other answers.
+        The captioner's name holds a digest of the weights: other weights in the same folder give other answers.
 
         Args:
             name: folder, or name on the hub.
@@ -123,76 +122,17 @@ class ChatModel:
             max_new_tokens: longest answer.
 
         Raises:
-            InputError: nothing there, the hub cannot be reached, not a chat model that sees pictures, or weights that
-                are damaged or missing.
+            InputError: as :func:`showme.pretrained.load_pretrained`.
         """
+        # Imported here: transformers' registries take seconds, and the other captioners need none of them.
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
         from ...data.cache import weights_digest
 
-        try:
-            network, processor = _load(str(name), local_files_only=True)
-        except (OSError, InputError) as error:
-            if Path(name).is_dir():
-                if isinstance(error, InputError):
-                    raise
-                raise InputError(
-                    f"{name} does not hold a chat model ({_first_line(error)}): give a folder with {_NEEDED}."
-                ) from error
-            network, processor = _download(str(name))
+        what, parts = "chat model that sees pictures", ["image_processor", "chat_template"]
+        network, processor = load_pretrained(
+            name, AutoModelForImageTextToText, AutoProcessor, what, _NEEDED, parts=parts, dtype="auto"
+        )
         digest = weights_digest(network)[:12]
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
         return cls(f"transformers:{name}@{digest}", network.to(place), processor, max_new_tokens)
-
-
-def _load(name: str, local_files_only: bool) -> tuple[nn.Module, Any]:
-    """The network with its processor.
-
-    Raises:
-        OSError: files that are not there.
-        InputError: files that are there and cannot be used.
-    """
-    # Imported here: transformers' registries take seconds, and the other captioners need none of them.
-    from safetensors import SafetensorError
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    # Code from the hub is never run, and nobody is asked whether it should be.
-    common = {"local_files_only": local_files_only, "trust_remote_code": False}
-    try:
-        processor = AutoProcessor.from_pretrained(name, **common)
-        if not hasattr(processor, "image_processor") or not getattr(processor, "chat_template", None):
-            raise InputError(
-                f"{name} is not a chat model that sees pictures: give one with an image processor and a chat template."
-            )
-        loader: Any = AutoModelForImageTextToText
-        network, report = loader.from_pretrained(
-            name, use_safetensors=True, dtype="auto", output_loading_info=True, **common
-        )
-    except InputError:
-        raise
-    except ImportError as error:
-        raise InputError(
-            f"{name} needs a package that is not installed ({_first_line(error)}): install it, or choose another model."
-        ) from error
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise InputError(
-            f"{name} cannot be loaded as a chat model that sees pictures ({_first_line(error)}): choose another model, "
-            "or fetch its files again."
-        ) from error
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
-        raise InputError(f"{name} lacks {len(missing)} of its weights, {missing[0]} among them: fetch its files again.")
-    return network, processor
-
-
-def _download(name: str) -> tuple[nn.Module, Any]:
-    try:
-        return _load(name, local_files_only=False)
-    except OSError as error:
-        raise InputError(
-            f"The chat model {name} is not on this disk and could not be fetched from the hub: check its name and the "
-            "connection, or give the folder of a copy."
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".")[:200] if lines else type(error).__name__
