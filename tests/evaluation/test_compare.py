@@ -37,7 +37,7 @@ def _result(psnr, fvd=None, made_of=None, baselines=(), ids=None, record=None, *
     protocol = {"name": "seer", "published": "a paper", "metrics": ["psnr", "fvd"], "frames": 16}
     protocol |= {"bootstrap": _RESAMPLES, "seed": 3, **fields}
     ids = ids or [f"clip {number}" for number in range(len(psnr))]
-    return Result(protocol, ids, _column("model", psnr, fvd, made_of), list(baselines), None, record or {})
+    return Result(protocol, ids, _column("model", psnr, fvd, made_of), list(baselines), [], record or {})
 
 
 def _values(seed: int = 0, count: int = 40) -> np.ndarray:
@@ -185,11 +185,20 @@ def test_a_baseline_stands_once_where_results_agree_and_twice_where_not():
     assert rows[2].cells["psnr"].noise == "outside"
 
 
+def test_how_clips_came_is_noted_once_and_what_decides_models_is_not():
+    videos = {"generated": {"files": {"Video": 2}, "sizes": {"128x128": 2}}, "torch": "2"}
+    model = {"generated": {"model": {"weights": "ab12"}, "kept as": "arrays"}, "torch": "2"}
+    results = {"A": _result([1, 2], record=videos), "B": _result([1, 2], record=model)}
+    assert compare(results).notes == ["Clips came as 2 Video of 128x128 (A); arrays (B)."]
+    other = {"generated": {"model": {"weights": "cd34"}, "kept as": "arrays"}, "torch": "2"}
+    assert compare({"A": _result([1, 2], record=model), "B": _result([1, 2], record=other)}).notes == []
+
+
 def test_what_differs_beside_is_noted():
     results = {"A": _result([1, 2], record={"dtype": "float32", "n": {"x": 1}}), "B": _result([1, 2], record={"n": {}})}
     notes = compare(results).notes
     assert "dtype: float32 in A, not given in B." in notes
-    quirky = replace(results["B"], without_quirks=results["B"].model)
+    quirky = replace(results["B"], without_quirks=[results["B"].model])
     assert any("quirks" in note for note in compare({"A": results["A"], "B": quirky}).notes)
 
 

@@ -8,6 +8,7 @@ from showme.data.media import Video
 from showme.data.sources.record import Record
 from showme.errors import InputError
 from showme.evaluation.explain import explain
+from showme.evaluation.metric_words import words_of_metrics
 from showme.evaluation.protocol import changed_fields, load_protocol, protocol_names, protocol_title
 from showme.evaluation.subset import drawn
 
@@ -50,6 +51,8 @@ def test_words_say_every_choice(name):
     assert f"{protocol.width}x{protocol.height}" in words
     for metric in protocol.metrics:
         assert metric in words
+        alone = load_protocol(name, [f"metrics=[{metric}]"])
+        assert words_of_metrics(alone), metric
     quirks = [field for field in protocol.quirks if getattr(protocol, field) != protocol.quirks[field]]
     assert words.count("quirk") == len(quirks)
     assert protocol.without_quirks().without_quirks() == protocol.without_quirks()

@@ -44,7 +44,7 @@ def _result(psnr, error=None, ids=None, metrics=("psnr", "error"), **fields) -> 
     protocol = {"name": "seer", "task": "video", "metrics": list(metrics), "fit": "crop", **fields}
     ids = ids or [f"clip {number}" for number in range(len(psnr))]
     still = _column("still", [5.0] * len(psnr), [9.0] * len(psnr))
-    return Result(protocol, ids, _column("ours", psnr, error), [still], None, {"dtype": "float32", "n": {"torch": "2"}})
+    return Result(protocol, ids, _column("ours", psnr, error), [still], [], {"dtype": "float32", "n": {"torch": "2"}})
 
 
 def _frames(value: int, count: int = _FRAMES, size: tuple[int, int] = (_SIDE, _SIDE)) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_the_table_has_a_column_for_the_model_and_each_baseline(tmp_path):
     result = _result([10.0, 20.0], [0.5, None])
     result.model.figures["fvd"] = _figure("fvd", [412.3, 412.3], "lower", note="Centred, as the release does it.")
     quirks = Column("ours", {"fvd": _figure("fvd", [99.9], "lower")}, {})
-    result = Result(result.protocol, result.ids, result.model, result.baselines, quirks, result.record)
+    result = Result(result.protocol, result.ids, result.model, result.baselines, [quirks], result.record)
     page = _written(tmp_path, result)
     assert page.inside("bdi")[:4] == ["seer", "ours", "still", "ours, without quirks"]
     cells = [text for text in page.inside("td") if text[0].isdigit() or text == "–"]
@@ -190,6 +190,40 @@ def test_flow_is_shown_for_generated_and_true_frames_in_one_scale(tmp_path):
         assert np.abs(strip[-20, 20].astype(int) - colour).max() <= 6
 
 
+def test_pictures_take_their_place_before_they_are_there(tmp_path):
+    picture = np.full((_SIDE, _SIDE, 3), 77, np.uint8)
+    for name, result in (("clips", _result([10.0])), ("pictures", _result([10.0], task="image"))):
+        page = _written(tmp_path / name, result, _clip(picture=picture), _right)
+        assert len(page.all("img")) >= 3
+        for image in page.all("img"):
+            with Image.open(tmp_path / name / image["src"]) as opened:
+                assert opened.size == (int(image["width"]), int(image["height"]))
+
+
+def test_wide_panels_say_that_there_is_more(tmp_path):
+    said = [
+        any("swipe" in text for text in _written(tmp_path, _result([10.0]), clip).inside("p"))
+        for clip in (_clip(), _clip(baselines={"still": _frames(7)}))
+    ]
+    assert said == [False, True]
+
+
+def test_cards_have_the_tables_decimals(tmp_path):
+    page = _written(tmp_path, _result([10.0], [0.1234567]))
+    assert "0.123" in page.inside("td")
+    assert "0.123" in page.inside("dd")
+
+
+def test_the_axis_of_shares_ends_at_one():
+    svg = draw_plot(_result([0.5, 1.0]), "psnr")
+    (still,) = _result([0.5, 1.0]).baselines
+    assert still.clips["psnr"] == [5.0, 5.0]
+    assert ">5.180<" in svg
+    result = _result([0.5, 1.0])
+    result.baselines.clear()
+    assert ">1.0000<" in draw_plot(result, "psnr")
+
+
 def test_flow_that_cannot_be_shown_is_told(tmp_path):
     page = _written(tmp_path, _result([10.0]))
     assert not page.all("figure")
@@ -268,7 +302,7 @@ def test_any_text_is_shown_as_it_is_and_breaks_no_file_name(tmp_path, sentence):
         result.ids,
         Column(sentence, {"psnr": figure}, {"psnr": [10.0]}),
         [Column(sentence, {"psnr": figure}, {"psnr": [10.0]})],
-        None,
+        [],
         {sentence: sentence},
     )
     page = _written(tmp_path, result, _clip(sentence, baselines={sentence: _frames(3)}), _right, [sentence])

@@ -66,9 +66,11 @@ def test_figures_are_those_of_the_clips(sets, tmp_path):
 
 def test_left_out_frames_and_quirks_are_told_beside(sets, tmp_path):
     _, plain = evaluate(request(sets, tmp_path / "plain", "shown_frames=left_out"))
-    assert plain.without_quirks is None
+    assert plain.without_quirks == []
     _, quirky = evaluate(request(sets, tmp_path / "quirky", "shown_frames=left_out", "generated_range=min_max"))
-    assert quirky.without_quirks.clips["psnr"] == plain.model.clips["psnr"]
+    assert [each.name for each in quirky.without_quirks] == ["made", "first frame repeated"]
+    assert quirky.without_quirks[0].clips["psnr"] == plain.model.clips["psnr"]
+    assert quirky.without_quirks[1].clips["psnr"] == plain.baselines[0].clips["psnr"]
     assert quirky.model.clips["psnr"] != plain.model.clips["psnr"]
 
 
@@ -187,7 +189,8 @@ def test_networks_that_are_missing_are_named_before_anything_is_read(sets, tmp_p
     with pytest.raises(InputError, match=r"no weights.i3d=.*absent; download egovlp.pth .* weights.egovlp=FILE; or"):
         evaluate(request(sets, tmp_path, "metrics=[fvd,egovlp]", weights=weights))
     made, _ = sets
-    with pytest.raises(InputError, match="clip_to_text reads instructions and the true clip 'clip 0' has none"):
+    silent = pytest.raises(InputError, match="clip_to_text reads instructions and the true clip 'clip 0' has none")
+    with silent, pytest.warns(ToldWarning, match="is judged against itself"):
         evaluate(request((made, made), tmp_path, "metrics=[clip_to_text]"))
     with pytest.raises(InputError, match="Give a folder of generated clips, or --model NAME"):
         evaluate(request(sets, tmp_path, model="embedded"))

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -33,7 +34,7 @@ def _result(model: str = "ours") -> Result:
         ["a", "b"],
         Column(model, figures, {}),
         [Column("still", still, {})],
-        Column(model, quirk, {}),
+        [Column(model, quirk, {})],
         {},
     )
 
@@ -95,19 +96,21 @@ def test_powers_of_ten_are_typeset():
     result = _result()
     result.model.figures["fvd"] = _figure("fvd", 1.25e-9)
     result.baselines.clear()
-    object.__setattr__(result, "without_quirks", None)
+    result.without_quirks.clear()
     assert r"1.3$\cdot10^{-9}$" in as_latex(result)
 
 
 def test_text_lines_up_and_tells_notes_and_coverage():
-    text = as_text(_result("模型"))
+    result = _result("模型")
+    result.model.figures["psnr"] = replace(result.model.figures["psnr"], coverage=0.5)
+    text = as_text(result)
     told, *lines = text.splitlines()
     assert told == "seer with frames=8, kvd_centred=false, 2 clips"
     assert lines[1].split() == ["FVD", "↓", "412.3", "99.9", "1000.5"]
     assert "[390.1, 433.9]" in lines[2]
     # Two wide letters take four places: the ends of the columns agree.
     assert lines[0].index("模型") + 4 == lines[1].index("412.3") + 5
-    assert "0% of clips" in text
+    assert text.count("% of clips") == text.count("50% of clips") == 1
     assert "1. Of 4 clips." in lines
 
 
@@ -143,6 +146,7 @@ def test_coverage_just_below_one_is_told():
     assert coverage(_figure("a", 1.0)) == ""
     assert coverage(_figure("a", 1.0, coverage=0.99999)) == "99.9% of clips"
     assert coverage(_figure("a", 1.0, coverage=0.5)) == "50% of clips"
+    assert coverage(_figure("a", math.nan, coverage=0.0)) == ""
 
 
 def test_leaves_are_told_by_dotted_names():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ..hub import with_revision
+from .metric_words import words_of_metrics
 from .protocol import Protocol, changed_fields
 
 _SAMPLINGS = {
@@ -15,17 +13,6 @@ _SAMPLINGS = {
     "random_stride": "at a random stride that fits, from a random start",
     "last_at_8_fps": "the last ones of every n-th frame, nearest to 8 per second",
     "seer_blend": "each a blend of two neighbours (trilinear resampling of the whole clip; short clips end in grey)",
-}
-_PREPROCESSINGS = {
-    "videogpt": "resized bilinearly to 224 on the short side and cropped in the middle (VideoGPT, TATS, Seer)",
-    "stylegan-v": "bent bilinearly to 224x224 (StyleGAN-V)",
-    "cd-fvd": "resized as cd-fvd does",
-}
-_RESIZINGS = {
-    "torch-fidelity": "as torch-fidelity resizes, and torchmetrics before 1.8 (TensorFlow 1's bilinear)",
-    "torchmetrics": "as torchmetrics resizes from 1.8 on (bilinear with antialiasing)",
-    "clean": "as clean-fid resizes (Pillow's bicubic with antialiasing, in floating point)",
-    "pytorch-fid": "as pytorch-fid resizes (bilinear without antialiasing)",
 }
 
 
@@ -40,7 +27,7 @@ def explain(protocol: Protocol) -> list[str]:
 
 def _clips(protocol: Protocol) -> list[str]:
     shape = f"{protocol.width}x{protocol.height}"
-    fit = "scaled until the short side fits and cropped in the middle" if protocol.fit == "crop" else "bent"
+    fit = "scaled until the short side fits and cropped in the middle" if protocol.fit == "crop" else "squashed"
     clips = "All true clips count." if protocol.samples is None else (
         f"{protocol.samples:,} of the true clips count, drawn at random with seed {protocol.samples_seed}; "
         "where there are fewer, the evaluation is refused."
@@ -55,7 +42,10 @@ def _clips(protocol: Protocol) -> list[str]:
             "count."
         )
     if protocol.through_codec:
-        told.append("True frames go through the model's autoencoder first, so that its losses count for nobody.")
+        told.append(
+            "True frames go through the model's autoencoder first, so that its losses count for nobody; so the true "
+            "clip through the codec is no baseline here."
+        )
     if protocol.task == "video":
         exact = protocol.generated_sampling == "exact"
         told.append(
@@ -65,7 +55,7 @@ def _clips(protocol: Protocol) -> list[str]:
         )
     image = protocol.task == "image"
     what, one = ("pictures", "picture") if image else ("clips", "frame")
-    own = ", unless it is that of the true clip, which is bent like it" if protocol.fit == "squash" else ""
+    own = ", unless it is that of the true clip, which is squashed like it" if protocol.fit == "squash" else ""
     told.append(f"Generated {what} are scaled to that size and never cropped; one of another shape is refused{own}.")
     if protocol.generated_range == "min_max":
         told.append(
@@ -96,84 +86,10 @@ def _compared(protocol: Protocol) -> list[str]:
 
 
 def _metrics(protocol: Protocol) -> list[str]:
-    named = set(protocol.metrics)
-    told = [f"Measured: {', '.join(protocol.metrics)}."]
-    for names, sentences in _OF_METRICS:
-        if named & names:
-            told += sentences(protocol)
-    told += [
+    return [
+        f"Measured: {', '.join(protocol.metrics)}.",
+        *words_of_metrics(protocol),
         f"Values in float32, statistics in float64. Intervals hold 95% of {protocol.bootstrap} bootstrap resamples of "
         f"the clips, seed {protocol.seed}.",
         f"A model that is asked on the fly answers clip n with seed {protocol.seed} + n.",
     ]
-    return told
-
-
-def _fvd(protocol: Protocol) -> list[str]:
-    return [
-        "FVD and KVD compare logits of I3D (Kinetics-400), averaged over time, on frames "
-        f"{_PREPROCESSINGS[protocol.fvd_preprocessing]} with values in [-1, 1].",
-        f"I3D's normalisation adds {protocol.i3d_epsilon:g} to the variance; FVD's covariances are "
-        f"{protocol.covariance}, in float64.",
-        "FVD falls as clips are added, so it says their number, and its value for infinitely many stands beside it.",
-    ]
-
-
-def _kvd(protocol: Protocol) -> list[str]:
-    told = ["KVD is the unbiased squared MMD with the kernel (x.y / 400 + 1)^3 over all clips."]
-    if protocol.kvd_centred:
-        told.append(
-            "A quirk of the release: both means are taken away before KVD, because computing FVD's covariance changes "
-            "the features in place; the figure without it stands beside."
-        )
-    return told
-
-
-def _lpips(protocol: Protocol) -> list[str]:
-    quirk = "; a quirk of the release, as the network knows [-1, 1]" if protocol.lpips_range == "[0,1]" else ""
-    return [f"LPIPS uses {protocol.lpips_net} on values in {protocol.lpips_range}{quirk}."]
-
-
-def _clip(protocol: Protocol) -> list[str]:
-    squash = ", whole pictures bent to its size" if protocol.clip_resize == "squash" else ""
-    return [f"CLIP is {with_revision(protocol.clip)}{squash}; cosines, averaged over frames and then over clips."]
-
-
-def _vqa(protocol: Protocol) -> list[str]:
-    model = with_revision(protocol.vqa)
-    return [f"VQAScore asks {model}; the published one asks another model and does not compare."]
-
-
-# For metrics of these names, what their sentences say.
-_OF_METRICS: list[tuple[set[str], Callable[[Protocol], list[str]]]] = [
-    ({"fvd", "kvd"}, _fvd),
-    ({"kvd"}, _kvd),
-    ({"fid"}, lambda p: [f"FID compares Inception's 2048 features of every frame, {_RESIZINGS[p.fid_resizing]}."]),
-    ({"lpips"}, _lpips),
-    ({"clip_to_truth", "clip_to_text", "clip_to_consecutive", "clip_video_to_text"}, _clip),
-    ({"dino_to_truth"}, lambda p: [f"DINOv2 is {with_revision(p.dino)}; cosines of class tokens."]),
-    (
-        {"egovlp", "egovlp_plus", "egovlp_to_text", "blip_caption_base", "blip_caption_large"},
-        lambda p: [f"EgoVLP looks at {p.egovlp_frames} frames; a picture is repeated."],
-    ),
-    ({"viclip_to_text"}, lambda p: ["ViCLIP looks at 8 frames."]),
-    ({"vqa_score"}, _vqa),
-    (
-        {"dynamic_degree", "flow_magnitude_error", "motion_smoothness"},
-        lambda p: [
-            f"Optical flow is by {p.flow.upper()}; middle frames are made by {p.interpolator}, where VBench has "
-            "AMT-S and does not compare."
-        ],
-    ),
-    (
-        {"hand_structure_error", "hand_structure_error_matched", "hand_coverage", "region_of_motion_iou"},
-        lambda p: [f"Hands are MediaPipe's, of confidence {p.hand_confidence:g} or more."],
-    ),
-    (
-        {"background_stability"},
-        lambda p: [
-            "Background is what lies further from the region of motion of the true hands than "
-            f"{p.background_margin:.3g} of the short side."
-        ],
-    ),
-]

@@ -206,7 +206,7 @@ def check_generated(media: Media, protocol: Protocol, truth: Record) -> tuple[in
     Args:
         media: the clip.
         protocol: whose form it must have.
-        truth: where true clips are bent, one of their shape is bent as well.
+        truth: where true clips are squashed, one of their shape is squashed as well.
 
     Raises:
         ClipError: it cannot be read.

@@ -70,7 +70,9 @@ class Protocol(Settings):
     )
     height: int = Field(256, ge=8, le=4096, description="pixels that clips are brought to")
     width: int = Field(256, ge=8, le=4096, description="pixels that clips are brought to")
-    fit: Literal["crop", "squash"] = Field("crop", description="crop: the middle; squash: all, bent to the shape")
+    fit: Literal["crop", "squash"] = Field(
+        "crop", description="crop: the middle; squash: all of it, brought to the shape"
+    )
     condition_frames: int = Field(
         1, ge=0, description="true frames, from the first on, that the model was shown; 0: it makes clips from nothing"
     )

@@ -6,10 +6,11 @@ from html import escape
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fafaf9; --card: #fff; --ink: #1c1c22; --soft: #6b6b76; --line: #e4e4e7;
-  --accent: #4f46e5; --band: #4f46e522; --c0: #c2410c; --c1: #0f766e; --c2: #a16207; --c3: #9d174d; --c4: #475569; }
+  --shade: #0003; --accent: #4f46e5; --band: #4f46e522; --c0: #c2410c; --c1: #0f766e; --c2: #a16207; --c3: #9d174d;
+  --c4: #475569; }
 @media (prefers-color-scheme: dark) { :root { --paper: #131316; --card: #1c1c21; --ink: #ececf1; --soft: #9d9da8;
-  --line: #2e2e35; --accent: #a5b4fc; --band: #a5b4fc2b; --c0: #fb923c; --c1: #2dd4bf; --c2: #facc15; --c3: #f472b6;
-  --c4: #94a3b8; } }
+  --line: #2e2e35; --shade: #000a; --accent: #a5b4fc; --band: #a5b4fc2b; --c0: #fb923c; --c1: #2dd4bf; --c2: #facc15;
+  --c3: #f472b6; --c4: #94a3b8; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 1180px; margin: 0 auto; padding: 36px clamp(14px, 3vw, 24px) 64px; }
@@ -25,7 +26,13 @@ ul, ol { margin: 0; padding-left: 22px; } li { margin: 3px 0; overflow-wrap: any
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 14px 16px; min-width: 0; }
 .cards { display: grid; gap: 16px; grid-template-columns: repeat(auto-fill, minmax(min(340px, 100%), 1fr)); }
 .clip { margin-top: 14px; }
-.scroll { overflow-x: auto; }
+/* Shadows at the edges that more lies beyond: covers that scroll along lie over shadows that do not. */
+.scroll { overflow-x: auto; background:
+  linear-gradient(90deg, var(--card) 40%, transparent) left / 36px 100% no-repeat local,
+  linear-gradient(270deg, var(--card) 40%, transparent) right / 36px 100% no-repeat local,
+  linear-gradient(90deg, var(--shade), transparent) left / 14px 100% no-repeat scroll,
+  linear-gradient(270deg, var(--shade), transparent) right / 14px 100% no-repeat scroll, var(--card); }
+.swipe { display: none; } @media (max-width: 720px) { .swipe { display: block; } }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { padding: 6px 14px 6px 0; border-top: 1px solid var(--line); text-align: left; vertical-align: top;
   font-weight: 400; overflow-wrap: anywhere; }
@@ -41,7 +48,7 @@ tr.baseline > * { color: var(--soft); }
 .figures tr.model + tr.baseline > * { border-top: 2px solid var(--soft); }
 .noise { color: var(--soft); }
 sup { font-size: 11px; line-height: 0; } a { color: var(--accent); text-decoration: none; }
-.fields th { width: 30%; color: var(--soft); }
+.fields th { width: 30%; color: var(--soft); overflow-wrap: break-word; }
 svg.plot { display: block; width: 100%; height: auto; margin-top: 8px; font: 11px system-ui, sans-serif; }
 svg text { fill: var(--soft); } svg .axis { stroke: var(--line); } svg .band { fill: var(--band); }
 svg .mean { stroke: var(--accent); stroke-dasharray: 5 3; } svg .dot { fill: var(--accent); }

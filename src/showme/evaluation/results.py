@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ..errors import InputError
 from ..staged_files import staged
 
-FORMAT = 1
+FORMAT = 2
 FILE = "result.json"
 _EQUAL = 1e-6
 
@@ -61,15 +61,16 @@ class Result:
     """An evaluation.
 
     protocol: all fields of the protocol. ids: of the clips, in their order. model: the clips that are judged.
-    baselines: what needs no training, under the same protocol. without_quirks: the model under the protocol without its
-    quirks; None where it has none. record: the rest that decides the numbers: dtype, versions, kinds of files.
+    baselines: what needs no training, under the same protocol. without_quirks: the model and the baselines under the
+    protocol without its quirks, in the same order; empty where it has none. record: the rest that decides the numbers:
+    dtype, versions, kinds of files.
     """
 
     protocol: dict[str, Any]
     ids: list[str]
     model: Column
     baselines: list[Column]
-    without_quirks: Column | None
+    without_quirks: list[Column]
     record: dict[str, Any]
 
 
@@ -120,7 +121,7 @@ def read_result(path: Path) -> Result:
             ids=ids,
             model=_column(tree["model"], len(ids)),
             baselines=[_column(each, len(ids)) for each in tree["baselines"]],
-            without_quirks=None if tree["without_quirks"] is None else _column(tree["without_quirks"], len(ids)),
+            without_quirks=[_column(each, len(ids)) for each in tree["without_quirks"]],
             record=dict(tree["record"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -77,14 +77,14 @@ class Evaluation:
         """
         if isinstance(self.candidate, Generated):
             self.candidate.make_all(self.progress)
-        model = self.judge(self.candidate)
-        baselines = [self.judge(each) for each in self.baselines()]
+        candidates = [self.candidate, *self.baselines()]
+        model, *baselines = [self.judge(each) for each in candidates]
         result = Result(
             protocol=self.protocol.model_dump(mode="json"),
             ids=[record.id for record in self.records],
             model=model,
             baselines=baselines,
-            without_quirks=self._without_quirks(),
+            without_quirks=self._without_quirks(candidates),
             record=self._record(),
         )
         write_result(self.request.out / FILE, result)
@@ -94,7 +94,8 @@ class Evaluation:
         """What needs no training, as far as it can be had."""
         image = self.protocol.task == "image"
         yield FirstFrame(self.protocol)
-        if self.codec is not None:
+        # Where true frames go through it themselves, it would be the truth once more through the codec.
+        if self.codec is not None and not self.protocol.through_codec:
             yield ThroughCodec(self.codec, self.codec_digest, image)
         if self.request.training is not None:
             training = records_of(self.request.training)
@@ -205,16 +206,16 @@ class Evaluation:
     def _workers(self) -> int:
         return 2 if self.device.startswith("cuda") else usable_cores()
 
-    def _without_quirks(self) -> Column | None:
+    def _without_quirks(self, candidates: Sequence[Candidate]) -> list[Column]:
         plain = self.protocol.without_quirks()
         differing = [name for name in Protocol.quirks if getattr(plain, name) != getattr(self.protocol, name)]
         if not differing:
-            return None
+            return []
         measures = make_measures(plain, self.request.weights, self.reference)
         if "generated_range" not in differing:
             touched = {metric for quirk in differing for metric in _QUIRKY[quirk]}
             measures = {name: each for name, each in measures.items() if name in touched}
-        return self.judge(self.candidate, plain, measures) if measures else None
+        return [self.judge(each, plain, measures) for each in candidates] if measures else []
 
     def _record(self) -> dict[str, Any]:
         kinds: dict[str, int]

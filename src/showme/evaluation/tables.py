@@ -84,11 +84,9 @@ def as_text(result: Result) -> str:
 
 
 def columns(result: Result) -> list[Column]:
-    """The model, the baselines, and last the model without the protocol's quirks where that was measured."""
-    every = [result.model, *result.baselines]
-    if result.without_quirks is not None:
-        every.append(replace(result.without_quirks, name=f"{result.model.name}, without quirks"))
-    return every
+    """The model, the baselines, and last all of them without the protocol's quirks where that was measured."""
+    plain = [replace(column, name=f"{column.name}, without quirks") for column in result.without_quirks]
+    return [result.model, *result.baselines, *plain]
 
 
 def heads(result: Result) -> dict[str, Figure]:
@@ -151,9 +149,13 @@ def interval(figure: Figure, digits: int) -> str:
 
 
 def coverage(figure: Figure) -> str:
-    """Of how many clips it is, where these are not all; empty otherwise."""
+    """Of how many clips it is, where these are not all; empty otherwise, and where there is no value."""
     # A share just below one must not be told as all.
-    return "" if figure.coverage >= 1 else f"{math.floor(1000 * figure.coverage) / 10:g}% of clips"
+    return (
+        ""
+        if figure.coverage >= 1 or not math.isfinite(figure.value)
+        else f"{math.floor(1000 * figure.coverage) / 10:g}% of clips"
+    )
 
 
 def flat(tree: Mapping[str, Any], place: str = "") -> dict[str, str]:

@@ -32,7 +32,7 @@ class Window:
 
     @classmethod
     def squash(cls, source_height: int, source_width: int, height: int, width: int) -> Window:
-        """All of the picture, bent to the wanted shape, as LEGO prepares its pairs (ECCV 2024)."""
+        """All of the picture, squashed to the wanted shape, as LEGO prepares its pairs (ECCV 2024)."""
         return cls(0, 0, source_width, source_height, height, width)
 
     @property

@@ -29,7 +29,9 @@ class LookConfig(Settings):
     width: int = Field(256, ge=8, le=4096, description="pixels")
     frames: int = Field(16, ge=2, le=1024, description="T, of the sampling")
     sampling: ClipPolicy = Field("evenly_spaced", description="which frames: a policy of showme.data.sampling")
-    fit: Literal["crop", "squash"] = Field("crop", description="crop: the middle; squash: all, bent to the shape")
+    fit: Literal["crop", "squash"] = Field(
+        "crop", description="crop: the middle; squash: all of it, brought to the shape"
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="of random samplings")
 
 

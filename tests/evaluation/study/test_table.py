@@ -48,7 +48,7 @@ def cells(name: str, values: np.ndarray, fvd=None, baseline=None, reference: str
         model = column(name, values[number], None if fvd is None else fvd[number])
         baselines = [] if baseline is None else [column("first frame repeated", baseline)]
         ids = [f"clip {n}" for n in range(values.shape[1])]
-        result = Result(protocol.model_dump(mode="json"), ids, model, baselines, None, {})
+        result = Result(protocol.model_dump(mode="json"), ids, model, baselines, [], {})
         request = Request(reference=reference, protocol=protocol, out=Path("out"), model="m")
         told.append((Cell(row, seed, (), request, f"digest of {reference}"), result))
     return told

@@ -136,10 +136,12 @@ def inside(folder: Path, name: str, origin: str) -> Path:
         InputError: an absolute path, one with ``..``, or a link that leads out of the folder.
     """
     path = folder / name
-    if not name or UNPRINTABLE.search(name) or Path(name).is_absolute() or ".." in Path(name).parts:
+    if not name or UNPRINTABLE.search(name):
+        raise InputError(f"{origin}: the file {name[:200]!r} has no name or control characters in it: rename it.")
+    if Path(name).is_absolute() or ".." in Path(name).parts:
         raise InputError(
-            f"{origin}: the file {name[:200]!r} does not lie in {folder}, or has control "
-            "characters in its name: name one that does."
+            f"{origin}: the file {name[:200]!r} does not lie in {folder.absolute()}: name it as seen from there, "
+            "without a leading slash and without '..'."
         )
     try:
         root = _resolved(folder)

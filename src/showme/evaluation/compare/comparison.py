@@ -193,14 +193,31 @@ def _notes(results: Mapping[str, Result], rows: Sequence[Row]) -> list[str]:
             if len(partly) == len(figures) and len(set(partly.values())) == 1:
                 shares = [f"{next(iter(partly.values()))} in each row"]
             notes.append(f"{title} is the mean of {', '.join(shares)}.")
-    if any(result.without_quirks is not None for result in results.values()):
+    if any(result.without_quirks for result in results.values()):
         notes.append("The figures follow the protocol's quirks; the results hold them without these as well.")
-    ours = flat(reference.record)
+    came = {name: _came(result.record) for name, result in results.items()}
+    if len(set(came.values())) > 1:
+        notes.append(f"Clips came as {'; '.join(f'{told} ({name})' for name, told in came.items())}.")
+    ours = _shared(reference)
     for name, result in others:
-        theirs = flat(result.record)
+        theirs = _shared(result)
         notes += [
             f"{key}: {short(ours.get(key, 'not given'))} in {first}, {short(theirs.get(key, 'not given'))} in {name}."
             for key in [*ours, *(key for key in theirs if key not in ours)]
             if ours.get(key) != theirs.get(key)
         ]
     return [one_line(note) for note in notes]
+
+
+def _came(record: Mapping[str, Any]) -> str:
+    """How a result's clips came: what a video's coding costs is charged to its model."""
+    generated = record.get("generated", {})
+    files, sizes = generated.get("files"), generated.get("sizes", {})
+    if not files:
+        return str(generated.get("kept as", "unknown"))
+    return f"{', '.join(f'{count} {kind}' for kind, count in files.items())} of {', '.join(sizes)}"
+
+
+def _shared(result: Result) -> dict[str, str]:
+    """What of the record is the same for all results that were made alike, whichever model they judge."""
+    return flat({name: told for name, told in result.record.items() if name != "generated"})

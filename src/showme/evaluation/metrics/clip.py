@@ -25,7 +25,7 @@ class ClipFrames(nn.Module):
     Args:
         eye: CLIP; ShowMe reports ViT-B/32, LEGO ViT-L/14.
         resize: ``processor``: as CLIP was made for, the short side resized and the middle cut out. ``squash``: the
-            whole picture bent to the network's square, bicubically, without smoothing and without a bound on what
+            whole picture squashed to the network's square, bicubically, without smoothing and without a bound on what
             overshoots, which is LEGO's way.
         clips: how many are remembered. Features are kept, pixels are not.
     """

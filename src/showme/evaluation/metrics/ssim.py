@@ -26,7 +26,7 @@ class StructuralSimilarity(ClipMetric):
 
     @property
     def made_of(self) -> dict[str, Any]:
-        return dict(_SETTINGS)
+        return _SETTINGS | {"borders": "mirrored"}
 
     def score(self, pairs: Pairs) -> Tensor:
         """(B,), 1 for equal clips.

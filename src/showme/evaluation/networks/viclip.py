@@ -244,7 +244,7 @@ class ViCLIP(VideoText):
 
 
 def _internvid(frames: Tensor, side: int) -> Tensor:
-    """InternVid's release: the whole frame bent to the square, rounded to 8 bits, and ImageNet's mean and spread.
+    """InternVid's release: the whole frame squashed to the square, rounded to 8 bits, and ImageNet's mean and spread.
 
     Mean and spread are also those of training.
     """

@@ -25,7 +25,7 @@ _FLOW_QUALITY = 88
 # Full colour is for the speed that so many pixels stay below: one wild vector must not make the rest pale. Below one
 # pixel there is noise alone, and it must not shine.
 _FULL_QUANTILE, _LEAST_FULL = 0.99, 1.0
-_WHEEL_SIDE = 112
+WHEEL_SIDE = 112
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,21 @@ class ReportClip:
 class ClipFiles:
     """Names of a clip's files.
 
-    labels: of the panels, from left to right. size: (width, height) of the video. video: all panels in one; None for
-    pictures. pictures: for each panel its pictures, where there is no video. result: of the picture beside the video.
-    flows: for generated and true frames, each with its optical flow beneath. pairs: the frames that flow is shown
-    between, counted from 1. full: pixels per frame that have full colour.
+    labels: of the panels, from left to right. size: (width, height) of the video, or of each picture. own_size: of one
+    generated frame. video: all panels in one; None for pictures. pictures: for each panel its pictures, where there is
+    no video. result: of the picture beside the video. flows: for generated and true frames, each with its optical flow
+    beneath. flow_size: of each of these. pairs: the frames that flow is shown between, counted from 1. full: pixels per
+    frame that have full colour.
     """
 
     labels: list[str]
     size: tuple[int, int]
+    own_size: tuple[int, int]
     video: str | None = None
     pictures: list[list[str]] = field(default_factory=list)
     result: str | None = None
     flows: dict[str, str] = field(default_factory=dict)
+    flow_size: tuple[int, int] = (0, 0)
     pairs: list[tuple[int, int]] = field(default_factory=list)
     full: float = 0.0
 
@@ -81,31 +84,33 @@ def write_clip(folder: Path, number: int, clip: ReportClip, pictures: bool, flow
     """
     stem, panels = f"{number:02d}", clip.panels
     height, width = clip.generated.shape[1:3]
-    result = None
+    own_size, result = (width, height), None
     if clip.picture is not None:
         result = f"{stem}_result.png"
         write_png(Image.fromarray(clip.picture), folder / result)
     if pictures or len(clip.generated) == 1:
         files = [_write_pictures(folder, f"{stem}_{place}", frames) for place, frames in enumerate(panels.values())]
-        return ClipFiles(list(panels), (width, height), pictures=files, result=result)
+        return ClipFiles(list(panels), own_size, own_size, pictures=files, result=result)
     video = f"{stem}.mp4"
     frames = [Image.fromarray(frame) for frame in _side_by_side(list(panels.values()))]
     factor = write_video(frames, folder / video, FPS)
     size = (frames[0].width * factor, frames[0].height * factor)
     if flow is None:
-        return ClipFiles(list(panels), size, video, result=result)
+        return ClipFiles(list(panels), size, own_size, video, result=result)
     starts = spread(len(clip.generated) - 1, FLOW_PAIRS)
     strips, full = _flow_strips({"generated": clip.generated, "truth": clip.reference}, starts, flow)
     flows = {}
     for place, (label, strip) in enumerate(strips.items()):
         flows[label] = f"{stem}_flow_{place}.webp"
         strip.save(folder / flows[label], quality=_FLOW_QUALITY, method=4)
-    return ClipFiles(list(panels), size, video, [], result, flows, [(t + 1, t + 2) for t in starts], full)
+    flow_size = next(iter(strips.values())).size
+    pairs = [(t + 1, t + 2) for t in starts]
+    return ClipFiles(list(panels), size, own_size, video, [], result, flows, flow_size, pairs, full)
 
 
 def write_wheel(path: Path) -> None:
     """Which colour is which direction: a disc of vectors that point away from its middle."""
-    y, x = np.mgrid[:_WHEEL_SIDE, :_WHEEL_SIDE] / (_WHEEL_SIDE - 1) * 2 - 1
+    y, x = np.mgrid[:WHEEL_SIDE, :WHEEL_SIDE] / (WHEEL_SIDE - 1) * 2 - 1
     disc = np.stack([x, y]).astype(np.float32)
     radius = np.hypot(x, y)
     colours = _colours(np.where(radius <= 1, disc, 0)[None], 1.0)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -9,12 +10,14 @@ from html import escape
 from ..protocol import protocol_title
 from ..report_style import render_page
 from ..results import Column, Figure, Result
-from ..tables import MISSING, columns, coverage, decimals, flat, heads, interval, notes_of, places, say, title
+from ..tables import MISSING, columns, coverage, flat, heads, interval, notes_of, places, say, title
 from .choice import Group
-from .clips import FPS, ClipFiles
+from .clips import FPS, WHEEL_SIDE, ClipFiles
 from .plots import draw_legend, draw_plot
 
 WHEEL = "wheel.png"
+# Panels beside each other that a phone shows.
+_FITS = 2
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def _card(name: str, row: int, result: Result, shown: Shown, folder: str) -> str
     for metric, per_clip in result.model.clips.items():
         head = result.model.figures.get(metric)
         if head is not None:
-            text = say(per_clip[row], decimals([head.value]))
+            text = say(per_clip[row], places(result, metric))
             values.append(f"<div><dt>{escape(title(head))}</dt><dd>{text}</dd></div>")
     return f"""<article class="card clip">
 <h3><bdi class="words" dir="auto">{escape(shown.instruction)}</bdi></h3>
@@ -141,14 +144,15 @@ def _panels(files: ClipFiles, folder: str) -> str:
         )
     else:
         views = "".join(
-            _image(f"{folder}/{file}", label)
+            _image(f"{folder}/{file}", label, files.size)
             for label, panel in zip(files.labels, files.pictures, strict=True)
             for file in panel
         )
     if files.result:
-        views += _image(f"{folder}/{files.result}", "picture of the result")
+        views += _image(f"{folder}/{files.result}", "picture of the result", files.own_size)
     wide = sum(count for _, count in labels)
-    return f'<div class="panels" style="--all: {wide}; --moving: {len(files.labels)}">{heads}{views}</div>'
+    panels = f'<div class="panels" style="--all: {wide}; --moving: {len(files.labels)}">{heads}{views}</div>'
+    return f'{panels}<p class="soft swipe">There may be more to the right: swipe.</p>' if wide > _FITS else panels
 
 
 def _flows(files: ClipFiles, folder: str) -> str:
@@ -157,7 +161,7 @@ def _flows(files: ClipFiles, folder: str) -> str:
     pairs = ", ".join(f"{a} to {b}" for a, b in files.pairs)
     views = "".join(
         f"<figure><figcaption>optical flow, {escape(label)}</figcaption>"
-        f"{_image(f'{folder}/{file}', f'frames and optical flow, {label}')}</figure>"
+        f"{_image(f'{folder}/{file}', f'frames and optical flow, {label}', files.flow_size)}</figure>"
         for label, file in files.flows.items()
     )
     return (
@@ -176,7 +180,7 @@ def _wheel(shown: Mapping[str, Shown], folder: str) -> str:
     if not any(each.files.flows for each in shown.values()):
         lacks = 'Pictures of optical flow need OpenCV: pip install "showme[perception]".'
         return f'<p class="soft under">{told} {escape(lacks)}</p>' if told else ""
-    wheel = _image(f"{folder}/{WHEEL}", "colour wheel of optical flow")
+    wheel = _image(f"{folder}/{WHEEL}", "colour wheel of optical flow", (WHEEL_SIDE, WHEEL_SIDE))
     return (
         f'<div class="wheel">{wheel}<p class="soft">{told} In the pictures of optical flow the colour is the '
         "direction, as on this wheel, and its strength the speed; what stands still is white. Generated and true flow "
@@ -184,13 +188,20 @@ def _wheel(shown: Mapping[str, Shown], folder: str) -> str:
     )
 
 
-def _image(source: str, description: str) -> str:
-    return f'<img src="{source}" alt="{escape(description)}" loading="lazy">'
+def _image(source: str, description: str, size: tuple[int, int]) -> str:
+    """A picture that takes its place before it is there, so that nothing moves while a reader scrolls."""
+    width, height = size
+    return f'<img src="{source}" alt="{escape(description)}" width="{width}" height="{height}" loading="lazy">'
 
 
 def _fields(tree: Mapping) -> str:
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in flat(tree).items())
+    rows = "".join(f"<tr><th>{_key(name)}</th><td>{escape(value)}</td></tr>" for name, value in flat(tree).items())
     return f'<div class="card"><table class="fields"><tbody>{rows}</tbody></table></div>'
+
+
+def _key(name: str) -> str:
+    """A dotted name that lines break between its words alone."""
+    return re.sub(r"([._])", r"\1<wbr>", escape(name))
 
 
 def _made_of(result: Result) -> str:

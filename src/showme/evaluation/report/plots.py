@@ -9,7 +9,7 @@ from html import escape
 from typing import TypeGuard
 
 from ..results import Figure, Result
-from ..tables import decimals, interval, say, title
+from ..tables import interval, places, say, title
 from .choice import spread
 
 COLOURS = 5
@@ -49,7 +49,7 @@ def draw_plot(result: Result, name: str) -> str:
         return f'<div class="card">{head}<p class="soft">No clip has a value.</p></div>'
     curves = [sorted(filter(_known, each.clips.get(name, [])), reverse=worst_first) for each in result.baselines]
     axes = _axes([value for value, _ in points] + [value for curve in curves for value in curve])
-    digits = decimals([axes.low, axes.high])
+    digits = places(result, name)
     drawn = spread(len(points), _MOST_POINTS)
     return f"""<div class="card">{head}
 <svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(figure.title)} of each clip, sorted">
@@ -118,5 +118,5 @@ def _axes(values: Sequence[float]) -> _Axes:
     low, high = min(values), max(values)
     # Equal values get a height.
     pad = 0.04 * (high - low) or max(abs(low), 1.0) * 0.1
-    # Nothing below zero is shown of what is never below it.
-    return _Axes(low - pad if low < 0 else max(low - pad, 0.0), high + pad)
+    # Nothing below zero is shown of what is never below it, and nothing above one of shares.
+    return _Axes(low - pad if low < 0 else max(low - pad, 0.0), min(high + pad, 1.0) if high <= 1 else high + pad)

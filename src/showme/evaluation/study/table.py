@@ -133,7 +133,7 @@ def _table(group: Sequence[tuple[Cell, Result]], differs: list[str]) -> StudyTab
     for row in rows:
         cells = {metric: _cell(metric, row, rows[0], resamples) for metric in found if _has(row, metric)}
         summed.append(StudyRow(row.name, row.baseline, row.wrong, cells))
-    quirks = any(result.without_quirks is not None for _, result in group)
+    quirks = any(result.without_quirks for _, result in group)
     told = notes({row.name: row.columns for row in rows}, found, any(row.wrong for row in rows), quirks)
     return StudyTable(
         protocol=_protocol(first),

@@ -22,7 +22,7 @@ class DataConfig(Settings):
     sampling: ClipPolicy = Field("evenly_spaced", description="which frames: a policy of showme.data.sampling")
     draws: int = Field(1, ge=1, description="rows per clip, each drawn anew, with a random sampling")
     fit: Literal["crop", "squash"] = Field(
-        "crop", description="crop: the middle; squash: all, bent to the model's shape"
+        "crop", description="crop: the middle; squash: all of it, brought to the model's shape"
     )
     frame_stride: Annotated[float, Field(gt=0)] | Literal["clip"] | None = Field(
         None,
