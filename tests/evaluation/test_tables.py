@@ -111,7 +111,7 @@ def test_text_lines_up_and_tells_notes_and_coverage():
     # Two wide letters take four places: the ends of the columns agree.
     assert lines[0].index("模型") + 4 == lines[1].index("412.3") + 5
     assert text.count("% of clips") == text.count("50% of clips") == 1
-    assert "1. Of 4 clips." in lines
+    assert "FVD: Of 4 clips." in lines
 
 
 def test_text_has_no_control_characters():

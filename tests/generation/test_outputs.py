@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
+import showme
 from showme.generation.outputs import make_strip, spaced, view_factor, write_png, write_video
 
 FPS = 8.0
+PHOTO = Path(showme.__file__).parent / "assets" / "examples" / "push_left.png"
 
 
 def clip(count: int = 6, width: int = 48, height: int = 32) -> list[Image.Image]:
@@ -55,6 +60,22 @@ def test_equal_frames_give_equal_bytes(tmp_path):
         write_png(make_strip(clip()[0], clip()[-1], clip(), FPS), tmp_path / f"{name}.png")
     for suffix in ("mp4", "png"):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+
+
+def test_what_lies_in_memory_does_not_reach_the_video(tmp_path):
+    """Frames of 25 macroblocks in a row, beyond which x264 looks when it follows how frames depend on each other."""
+    photo, frames = Image.open(PHOTO).convert("RGB"), []
+    for t in range(15):
+        frame = photo.resize((392, 384)).transform((392, 384), Image.Transform.AFFINE, (1, 0, t, 0, 1, 0))
+        frame.paste(photo.resize((196, 192)).rotate(3 * t), (5 + 3 * t, 20 + 6 * t))
+        frames.append(frame)
+    seen = set()
+    for number in range(4):
+        litter = [os.urandom(2**size) for size in range(10, 25) for _ in range(3)]
+        del litter
+        write_video(frames, tmp_path / f"{number}.mp4", FPS)
+        seen.add((tmp_path / f"{number}.mp4").read_bytes())
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize(("size", "factor"), [((128, 128), 3), ((512, 320), 2), ((1024, 576), 1), ((256, 256), 2)])

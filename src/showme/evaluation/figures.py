@@ -68,9 +68,7 @@ def _judged(made_of: Mapping[str, Any]) -> str:
 
 def _partly(told: int, count: int) -> str:
     """A note where not all clips have a value."""
-    if told == count:
-        return ""
-    return f"of {told} of {count} clips; the others have no value" if told else "no clip has a value"
+    return f"of {told} of {count} clips; the others have no value" if 0 < told < count else ""
 
 
 def set_figures(

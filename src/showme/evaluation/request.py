@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from ..data.sources import KINDS, open_source
 from ..data.sources.base import is_there
 from ..data.sources.folder import INDEX
 from ..data.sources.record import Record
-from ..errors import InputError, ToldWarning
+from ..errors import InputError
 from .clip_sets import open_clip_set
 from .protocol import Protocol
 
@@ -111,9 +110,6 @@ def check_request(request: Request) -> None:
         raise InputError(
             f"{request.out} lies in {request.generated}, where results would be taken for clips: choose another --out."
         )
-    if request.generated is not None and request.generated.resolve() == Path(request.reference).resolve():
-        warnings.warn(f"{request.generated} is judged against itself: every figure will be that of equal clips.",
-                      ToldWarning, stacklevel=2)  # fmt: skip
     if request.out.exists() and not request.out.is_dir():
         raise InputError(f"{request.out} is a file: choose another --out.")
     if request.protocol.through_codec and not (request.codec or request.model):

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,6 +55,9 @@ class Evaluation:
 
     def __init__(self, request: Request, progress: Progress | None = None):
         check_request(request)
+        if request.generated is not None and request.generated.resolve() == Path(request.reference).resolve():
+            warnings.warn(f"{request.generated} is judged against itself: every figure will be that of equal clips.",
+                          ToldWarning, stacklevel=2)  # fmt: skip
         self.request, self.protocol, self.progress = request, request.protocol, progress
         self.cache = request.cache or request.out / "features"
         self.device = request.device or ("cuda" if torch.cuda.is_available() else "cpu")

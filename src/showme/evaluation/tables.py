@@ -79,8 +79,10 @@ def as_text(result: Result) -> str:
         ):
             if any(beneath):
                 rows.append(["", *beneath])
-    notes = [one_line(note) for note in notes_of(result)]
-    return protocol + aligned(rows) + "".join(f"{number}. {note}\n" for number, note in enumerate(notes, 1))
+    notes = [one_line(f"{', '.join(titles)}: {note.removesuffix('.')}.") for note, titles in notes_of(result).items()]
+    if any(MISSING in row for row in rows):
+        notes.append(f"{MISSING} there is no value.")
+    return protocol + aligned(rows) + "".join(f"{note}\n" for note in notes)
 
 
 def columns(result: Result) -> list[Column]:
@@ -105,10 +107,14 @@ def metric_names(result: Result) -> list[str]:
     return list(heads(result))
 
 
-def notes_of(result: Result) -> list[str]:
-    """What readers of the figures must know, each once."""
-    figures = [column.figures[name] for name in heads(result) for column in columns(result) if name in column.figures]
-    return list(dict.fromkeys(each.note for each in figures if each.note))
+def notes_of(result: Result) -> dict[str, list[str]]:
+    """What readers of the figures must know, each once, with the titles of the metrics that it is about."""
+    notes: dict[str, list[str]] = {}
+    for name, head in heads(result).items():
+        told = (column.figures[name].note for column in columns(result) if name in column.figures)
+        for note in filter(None, dict.fromkeys(told)):
+            notes.setdefault(note, []).append(head.title)
+    return notes
 
 
 def title(figure: Figure) -> str:

@@ -72,7 +72,8 @@ def _figures(result: Result) -> str:
 <tbody>
 {rows}
 </tbody></table></div>
-<p class="soft under">↑ higher is better, ↓ lower is better; in brackets the 95% interval, by bootstrap over clips.</p>
+<p class="soft under">↑ higher is better, ↓ lower is better; in brackets the 95% interval, by bootstrap over clips;
+{MISSING} there is no value.</p>
 {told}"""
 
 
