@@ -203,9 +203,16 @@ def _sentence(file: str, given: set[str], settings: type[BaseModel], error: Vali
         value, place = value if place[-1].isdigit() else "", place[:-1]
         above = _class_at(settings, place[:-1])
     field, meaning = ".".join(place), _meaning(above, place[-1])
-    shown = "" if isinstance(value, dict) or value == "" else f" {value!r}"
+    if value is None:
+        return f"{source}: {field} must not be null: {meaning}."
+    shown = "" if isinstance(value, dict) or value == "" else f" {_as_written(value)}"
     said = f"{first['msg'][0].lower()}{first['msg'][1:]}" if shown and first["type"] not in _CLUMSY else "wrong value"
     return f"{source}: {field}{shown}: {said}: {meaning}."
+
+
+def _as_written(value: object) -> str:
+    """A value as YAML has it."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 # Errors whose words speak of Python's types instead of what to write.
