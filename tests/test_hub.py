@@ -13,6 +13,8 @@ from showme.evaluation.explain import explain
 from showme.evaluation.protocol import load_protocol
 from showme.hub import PINNED, MissingModelError, from_disk_or_hub, split_revision, with_revision
 
+# Nothing answers there.
+NOBODY = 9
 CLIP = "openai/clip-vit-base-patch32"
 
 
@@ -31,25 +33,29 @@ def test_words_tell_the_commit():
     assert any(f"CLIP is {with_revision(CLIP)}" in told for told in explain(load_protocol("showme-video")))
 
 
+def _move(monkeypatch, port: int) -> None:
+    address = f"http://127.0.0.1:{port}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+
+
 @pytest.fixture
 def hub(monkeypatch):
-    """A hub that answers every question about a model with what is set in it: a status and its word for the error."""
+    """A hub that answers every question about a file with what is set in it: a status and its word for the error."""
     answer = {"status": 200, "error": None}
 
     class Hub(BaseHTTPRequestHandler):
-        def do_GET(self):
+        def do_HEAD(self):
             self.send_response(answer["status"])
             if answer["error"]:
                 self.send_header("X-Error-Code", answer["error"])
             self.end_headers()
-            self.wfile.write(b'{"id": "example/model"}')
 
         def log_message(self, *args):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    _move(monkeypatch, server.server_port)
     yield answer
     server.shutdown()
     server.server_close()
@@ -69,14 +75,16 @@ class Loads:
 
 
 def test_what_is_on_this_disk_is_taken_without_asking(monkeypatch):
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    _move(monkeypatch, NOBODY)
     load = Loads(None)
     assert from_disk_or_hub(f"{CLIP}@v1", "CLIP model", load) == CLIP
     assert load.asked == [("v1", True)]
 
 
+@pytest.mark.parametrize("answer", [{}, {"status": 404, "error": "EntryNotFound"}])
 @pytest.mark.parametrize("here", [OSError("no such file"), InputError("there is no processor in the cache")])
-def test_what_is_not_or_half_on_this_disk_is_fetched(hub, here):
+def test_what_is_not_or_half_on_this_disk_is_fetched(hub, here, answer):
+    hub.update(answer)
     load = Loads(here)
     assert from_disk_or_hub(CLIP, "CLIP model", load) == CLIP
     assert load.asked == [(PINNED[CLIP], True), (PINNED[CLIP], False)]
@@ -100,7 +108,7 @@ def test_what_the_hub_does_not_give_is_told_with_its_reason(hub, status, error, 
 
 
 def test_a_hub_that_cannot_be_reached_is_asked_once_and_names_of_no_model_not_at_all(monkeypatch, capfd):
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    _move(monkeypatch, NOBODY)
     for name, told in (("a/b", "the hub cannot be reached .ConnectError"), ("a/b/c", "no name of the hub: name a")):
         load = Loads(OSError())
         with pytest.raises(MissingModelError, match=told):

@@ -23,8 +23,6 @@ PINNED = {
     "distilbert-base-uncased": "12040accade4e8a0f71eabdb258fecc2e7e948be",
 }
 _LATEST = "main"
-# Seconds that the hub has to answer.
-_PATIENCE = 10.0
 
 Loaded = TypeVar("Loaded")
 # What readers of settings and weights raise at files that are damaged or other than they should be.
@@ -105,8 +103,9 @@ def from_disk_or_hub(name: str | Path, what: str, load: Callable[..., Loaded]) -
 
 def _refused(name: str, revision: str) -> tuple[str, str]:
     """Why the hub does not give a model, and what helps; nothing where it does."""
-    from huggingface_hub import HfApi
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import (
+        EntryNotFoundError,
         GatedRepoError,
         HFValidationError,
         OfflineModeIsEnabled,
@@ -115,7 +114,10 @@ def _refused(name: str, revision: str) -> tuple[str, str]:
     )
 
     try:
-        HfApi().model_info(name, revision=revision, timeout=_PATIENCE)
+        # Of a file, as downloads ask: mirrors know no other questions.
+        get_hf_file_metadata(hf_hub_url(name, "config.json", revision=revision))
+    except EntryNotFoundError:
+        return "", ""
     except GatedRepoError:
         return "the hub asks for consent to its terms first", "accept them on its page and log in with `hf auth login`"
     except RepositoryNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,17 @@ def load_pretrained(
         raise InputError(f"{name} holds no {what} ({first_line(error)}): give a folder with {files}.") from error
 
 
+@dataclass(frozen=True)
 class _Wanted:
     """The arguments of :func:`load_pretrained` beside the name."""
 
-    def __init__(self, network, processor, what, files, families, parts, dtype):
-        self.network, self.processor, self.what, self.files = network, processor, what, files
-        self.families, self.parts, self.dtype = families, parts, dtype
+    network: Any
+    processor: Any
+    what: str
+    files: str
+    families: Sequence[str]
+    parts: Sequence[str]
+    dtype: torch.dtype | str
 
     def load(self, name: str, **place: Any) -> tuple[nn.Module, Any]:
         """As :func:`load_pretrained`.

@@ -32,7 +32,7 @@ ul, ol { margin: 0; padding-left: 22px; } li { margin: 3px 0; overflow-wrap: any
   linear-gradient(270deg, var(--card) 40%, transparent) right / 36px 100% no-repeat local,
   linear-gradient(90deg, var(--shade), transparent) left / 14px 100% no-repeat scroll,
   linear-gradient(270deg, var(--shade), transparent) right / 14px 100% no-repeat scroll, var(--card); }
-.swipe { display: none; } @media (max-width: 720px) { .swipe { display: block; } }
+.swipe { display: none; margin-bottom: 8px; } @media (max-width: 720px) { .swipe { display: block; } }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { padding: 6px 14px 6px 0; border-top: 1px solid var(--line); text-align: left; vertical-align: top;
   font-weight: 400; overflow-wrap: anywhere; }

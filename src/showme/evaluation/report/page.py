@@ -56,7 +56,7 @@ def render_report(
 {_fields(result.record)}
 <p class="soft under">What decides each figure beside the clips:</p>
 {_made_of(result)}"""
-    return render_page(f"{result.model.name} under {name}" if name else result.model.name, body)
+    return render_page(f"{result.model.name} under the protocol {name}" if name else result.model.name, body)
 
 
 def _figures(result: Result) -> str:
