@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ..data.sources.base import is_there
 from ..data.sources.folder import INDEX
 from ..data.sources.record import Record
 from ..errors import InputError
-from .clip_sets import open_clip_set
+from .clip_sets import ClipSet, open_clip_set, paired
 from .protocol import Protocol
 
 LISTS = (".jsonl", ".csv", ".yaml", ".yml")
@@ -96,6 +96,33 @@ def records_of(place: str, fields: Sequence[str] = ()) -> list[Record]:
         return open_source(place, fields).records()
     clips = open_clip_set(path).clips
     return [Record(name, media, "", origin=f"{path}, {name}") for name, media in clips.items()]
+
+
+@dataclass(frozen=True)
+class FoundClips:
+    """What an evaluation is about.
+
+    known: all true clips, by id. given: the clips that are judged; None: a model makes them.
+    """
+
+    known: Mapping[str, Record]
+    given: ClipSet | None
+
+
+def find_clips(request: Request) -> FoundClips:
+    """The clips of a request, whose ids pair as far as that is known before any is looked at.
+
+    Raises:
+        InputError: a place that holds no clips, or ids that do not pair.
+    """
+    known = {record.id: record for record in records_of(request.reference, request.reference_fields)}
+    if request.generated is None:
+        return FoundClips(known, None)
+    given = open_clip_set(request.generated)
+    # Which clips a protocol takes is only known once it was looked at them.
+    part = request.protocol.samples is not None or request.protocol.motion_intensive is not None
+    paired(given, {} if part else known, known)
+    return FoundClips(known, given)
 
 
 def check_request(request: Request) -> None:

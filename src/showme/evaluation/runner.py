@@ -27,13 +27,13 @@ from ..perception import hands
 from . import metrics, networks
 from .baselines import FirstFrame, NearestTraining, ThroughCodec
 from .choose import Measure, make_measures
-from .clip_sets import ClipSet, open_clip_set, paired
+from .clip_sets import ClipSet, paired
 from .figures import clip_figure, set_figures
 from .metrics.base import ClipMetric, SetMetric
 from .models import Generated, Model
 from .pairs import Candidate, Codec, Files, PairRows, ReferenceRows, as_tensor, check_generated, check_reference
 from .protocol import Protocol
-from .request import Request, check_request, records_of
+from .request import FoundClips, Request, check_request, find_clips, records_of
 from .results import FILE, Column, Figure, Result, write_result
 from .subset import choose_clips
 
@@ -48,12 +48,13 @@ class Evaluation:
     Args:
         request: what is asked.
         progress: told how far each part is.
+        found: the clips of the request, where they were found before.
 
     Raises:
         InputError: wrong settings, clips that do not pair or do not fit the protocol, or a network that is missing.
     """
 
-    def __init__(self, request: Request, progress: Progress | None = None):
+    def __init__(self, request: Request, progress: Progress | None = None, found: FoundClips | None = None):
         check_request(request)
         if request.generated is not None and request.generated.resolve() == Path(request.reference).resolve():
             warnings.warn(f"{request.generated} is judged against itself: every figure will be that of equal clips.",
@@ -61,15 +62,14 @@ class Evaluation:
         self.request, self.protocol, self.progress = request, request.protocol, progress
         self.cache = request.cache or request.out / "features"
         self.device = request.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        known = {record.id: record for record in records_of(request.reference, request.reference_fields)}
-        records = choose_clips(known, request, progress)
+        found = found or find_clips(request)
+        records = choose_clips(found.known, request, progress)
         self.model = Model(request.model, request.device) if request.model else None
         self.codec = self._codec()
-        given = None if request.generated is None else open_clip_set(request.generated)
-        ids = list(records) if given is None else paired(given, records, known)
+        ids = list(records) if found.given is None else paired(found.given, records, found.known)
         self.records = [records[name] for name in ids]
         self.reference = ReferenceRows(self.records, self.protocol, self.codec)
-        self.candidate = self._candidate(given, ids)
+        self.candidate = self._candidate(found.given, ids)
         self.measures = make_measures(self.protocol, request.weights, self.reference)
         self.sizes = self._check()
 

@@ -42,7 +42,7 @@ def run(
 
         typer.echo("\n".join(say(chosen)))
         return
-    from ...evaluation.request import Request, check_request, weights_of
+    from ...evaluation.request import Request, check_request, find_clips, weights_of
 
     if len(places) != (1 if model else 2):
         wanted = "the true clips alone" if model else "two places, the generated clips and the true ones"
@@ -63,6 +63,7 @@ def run(
     )
     # Before what takes seconds to import.
     check_request(request)
+    found = find_clips(request)
     try:
         from ...evaluation.output import write_outputs
         from ...evaluation.runner import Evaluation
@@ -70,7 +71,7 @@ def run(
         raise InputError(f'The package {error.name} is missing: pip install "showme[evaluation]".') from error
 
     with cache_bars("evaluating") as progress:
-        evaluation = Evaluation(request, progress)
+        evaluation = Evaluation(request, progress, found)
         result = evaluation.run()
     files = write_outputs(evaluation, result)
     typer.echo(files.table)
