@@ -215,10 +215,10 @@ class Evaluation:
         differing = [name for name in Protocol.quirks if getattr(plain, name) != getattr(self.protocol, name)]
         if not differing:
             return []
-        measures = make_measures(plain, self.request.weights, self.reference)
         if "generated_range" not in differing:
             touched = {metric for quirk in differing for metric in _QUIRKY[quirk]}
-            measures = {name: each for name, each in measures.items() if name in touched}
+            plain = plain.model_copy(update={"metrics": [name for name in plain.metrics if name in touched]})
+        measures = make_measures(plain, self.request.weights, self.reference)
         return [self.judge(each, plain, measures) for each in candidates] if measures else []
 
     def _record(self) -> dict[str, Any]:
