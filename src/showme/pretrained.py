@@ -43,6 +43,8 @@ def load_pretrained(
         MissingModelError: neither on this disk nor to be had from the hub.
         InputError: another network, a package that is not installed, or files that are damaged or missing.
     """
+    if Path(name).is_file() or (Path(name).is_absolute() and not Path(name).exists()):
+        raise InputError(f"{name} is no folder of a {what}: give one with {files}, or a name on the hub.")
     wanted = _Wanted(network, processor, what, files, families, parts, dtype)
     if not Path(name).is_dir():
         return from_disk_or_hub(name, what, wanted.load)

@@ -186,7 +186,9 @@ def test_networks_that_are_missing_are_named_before_anything_is_read(sets, tmp_p
         with pytest.raises(InputError, match=words):
             evaluate(request(sets, tmp_path, f"metrics=[{metric}]"))
     weights = Weights(i3d=tmp_path / "absent")
-    with pytest.raises(InputError, match=r"no weights.i3d=.*absent; download egovlp.pth .* weights.egovlp=FILE; or"):
+    with pytest.raises(
+        InputError, match=r"weights.i3d=.*absent is no file; download egovlp.pth .* weights.egovlp=FILE; or"
+    ):
         evaluate(request(sets, tmp_path, "metrics=[fvd,egovlp]", weights=weights))
     made, _ = sets
     silent = pytest.raises(InputError, match="clip_to_text reads instructions and the true clip 'clip 0' has none")

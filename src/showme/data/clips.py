@@ -34,7 +34,10 @@ class Look:
         try:
             return draw_sample(self.sampling, available, self.frames, fps, generator)
         except ValueError as error:
-            raise ClipError(record.media.path, str(error), remedy="choose another sampling") from error
+            remedy = "choose another sampling"
+            if fps is None:
+                remedy = f"say them as the source's field fps (reference.fps=8 in an evaluation), or {remedy}"
+            raise ClipError(record.media.path, str(error), remedy=remedy) from error
 
 
 @dataclass(frozen=True)

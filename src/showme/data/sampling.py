@@ -172,7 +172,7 @@ def _random_stride(available: int, wanted: int, fps: float | None, generator: to
 
 def _last_at_8_fps(available: int, wanted: int, fps: float | None, generator: torch.Generator) -> Sample:
     if fps is None:
-        raise ValueError("last_at_8_fps needs the clip's frames per second: say them in the source's settings (fps)")
+        raise ValueError("last_at_8_fps needs the clip's frames per second")
     step = max(round(fps / _IVG_FPS), 1)
     kept = np.arange(0, available, step)
     if len(kept) < wanted:

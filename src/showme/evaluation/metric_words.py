@@ -120,8 +120,8 @@ _OF_METRICS: list[tuple[set[str], Words]] = [
     (
         {"clip_video_to_text"},
         _says(
-            "clip_video_to_text takes the mean of the features of all frames; it rises with what frames differ in, and "
-            "is never below clip_to_text."
+            "clip_video_to_text takes the mean of the features of all frames, brought to length 1; it rises with what "
+            "frames differ in."
         ),
     ),
     ({"dino_to_truth"}, lambda p: [f"DINOv2 is {with_revision(p.dino)}; cosines of class tokens."]),
@@ -192,7 +192,7 @@ _OF_METRICS: list[tuple[set[str], Words]] = [
         {"instruction_accuracy"},
         _says(
             "instruction_accuracy is the share of clips in which a classifier, trained on true renders, sees the "
-            "action that was asked for; its own accuracy stands beside and bounds what can be reached."
+            "action that was asked for; its own accuracy, on true renders of 16 frames, stands beside."
         ),
     ),
 ]

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from ..bundle import BundleInfo, load_pipeline, open_bundle
 from ..data.cache.claims import claimed
 from ..data.cache.fingerprint import digest_of
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..generation.instruction import prompt_for
 from ..manifest import read_manifest
 from ..staged_files import staged
@@ -139,8 +139,11 @@ class Generated(Candidate):
                     with staged(path) as neighbour:
                         save_file(arrays, neighbour, {"made_of": json.dumps(self.made_of)})
                 return True
-        except OSError as error:
-            raise InputError(f"{path.parent} cannot be written to ({error.strerror}): make room, run again.") from error
+        # What safetensors raises at a full disk is its own.
+        except (OSError, SafetensorError) as error:
+            raise InputError(
+                f"{path.parent} cannot be written to ({first_line(error)}): make room, run again."
+            ) from error
 
     def _answer(self, number: int) -> dict[str, np.ndarray]:
         """``picture`` uint8 (1, H, W, 3), and ``frames`` uint8 (T, H, W, 3) where the protocol judges clips."""

@@ -155,7 +155,7 @@ def _check_files(request: Request) -> None:
         if asked & metrics and path is None:
             missing.append(f"download {file} and name it as weights.{field_}=FILE")
         elif asked & metrics and not path.is_file():
-            missing.append(f"there is no weights.{field_}={path}")
+            missing.append(f"weights.{field_}={path} is no file")
     if missing:
         raise InputError(
             f"The protocol asks for networks that are not given: {'; '.join(missing)}; or leave their metrics out "

@@ -19,7 +19,7 @@ from torch import Tensor
 from .. import __version__, perception
 from ..data.cache import Part, PartReader, build_parts, code_digest
 from ..data.cache.build import Progress
-from ..data.media import PictureFiles
+from ..data.media import Media, PictureFiles, Pictures
 from ..data.sources.folder import INDEX
 from ..errors import ToldWarning
 from ..machine import usable_cores
@@ -224,7 +224,7 @@ class Evaluation:
     def _record(self) -> dict[str, Any]:
         kinds: dict[str, int]
         if isinstance(self.candidate, Files):
-            kinds = dict(Counter(type(each).__name__ for each in self.candidate.clips))
+            kinds = _kinds(self.candidate.clips)
             generated: dict[str, Any] = {"files": kinds, "sizes": self.sizes}
         else:
             assert isinstance(self.candidate, Generated)
@@ -232,7 +232,7 @@ class Evaluation:
         return {
             "count": len(self.records),
             "generated": generated,
-            "reference": {"files": dict(Counter(type(each.media).__name__ for each in self.records))},
+            "reference": {"files": _kinds([each.media for each in self.records])},
             "dtype": "float32, statistics in float64",
             "device": torch.device(self.device).type,
             "showme": __version__,
@@ -248,6 +248,15 @@ def evaluate(request: Request, progress: Progress | None = None) -> tuple[Evalua
     """
     evaluation = Evaluation(request, progress)
     return evaluation, evaluation.run()
+
+
+def _kinds(clips: Sequence[Media]) -> dict[str, int]:
+    """How many clips there are of each kind of file."""
+    kinds: Counter[str] = Counter()
+    for clip in clips:
+        name = clip.names[0] if isinstance(clip, PictureFiles) else clip.path.name
+        kinds["folder of pictures" if isinstance(clip, Pictures) else Path(name).suffix.lower()] += 1
+    return dict(kinds)
 
 
 def _code_of(metric: ClipMetric | SetMetric) -> str:

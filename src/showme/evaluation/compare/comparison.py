@@ -193,6 +193,11 @@ def _notes(results: Mapping[str, Result], rows: Sequence[Row]) -> list[str]:
             if len(partly) == len(figures) and len(set(partly.values())) == 1:
                 shares = [f"{next(iter(partly.values()))} in each row"]
             notes.append(f"{title} is the mean of {', '.join(shares)}.")
+        # What is said of every figure of a column; what is said of some alone stands in their results.
+        told = [each.note for each in figures.values() if each is not None and math.isfinite(each.value)]
+        if told and told[0] and len(set(told)) == 1:
+            title = next(each.title for each in figures.values() if each is not None)
+            notes.append(f"{title}: {told[0].removesuffix('.')}.")
     if any(result.without_quirks for result in results.values()):
         notes.append("The figures follow the protocol's quirks; the results hold them without these as well.")
     came = {name: _came(result.record) for name, result in results.items()}

@@ -75,6 +75,11 @@ class ClipMetric(Metric):
         assert isinstance(self.values, list)
         self.values.append(values.detach().double().to(self.device))
 
+    def _sync_dist(self, *args: Any, **kwargs: Any) -> None:
+        # A process that got no clips takes part in what the others gather, who would else wait for it.
+        self.values = self.values or [torch.zeros(0, dtype=torch.float64, device=self.device)]
+        super()._sync_dist(*args, **kwargs)
+
     def compute(self) -> Tensor:
         """The mean over clips that have a value, float64; NaN where none has one."""
         return self._all.nanmean()
@@ -86,7 +91,9 @@ class ClipMetric(Metric):
 
     @property
     def _all(self) -> Tensor:
-        return torch.cat(self.values) if isinstance(self.values, list) else self.values
+        if isinstance(self.values, Tensor):
+            return self.values
+        return torch.cat([torch.zeros(0, dtype=torch.float64, device=self.device), *self.values])
 
 
 class SetMetric(Metric):
