@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -194,27 +193,6 @@ def _stated_seconds(container: Any, stream: Any) -> float | None:
     if container.duration is not None and len(container.streams) == 1:
         return container.duration / 1e6
     return None
-
-
-def pixel_aspect(stream: Any) -> Fraction | None:
-    """Width over height of a pixel: as the container says, or else the frames that were decoded."""
-    return stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-
-
-def shown_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
-    """Width and height of a frame whose pixels have become square, before it is turned."""
-    if pixel_aspect is None or pixel_aspect <= 0:
-        return frame.width, frame.height
-    return max(round(frame.width * pixel_aspect), 1), frame.height
-
-
-def to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> np.ndarray:
-    """A decoded frame as uint8 (H, W, 3): RGB, square pixels, upright."""
-    width, height = shown_size(frame, pixel_aspect)
-    pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
-    # The display matrix turns counter-clockwise, as numpy does; one of zeros gives no angle at all.
-    turned = frame.rotation if abs(frame.rotation) <= 360 else 0
-    return np.ascontiguousarray(np.rot90(pixels, round(turned / 90))) if turned else pixels
 
 
 def words(error: Exception) -> str:

@@ -10,8 +10,9 @@ import av
 import numpy as np
 
 from ...errors import ClipError
-from .base import check_same_size, check_size
-from .packets import Packets, pixel_aspect, shown_size, to_rgb, video_stream, words
+from .base import check_same_size
+from .packets import Packets, video_stream, words
+from .rgb import check_frame, picture_of
 
 # Frames that nothing refers to can be left out without a change to the others. HEVC's marks are weaker.
 _DISPOSABLE = {"h264", "vp9", "mpeg4", "mpeg2video", "mpeg1video"}
@@ -145,23 +146,3 @@ class RunDecoder:
 
     def _broken(self, reason: str, place: int) -> ClipError:
         return ClipError(self.path, reason, float(self.packets.times[place]))
-
-
-def picture_of(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> np.ndarray:
-    """A decoded frame as uint8 (H, W, 3).
-
-    Raises:
-        ClipError: it is too large, or cannot be converted.
-    """
-    check_frame(path, frame, stream, time)
-    try:
-        return to_rgb(frame, pixel_aspect(stream))
-    except (av.FFmpegError, ValueError) as error:
-        raise ClipError(path, words(error), time) from error
-
-
-def check_frame(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> tuple[int, ...]:
-    """Height and width of a decoded frame, refused where it is too large, and how it is turned."""
-    width, height = shown_size(frame, pixel_aspect(stream))
-    check_size(path, width, height, time)
-    return (height, width, round(frame.rotation))

@@ -36,7 +36,8 @@ from .base import (
 )
 from .containers import MAX_FRAMES, check_container
 from .packets import Packets, UnindexedError, open_container, read_packets, video_stream, words
-from .runs import RunDecoder, check_frame, picture_of, runs_of
+from .rgb import check_frame, picture_of
+from .runs import RunDecoder, runs_of
 
 SUFFIXES = (
     ".mp4",
