@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import ClipError
 from .base import check_size
-from .packets import words
+from .opening import words
 
 
 def picture_of(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> np.ndarray:
