@@ -29,6 +29,9 @@ _MAX_STAMP = 2**48
 # Their packets are cut out of a stream of bytes: the first one after a seek may carry another's time stamp.
 STREAMED = {"mpeg", "mpegts"}
 
+# They keep no times of display: ffmpeg makes them up.
+UNSHOWN = {"avi"}
+
 # Opens the file anew, at its beginning.
 Opener = Callable[[], Any]
 # Of a packet, read twice: its time stamps and its size.
@@ -42,17 +45,13 @@ class UnindexedError(Exception):
 class _Row(NamedTuple):
     """A packet. key: of its picture in the order of display."""
 
+    identity: Identity
     pts: int | None
     dts: int | None
-    size: int
     is_keyframe: bool
     is_discard: bool
     key: tuple[int, int]
     duration: int
-
-    @property
-    def identity(self) -> Identity:
-        return self.pts, self.dts, self.size
 
 
 class _Part(NamedTuple):
@@ -107,6 +106,16 @@ class Packets:
 def clock_start(container: Any) -> float:
     """Seconds at which a container's clock begins: with the earliest of all its streams, as players count."""
     return (container.start_time or 0) / av.time_base
+
+
+def identity_of(packet: av.Packet) -> Identity:
+    """What tells a packet from the others when it is read again."""
+    return packet.pts, packet.dts, packet.size
+
+
+def times_of(packet: av.Packet) -> tuple[int | None, int | None]:
+    """A packet's time stamps of display and of decoding, as the container keeps them."""
+    return None if packet.stream.container.format.name in UNSHOWN else packet.pts, packet.dts
 
 
 def read_packets(
@@ -208,8 +217,9 @@ class _Reading:
                     key = order.key(memoryview(packet))
                 except (ValueError, IndexError) as error:
                     raise UnindexedError from error
-                yield _Row(packet.pts, packet.dts, packet.size, packet.is_keyframe, packet.is_discard, key,
-                           packet.duration or 0)  # fmt: skip
+                identity = identity_of(packet)
+                pts, dts = times_of(packet)
+                yield _Row(identity, pts, dts, packet.is_keyframe, packet.is_discard, key, packet.duration or 0)
                 count += 1
                 if count > MAX_FRAMES:
                     raise ClipError(self.path, f"it has more than {MAX_FRAMES} frames", remedy="cut it into parts")

@@ -11,7 +11,7 @@ import av
 from ...errors import ClipError
 from .base import check_same_size
 from .opening import video_stream, words
-from .packets import STREAMED, Opener, Packets
+from .packets import STREAMED, Opener, Packets, identity_of
 from .rgb import check_frame
 
 # Frames that nothing refers to can be left out without a change to the others. HEVC's marks are weaker.
@@ -172,7 +172,7 @@ class RunDecoder:
         for packet in self.container.demux(self.stream):
             if not packet.size:
                 continue
-            number = self.packets.numbers.get((packet.pts, packet.dts, packet.size))
+            number = self.packets.numbers.get(identity_of(packet))
             if expected is None:
                 if number is not None and number > start:
                     return

@@ -39,7 +39,7 @@ from .base import (
 )
 from .containers import MAX_FRAMES, Structure, check_container
 from .opening import open_container, video_stream, words
-from .packets import Packets, UnindexedError, clock_start, read_packets
+from .packets import UNSHOWN, Packets, UnindexedError, clock_start, read_packets, times_of
 from .rgb import check_frame, picture_of
 from .runs import Look, RunDecoder, Seen, runs_of
 
@@ -289,20 +289,36 @@ class VideoFrames(Frames):
         """When frames are shown that were counted by decoding all, on the container's clock.
 
         As many packets as frames: the packets' stamps in their order, whichever packet they stand on. Else the frames'
-        own, where they rise, or even ones.
+        own, where they rise, or even ones. Without times of display: when the decoder gives frames out, the first at 0.
         """
         self._reopen()
         stream = self._stream()
-        base, clock = float(stream.time_base), clock_start(self.container)
-        stamps = _stamps(self.container, stream)
-        self._reopen()
-        shown = [frame.pts for frame in self._decode_all()]
-        for found in (stamps, shown):
-            if len(found) == len(shown) and None not in found:
-                times = np.array(found, dtype=np.float64) * base - clock
-                if (np.diff(times) > 0).all():
-                    return times
-        return np.arange(len(shown)) / (self.rate or 25)
+        base, clock, step = float(stream.time_base), clock_start(self.container), 1 / (self.rate or 25)
+        unshown = self.container.format.name in UNSHOWN
+        frames = [frame.dts if unshown else frame.pts for frame in self._decode_all()]
+        stamps = self._stamps(self._reopen())
+        given = np.array([stamp for stamp in frames if stamp is not None], dtype=np.float64) * base
+        if unshown and len(given):
+            # The last ones come when there are no packets any more.
+            rest = given[-1] + step * np.arange(1, len(frames) - len(given) + 1)
+            candidates = [np.concatenate([given, rest]) - given[0]]
+        else:
+            candidates = [np.array(stamps, dtype=np.float64) * base - clock, given - clock]
+        for times in candidates:
+            if len(times) == len(frames) and (np.diff(times) > 0).all():
+                return times
+        return np.arange(len(frames)) * step
+
+    def _stamps(self, container: Any) -> list[int]:
+        """The packets' time stamps in rising order: of display where all have them, or else of decoding."""
+        stream = self._stream()
+        packets = [times_of(packet) for packet in container.demux(stream) if packet.size]
+        shown, decoded = ([stamp for stamp in kind if stamp is not None] for kind in zip(*packets, strict=True))
+        back = np.diff(decoded) < 0
+        if back.any():
+            time = decoded[int(np.argmax(back))] * float(stream.time_base) - clock_start(container)
+            raise ClipError(self.path, "its time stamps go back", time, "copy it to MP4 once")
+        return sorted(shown if len(shown) == len(packets) else decoded)
 
     def _decode_all(self) -> Iterator[av.VideoFrame]:
         time, before = 0.0, None
@@ -327,12 +343,3 @@ class VideoFrames(Frames):
         self.container.close()
         self.container = self._open()
         return self.container
-
-
-def _stamps(container: Any, stream: Any) -> list[int | None]:
-    """The packets' time stamps, of display where all have them, or else of decoding, in rising order."""
-    packets = [(packet.pts, packet.dts) for packet in container.demux(stream) if packet.size]
-    for stamps in zip(*packets, strict=True):
-        if None not in stamps:
-            return sorted(stamps)
-    return []
