@@ -90,12 +90,12 @@ def all_kinds() -> list[Kind]:
     return plain + copied
 
 
-def make(kind: Kind, folder: Path) -> Path | None:
-    """A file of a kind, 6 s at 25 frames per second; None where ffmpeg refuses to write it."""
+def make(kind: Kind, folder: Path, seconds: int = SECONDS) -> Path | None:
+    """A file of a kind, 25 frames per second; None where ffmpeg refuses to write it."""
     path = folder / f"{kind.name.replace(': ', '-').replace(', ', '-').replace(' ', '-')}.{kind.container}"
     first = path if not kind.copy else path.with_suffix(f".first.{COPIES[kind.copy][0]}")
     size = _SIZE.get(kind.encoder, "96x64")
-    source = f"testsrc2=s={size}:r={FPS}:d={SECONDS}"
+    source = f"testsrc2=s={size}:r={FPS}:d={seconds}"
     done = _run("-f", "lavfi", "-i", source, *ENCODERS[kind.encoder], "-g", str(GROUP), str(first))
     if done and kind.copy:
         done = _run("-fflags", "+genpts", "-i", str(first), "-c", "copy", str(path))

@@ -151,14 +151,9 @@ class VideoFrames(Frames):
         if not len(self._times):
             raise ClipError(self.path, "it has no frames")
         self.positions = self._positions(span)
-        times = self.times
+        self.times = times = self._times[self.positions.start : self.positions.stop]
         moving = len(times) > 1 and times[-1] > times[0]
         self.fps = (len(times) - 1) / float(times[-1] - times[0]) if moving else self.rate
-
-    @property
-    def times(self) -> np.ndarray:
-        """When each frame is shown, float (n,), seconds since the container's start, rising."""
-        return self._times[self.positions.start : self.positions.stop]
 
     def _try_early(self, seconds_per_stamp: float, warn: bool) -> None:
         """Keep frames that stand before the first keyframe where they can be decoded all the same."""

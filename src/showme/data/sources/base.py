@@ -14,7 +14,7 @@ from pydantic import Field
 
 from ...config import Settings
 from ...errors import InputError, ToldWarning
-from ..media import Media
+from ..media import TRACKED, Media
 from ..media.base import UNPRINTABLE
 from ..media.pictures import Pictures
 from .lists import read_exclusions, read_kept
@@ -30,6 +30,9 @@ class Source(Settings):
 
     exclude: Path | None = Field(None, description="list of clips to leave out, such as `showme data check` writes")
     keep: Path | None = Field(None, description="list of clips to keep, and where they end, of `showme data curate`")
+    track: int | None = Field(
+        None, ge=0, description="which video track of each file, from 0; the one marked as the default when left out"
+    )
 
     @abstractmethod
     def read(self) -> Iterator[Record]:
@@ -92,11 +95,16 @@ class Source(Settings):
                 raise InputError(f"{record.origin}: the id {record.id!r} was given before: ids must differ.")
             seen.add(record.id)
             span = kept[record.id] if kept is not None else None
-            yield record if span is None else replace(record, span=span)
+            yield self._on_track(record if span is None else replace(record, span=span))
         if excluded and not left_out:
             _warn_foreign("exclude", self.exclude, self.place)
         if kept is not None and kept.keys().isdisjoint(seen | left_out):
             _warn_foreign("keep", self.keep, self.place)
+
+    def _on_track(self, record: Record) -> Record:
+        if self.track is None or not isinstance(record.media, TRACKED):
+            return record
+        return replace(record, media=replace(record.media, track=self.track))
 
     @property
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .bits import Bits
 
-_EXTENDED = 7
+_START, _EXTENDED = 0b1_00000, 7
 
 
 class H263Order:
@@ -14,11 +14,13 @@ class H263Order:
         """The same for all.
 
         Raises:
-            ValueError: pictures of the extended kinds, among which B pictures may be.
+            ValueError: no picture, or one of the extended kinds, among which B pictures may be.
         """
         bits = Bits(bytes(packet[:8]))
-        # Start code, temporal reference, two fixed bits, three of display.
-        bits.skip(22, 8, 5)
+        if bits.read(22) != _START:
+            raise ValueError("a packet without a picture")
+        # Temporal reference, two fixed bits, three of display.
+        bits.skip(8, 5)
         if bits.read(3) == _EXTENDED:
             raise ValueError("its pictures are of the extended kind")
         # Coding type and three options, then whether a B picture is folded in.
