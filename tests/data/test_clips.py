@@ -163,7 +163,8 @@ def test_a_variable_rate_is_warned_of_once_under_policies_that_go_by_number(tmp_
         warnings.simplefilter("error")
         read_clip(record(Video(even)), Look(24, 32, 8))
         read_clip(record(Video(uneven[0])), Look(24, 32, 8, "last_at_8_fps"))
-    with pytest.warns(ToldWarning, match=r"a\.mp4 has a variable rate: evenly_spaced goes by the numbers") as caught:
-        for path in uneven:
-            read_clip(record(Video(path)), Look(24, 32, 8))
-    assert len(caught) == 1
+    with pytest.warns(ToldWarning, match=r"a\.mp4 has a variable rate: evenly_spaced goes by the numbers"):
+        read_clip(record(Video(uneven[0])), Look(24, 32, 8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_clip(record(Video(uneven[1])), Look(24, 32, 8))
