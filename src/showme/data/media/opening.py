@@ -17,7 +17,8 @@ from .base import MAX_PIXELS
 _FORMATS = ("mov", "matroska", "webm", "avi", "gif", "mpegts", "mpeg", "mpegvideo", "ogg", "asf", "flv", "apng", "h264",
             "hevc", "ivf", "m4v", "mjpeg", "mxf", "nut", "dv")  # fmt: skip
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
-_DECODING = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+_DECODING = {"max_pixels": str(MAX_PIXELS)}
+_STRICT = {"err_detect": "explode"}
 # Streams of a file at most that are told not to be decoded while it is opened.
 _STREAMS = 64
 # Of looking for a header; in a damaged file of many gigabytes it is looked for everywhere.
@@ -25,7 +26,12 @@ OPEN_SECONDS = 120.0
 
 
 def open_container(
-    path: Path, source: str | BinaryIO, threads: int = 0, described: bool = False, track: int | None = None
+    path: Path,
+    source: str | BinaryIO,
+    threads: int = 0,
+    described: bool = False,
+    track: int | None = None,
+    strict: bool = True,
 ) -> Any:
     """A video file, opened for reading; its decoder reports damage instead of painting over it.
 
@@ -35,6 +41,7 @@ def open_container(
         threads: of the decoder; 0: as many as there are cores.
         described: its header says what is otherwise learnt by decoding its first frames.
         track: as in :func:`video_stream`.
+        strict: every fault of the stream is damage; otherwise those alone that show in frames, which are marked.
 
     Raises:
         ClipError: no video in it.
@@ -48,7 +55,7 @@ def open_container(
         raise ClipError(path, words(error)) from error
     try:
         context = video_stream(path, container, track).codec_context
-        context.options = dict(_DECODING)
+        context.options = _DECODING | (_STRICT if strict else {})
         context.thread_type, context.thread_count = "AUTO", threads
     except ClipError:
         container.close()
