@@ -53,7 +53,7 @@ CONTAINERS: dict[str, list[str]] = {
     "wmv": ["wmv2", "mpeg4 with B"],
     "3gp": ["h263", "mpeg4 without B", "h264 with B"],
 }
-# Streams that are copied from one container to another, with their stamps or without any, whole or from their middle on.
+# Streams that are copied to another container, with their stamps or without any, whole or from their middle on.
 _MADE_UP, _FROM_THE_MIDDLE = ("-fflags", "+genpts"), ("-ss", "0.9")
 COPIES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "avi to mkv": ("avi", "mkv", _MADE_UP),
