@@ -101,13 +101,14 @@ def fault_of(record: Record, quick: bool = False, seconds: int = SECONDS) -> str
 def finding_of(record: Record, quick: bool = False, seconds: int = SECONDS) -> Finding:
     """What is wrong with a clip. quick: decode the first and the last frame alone, and others where those are black."""
     try:
-        with _time_limit(seconds), record.media.open(record.span) as frames:
-            if quick:
-                shapes = [frame.shape for frame in frames.read(sorted({0, len(frames) - 1}))]
-                check_same_size(frames.path, shapes[0], shapes[-1])
-            else:
-                frames.verify()
-            return Finding(black=_is_black(frames))
+        with _time_limit(seconds):
+            with record.media.open(record.span) as frames:
+                if quick:
+                    may_be_black = _check_ends(frames)
+                else:
+                    frames.verify()
+                    may_be_black = True
+            return Finding(black=may_be_black and _is_black(record))
     except _TooLongError:
         return Finding(f"{record.media.path} took more than {seconds} s: fetch it again, or leave it out.")
     except InputError as error:
@@ -120,11 +121,20 @@ def finding_of(record: Record, quick: bool = False, seconds: int = SECONDS) -> F
         return Finding(f"{record.media.path} cannot be read as a clip ({reason}): leave it out.")
 
 
-def _is_black(frames: Frames) -> bool:
-    # Most clips are judged by their first frame, and most of those that fade in by their middle.
-    for indices in ([0], [len(frames) // 2], range(len(frames))):
-        if not all(is_black(frame) for frame in frames.read(indices)):
-            return False
+def _check_ends(frames: Frames) -> bool:
+    """Decode the first and the last frame; whether both are black."""
+    ends = [(frame.shape, is_black(frame)) for frame in frames.read(sorted({0, len(frames) - 1}))]
+    check_same_size(frames.path, ends[0][0], ends[-1][0])
+    return all(black for _, black in ends)
+
+
+def _is_black(record: Record) -> bool:
+    # Opened anew: in a damaged file, a container that was read to its end finds other packets than a fresh one.
+    with record.media.open(record.span) as frames:
+        # Most clips are judged by their first frame, and most of those that fade in by their middle.
+        for indices in ([0], [len(frames) // 2], range(len(frames))):
+            if not all(is_black(frame) for frame in frames.read(indices)):
+                return False
     return True
 
 
@@ -132,7 +142,7 @@ class _TooLongError(BaseException):
     """No error of a file's: whoever turns those into others must let it pass."""
 
 
-def _finding_of(record: Record, quick: bool, seconds: int) -> Finding:
+def _fault_of(record: Record, quick: bool, seconds: int) -> Finding:
     """As :func:`finding_of`, in a process that ends itself where a decoder does not let signals in."""
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123 (it is no path)
         faulthandler.dump_traceback_later(seconds + _GRACE_SECONDS, exit=True, file=nowhere)
@@ -158,7 +168,7 @@ def _in_processes(records: Iterable[Record], quick: bool, seconds: int, processe
                 while True:
                     for record in islice(left, processes * _AHEAD - len(running)):
                         suspects = [record]
-                        running[pool.submit(_finding_of, record, quick, seconds)] = record
+                        running[pool.submit(_fault_of, record, quick, seconds)] = record
                         suspects = []
                     if not running:
                         break
@@ -178,7 +188,7 @@ def _alone(record: Record, quick: bool, seconds: int, context) -> Finding:
     """The finding of a clip, looked at by a process that may die of it."""
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         try:
-            return pool.submit(_finding_of, record, quick, seconds).result()
+            return pool.submit(_fault_of, record, quick, seconds).result()
         except BrokenProcessPool:
             return Finding(f"{record.media.path} cannot be read as a clip: {_CRASHED}.")
 

@@ -247,3 +247,9 @@ def test_the_real_shard_has_one_camera_that_saw_nothing(real_data):
         pytest.raises(InputError, match="lists no clips"),
     ):
         open_source("rlds", [shard, "image=steps/observation/image_3"]).records()
+
+
+def test_forks_of_shards_are_no_data_set(tmp_path):
+    path = write_shard(tmp_path, [episode([0], ["lift it"])])
+    path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert len(source(tmp_path).records()) == 1

@@ -24,7 +24,7 @@ def list_clips(
     """Show what a data set holds: how many clips of which split, and the first of them."""
     from ...data.media.base import one_line
     from ...data.sources import open_source
-    from ...data.sources.faults import LeftOuts, refusal
+    from ...data.sources.faults import LeftOuts
     from ...data.sources.record import Fault, LeftOut
 
     if count < 0:
@@ -54,7 +54,7 @@ def list_clips(
         typer.echo(f"clips:   {total}; {len(instructions)} different instructions")
     if left_out.first:
         typer.echo(f"not in:  {left_out.sentence(opened.noun)}")
-    if error := refusal(faults, opened.check_command):
+    if error := opened.refusal(faults, bool(splits)):
         raise error
     if not splits:
         raise opened.none_left()
@@ -79,6 +79,7 @@ def check(
     from ...data.sources import Record, open_source
     from ...data.sources.faults import counted
     from ...data.sources.lists import check_writable, read_exclusions, write_exclusions
+    from ...data.sources.record import Fault
 
     for option, value in (("--processes", processes), ("--seconds", seconds)):
         if value is not None and value < 1:
@@ -88,7 +89,10 @@ def check(
     if not entries:
         raise opened.none_left()
     records = [entry for entry in entries if isinstance(entry, Record)]
-    wrong = {entry.id: entry.reason for entry in entries if not isinstance(entry, Record)}
+    faults = [entry for entry in entries if isinstance(entry, Fault)]
+    if faults and not records:
+        # Not records are at fault but the list, and leaving all of them out is no remedy.
+        raise InputError(str(opened.refusal(faults, False)))
     # Asked now, so that an hour of reading is not lost to a folder that cannot be written to.
     check_writable(out)
     with job_bars("checking") as bars:
@@ -100,7 +104,7 @@ def check(
             seconds=seconds,
             progress=lambda done: bars.update(row, completed=done),
         )
-    bad = wrong | checked.bad
+    bad = {fault.id: fault.reason for fault in faults} | checked.bad
     for name, reason in bad.items():
         typer.echo(f"bad:     {one_line(name)}: {reason}")
     for name in checked.black:

@@ -6,7 +6,7 @@ import json
 import shlex
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
@@ -18,7 +18,7 @@ from pydantic import Field
 from ...config import Settings
 from ...errors import InputError, ToldWarning
 from ..media import Media, Span
-from ..media.base import UNPRINTABLE
+from ..media.base import UNPRINTABLE, one_line
 from ..media.pictures import Pictures
 from .faults import counted, refusal, row_id
 from .lists import read_exclusions, read_kept
@@ -91,6 +91,7 @@ class Source(Settings):
         """
         faults: list[Fault] = []
         missing: list[Fault] = []
+        right = False
         try:
             for entry in islice(counted(self.selected(), self.place, self.noun), limit):
                 if isinstance(entry, Fault):
@@ -98,12 +99,17 @@ class Source(Settings):
                 elif present and (fault := _missing(entry)):
                     missing.append(fault)
                 else:
+                    right = True
                     yield entry
         except InputError as error:
             # What ends the list may follow from a record that is wrong, which comes first.
-            raise refusal([*faults, *missing], self.check_command) or error from error
-        if refused := refusal([*faults, *missing], self.check_command):
+            raise self.refusal([*faults, *missing], right) or error from error
+        if refused := self.refusal([*faults, *missing], right):
             raise refused
+
+    def refusal(self, faults: Sequence[Fault], right: bool) -> InputError | None:
+        """One sentence about records that are wrong; None where there are none. right: whether there are others."""
+        return refusal(faults, self._check_command if right else None)
 
     def none_left(self) -> InputError:
         """What is said of a data set of which nothing is left."""
@@ -112,7 +118,7 @@ class Source(Settings):
         return InputError(f"{self.place} lists no clips{told}.")
 
     @property
-    def check_command(self) -> str:
+    def _check_command(self) -> str:
         """The command that lists the bad clips of this source."""
         fields = self.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
         words = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in fields.items()]
@@ -167,7 +173,7 @@ def _named(entry: Entry) -> Entry:
         f"{entry.origin}: the id {entry.id[:200]!r} is empty, longer than {_MAX_ID} characters, or has control "
         "characters: choose another."
     )
-    return Fault(entry.id or row_id(entry.origin), reason)
+    return Fault(one_line(entry.id) or row_id(entry.origin), reason)
 
 
 def _shortened(record: Record, span: Span) -> Record | Fault:

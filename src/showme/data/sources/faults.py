@@ -36,7 +36,7 @@ def entries_of_rows(
             yield from entries_of(origin, row)
         except InputError as error:
             name = None if isinstance(row, InputError) else name_of(row)
-            yield Fault(name or row_id(origin), str(error))
+            yield Fault(one_line(name or "") or row_id(origin), str(error))
 
 
 def row_id(origin: str) -> str:
@@ -51,12 +51,12 @@ def field_id(row: Mapping[str, Any], field: str) -> str | None:
     return str(value).strip() or None if named else None
 
 
-def refusal(faults: Iterable[Fault], command: str) -> InputError | None:
+def refusal(faults: Iterable[Fault], command: str | None) -> InputError | None:
     """One sentence about all faults of a data set; None where there are none.
 
     Args:
         faults: in the order of the records.
-        command: that writes the list of them for ``exclude``.
+        command: that writes the list of them for ``exclude``; None where no record is right, and none would be left.
     """
     first, names, count = "", [], 0
     for count, fault in enumerate(faults, 1):
@@ -68,7 +68,8 @@ def refusal(faults: Iterable[Fault], command: str) -> InputError | None:
     more = f" and {count - _NAMED} more" if count > _NAMED else ""
     wrong = f"; {count} records are wrong so or otherwise ({', '.join(names)}{more})" if count > 1 else ""
     them = "them" if count > 1 else "it"
-    return InputError(f"{first}{wrong}; to leave {them} out, `{command}` writes the list for exclude.")
+    listed = "" if command is None else f"; to leave {them} out, `{command}` writes the list for exclude"
+    return InputError(f"{first}{wrong}{listed}.")
 
 
 class LeftOuts:

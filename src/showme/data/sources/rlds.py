@@ -63,9 +63,7 @@ class RldsSource(Source):
         self._check_first(shards[0][0])
         for path, split in shards:
             rows = ((f"{path}, record {number}", row) for number, row in enumerate(_numbered(path)))
-            yield from entries_of_rows(
-                rows, partial(self._entries, path, split), partial(_name, path)
-            )
+            yield from entries_of_rows(rows, partial(self._entries, path, split), partial(_name, path))
 
     def _entries(self, path: Path, split: str | None, place: str, row: _Row) -> Iterator[Entry]:
         _, offset, payload = row

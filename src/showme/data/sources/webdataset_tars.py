@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ...errors import InputError
+from ...errors import InputError, tell_once
 from ..media import Media, TarPictures, TarVideo
 from ..media.archive import Member, open_member, read_members
 from ..media.companions import is_companion
@@ -26,6 +26,9 @@ from .tables import cell
 _VIDEOS = (".mp4", ".webm", ".avi", ".mkv", ".mov")
 _TEXTS = ("txt", "caption")
 _FIELDS = ("instruction", "caption", "text")
+# Of a json: where in a longer video a clip lies, and how many frames it has.
+_PLACES = {"start", "stop", "end", "start_time", "end_time", "start_sec", "end_sec", "start_frame", "stop_frame"}
+_COUNTS = ("num_frames", "n_frames", "frame_count")
 # Of a text or JSON member.
 _MAX_TEXT = 2**20
 
@@ -68,9 +71,12 @@ class WebDatasetSource(Source):
     def _record(self, shard: Path, origin: str, sample: _Sample) -> Iterator[Record]:
         if sample.fault:
             raise InputError(f"{shard}: {sample.fault}")
+        media = self._pixels(origin, shard, sample.members)
+        if "json" in sample.members:
+            self._tell_passed_over(origin, shard, sample.members["json"], media)
         yield Record(
             id=sample.key,
-            media=self._pixels(origin, shard, sample.members),
+            media=media,
             instruction=self._instruction(origin, shard, sample.members),
             split=self.split,
             licence=self.licence,
@@ -106,6 +112,25 @@ class WebDatasetSource(Source):
             raise InputError(f"{origin}: {str(error).replace('_.', '')}.") from error
         tell_series(origin, self.place, series)
         return TarPictures(shard, tuple(members[pictures[name]] for name in series.names), self.fps)
+
+    def _tell_passed_over(self, origin: str, shard: Path, member: Member, media: Media) -> None:
+        """Warn, once, of what the json says of the clip's place and length: whether it is cut already, nobody knows."""
+        try:
+            row = _read_object(origin, shard, member)
+        except InputError:
+            # Told where the instruction is in it.
+            return
+        if places := sorted(row.keys() & _PLACES):
+            tell_once(
+                ("places", self.place),
+                f"{origin}, json: what it says of {', '.join(places)} is passed over, here and in other samples: clips "
+                "are read from their first frame to their last; give their parts as spans in keep.",
+            )
+        said = next((row[name] for name in _COUNTS if isinstance(row.get(name), int)), None)
+        if isinstance(media, TarPictures) and said is not None and said != len(media.members):
+            raise InputError(
+                f"{origin}: it has {len(media.members)} pictures, and its json says {said}: pack it again."
+            )
 
     def _instruction(self, origin: str, shard: Path, members: Mapping[str, Member]) -> str:
         text = next((members[name] for name in _TEXTS if name in members), None)
