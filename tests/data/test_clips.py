@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -10,15 +11,18 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
+from showme.data import clips as clips_module
 from showme.data.clips import Look, read_clip, read_native
 from showme.data.media import Pictures, Rendered, Span, Video
 from showme.data.rows import ClipRows
 from showme.data.sampling import POLICIES, draw_sample, is_random
 from showme.data.sources import Record
-from showme.errors import ClipError
+from showme.errors import ClipError, ToldWarning
 from showme.generation.outputs import write_video
 from showme.pictures.fit import fit_photo
 from showme.pictures.window import Window
+
+from .media.videos import write_clip
 
 
 def record(media) -> Record:
@@ -148,3 +152,19 @@ def test_native_pixels_come_with_the_window_of_the_look(tmp_path, greys):
     assert pictures.shape == (4, 24, 32, 3)
     assert sample.needed.tolist() == [0, 3, 6, 9]
     assert window == Window.crop(24, 32, 12, 12)
+
+
+def test_a_variable_rate_is_warned_of_once_under_policies_that_go_by_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(clips_module, "_WARNED", set())
+    times = [*range(20), *range(20, 220, 10)]
+    uneven = [write_clip(tmp_path / f"{name}.mp4", frames=40, times=times) for name in "ab"]
+    even = write_clip(tmp_path / "even.mp4")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_clip(record(Video(even)), Look(24, 32, 8))
+        read_clip(record(Video(uneven[0])), Look(24, 32, 8, "last_at_8_fps"))
+    with pytest.warns(ToldWarning, match=r"a\.mp4 has a variable rate: evenly_spaced goes by the numbers"):
+        read_clip(record(Video(uneven[0])), Look(24, 32, 8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_clip(record(Video(uneven[1])), Look(24, 32, 8))

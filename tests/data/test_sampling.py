@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from showme.data.sampling import POLICIES, draw_sample, evenly_spaced, state_image_pair
+from showme.data.sampling import POLICIES, draw_sample, evenly_spaced, is_uneven, state_image_pair
 
 
 def drawn(policy: str, available: int, wanted: int, fps: float | None = 24.0, seed: int = 0):
@@ -102,3 +102,37 @@ def test_what_cannot_be_taken_is_refused():
     for arguments in (("evenly_spaced", 0, 4), ("evenly_spaced", 4, 0), ("every_other", 4, 4)):
         with pytest.raises(ValueError, match=r"cannot be taken|there is no sampling"):
             drawn(*arguments)
+
+
+def test_a_policy_in_seconds_goes_by_the_times_of_frames():
+    generator = torch.Generator()
+    # 24 per second for two seconds, then 4 per second for two: at 8 per second each of the last is shown twice.
+    times = np.concatenate([np.arange(48) / 24, 2 + np.arange(8) / 4])
+    fps = 55 / float(times[-1])
+    period = max(round(fps / 8), 1) / fps
+    sample = draw_sample("last_at_8_fps", 56, 12, fps, generator, times)
+    moments = np.arange(0, times[-1] + 1e-9, period)[-12:]
+    assert sample.main.tolist() == [int(np.flatnonzero(times <= moment + 1 / 48 + 1e-9)[-1]) for moment in moments]
+    assert len(set(sample.main.tolist())) < 12
+    by_number = draw_sample("last_at_8_fps", 56, 12, fps, generator)
+    assert by_number.main.tolist() != sample.main.tolist()
+
+
+@pytest.mark.parametrize("fps", [7.5, 12, 23.976, 25, 29.97, 30, 60])
+def test_even_times_change_nothing(fps):
+    generator = torch.Generator()
+    for count in (1, 2, 17, 100, 301):
+        # Matroska rounds to milliseconds.
+        times = np.round(np.arange(count) / fps, 3)
+        rate = (count - 1) / float(times[-1]) if count > 1 else fps
+        with_times = draw_sample("last_at_8_fps", count, 12, rate, generator, times)
+        assert with_times.main.tolist() == draw_sample("last_at_8_fps", count, 12, rate, generator).main.tolist()
+
+
+def test_frames_that_lie_unevenly_in_time_are_noticed():
+    generator = torch.Generator()
+    sample = draw_sample("evenly_spaced", 60, 16, None, generator)
+    assert not is_uneven(sample, np.arange(60) / 30)
+    assert is_uneven(sample, np.concatenate([np.arange(30) / 30, 1 + np.arange(30) / 5]))
+    short = draw_sample("evenly_spaced", 3, 16, None, generator)
+    assert not is_uneven(short, np.array([0, 0.1, 0.2]))

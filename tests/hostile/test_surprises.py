@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from showme.data.media import Span, Video
-from showme.data.media import packets as packets_module
+from showme.data.media import opening as opening_module
 from showme.errors import ClipError
 
 from ..data.media.videos import decode_all
@@ -75,7 +75,7 @@ def test_bombs_and_empty_giants_are_refused_at_once(corpus, read):
     ("name", "head"), [("scan.avi", b"RIFF\0\0\0\0AVI LIST"), ("scan.mkv", b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\xff")]
 )
 def test_looking_for_a_header_comes_to_an_end(corpus, monkeypatch, name, head):
-    monkeypatch.setattr(packets_module, "OPEN_SECONDS", 0.5)
+    monkeypatch.setattr(opening_module, "OPEN_SECONDS", 0.5)
     with pytest.raises(ClipError, match=name):
         Video(sparse(corpus / name, head, 2**30)).open()
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from ..errors import ClipError
+from ..errors import ClipError, ToldWarning
 from ..pictures.window import WINDOWS, Window
-from .media import Span
-from .sampling import Policy, Sample, draw_sample
+from .media import Frames, Span
+from .sampling import Policy, Sample, draw_sample, is_uneven
 from .sources.record import Record
 from .stream import generator_at, text_seed
+
+# Policies whose uneven frames were warned of, once for all clips.
+_WARNED: set[Policy] = set()
 
 
 @dataclass(frozen=True)
@@ -28,16 +33,19 @@ class Look:
     fit: Literal["crop", "squash"] = "crop"
     seed: int = 0
 
-    def sample(self, record: Record, available: int, fps: float | None, draw: int = 0) -> Sample:
+    def sample(self, record: Record, frames: Frames, draw: int = 0) -> Sample:
         """Which frames of a record's; random policies draw anew for every ``draw``."""
-        generator = generator_at(self.seed, text_seed(record.id), draw)
+        generator, fps = generator_at(self.seed, text_seed(record.id), draw), frames.fps
         try:
-            return draw_sample(self.sampling, available, self.frames, fps, generator)
+            sample = draw_sample(self.sampling, len(frames), self.frames, fps, generator, frames.times)
         except ValueError as error:
             remedy = "choose another sampling"
             if fps is None:
                 remedy = f"say them as the source's field fps (reference.fps=8 in an evaluation), or {remedy}"
             raise ClipError(record.media.path, str(error), remedy=remedy) from error
+        if self.sampling != "last_at_8_fps" and frames.times is not None and is_uneven(sample, frames.times):
+            _warn_of_rate(self.sampling, frames.path)
+        return sample
 
 
 @dataclass(frozen=True)
@@ -73,11 +81,23 @@ def read_native(record: Record, look: Look, draw: int = 0) -> tuple[np.ndarray, 
     return _read(record, look, draw, lambda _, frame: frame)[:3]
 
 
+def _warn_of_rate(policy: Policy, path: Path) -> None:
+    if policy in _WARNED:
+        return
+    _WARNED.add(policy)
+    warnings.warn(
+        f"{path} has a variable rate: {policy} goes by the numbers of frames, so that the frames taken lie more than "
+        "half a stride from even times; other clips may be like it.",
+        ToldWarning,
+        stacklevel=4,
+    )
+
+
 def _read(
     record: Record, look: Look, draw: int, seen: Callable[[Window, np.ndarray], np.ndarray]
 ) -> tuple[np.ndarray, Sample, Window, tuple[Span, ...]]:
     with record.media.open(record.span) as frames:
-        sample = look.sample(record, len(frames), frames.fps, draw)
+        sample = look.sample(record, frames, draw)
         window: Window | None = None
         shape: tuple[int, ...] = ()
         pictures = []

@@ -70,7 +70,14 @@ class Sample:
         return np.rint(np.stack(mixed)).astype(np.uint8)
 
 
-def draw_sample(policy: Policy, available: int, wanted: int, fps: float | None, generator: torch.Generator) -> Sample:
+def draw_sample(
+    policy: Policy,
+    available: int,
+    wanted: int,
+    fps: float | None,
+    generator: torch.Generator,
+    times: np.ndarray | None = None,
+) -> Sample:
     """The frames that a policy takes.
 
     Args:
@@ -82,7 +89,8 @@ def draw_sample(policy: Policy, available: int, wanted: int, fps: float | None, 
             - ``consecutive``: one after the other, from a random start, as StyleGAN-V's metrics;
             - ``random_start``: the stride that covers the clip, from a random start, as ShowMe's training;
             - ``random_stride``: a random stride that fits, from a random start, as DynamiCrafter's training;
-            - ``last_at_8_fps``: the last frames of the clip at 8 per second, as IVG's released data set;
+            - ``last_at_8_fps``: the last frames of the clip at 8 per second, as IVG's released data set, by the frames'
+              times where these are given: of a variable rate, what is shown at even times;
             - ``seer_blend``: Seer's trilinear resampling of the whole clip, which blends two neighbours;
             - ``first_last_pair``: of T evenly spaced ones, one of the first two and one of the last three: ShowMe's
               stage 1. T is ``wanted``, two frames are given.
@@ -90,8 +98,10 @@ def draw_sample(policy: Policy, available: int, wanted: int, fps: float | None, 
         wanted: T.
         fps: the clip's frames per second; None where nobody knows.
         generator: everything random comes from it.
+        times: when each frame is shown, float (N,), rising, in seconds; None where nobody knows.
 
-    A clip that is too short repeats frames; under ``seer_blend`` it ends in grey, as Seer pads it.
+    All but ``last_at_8_fps`` go by frames' numbers, as the papers do. A clip that is too short repeats frames; under
+    ``seer_blend`` it ends in grey, as Seer pads it.
 
     Raises:
         ValueError: no frames, no such policy, or a policy that needs a rate without one.
@@ -100,7 +110,21 @@ def draw_sample(policy: Policy, available: int, wanted: int, fps: float | None, 
         raise ValueError(f"{wanted} of {available} frames cannot be taken")
     if policy not in POLICIES:
         raise ValueError(f"there is no sampling {policy!r}: choose {', '.join(POLICIES)}")
+    if policy == "last_at_8_fps":
+        return _last_at_8_fps(available, wanted, fps, generator, times)
     return POLICIES[policy](available, wanted, fps, generator)
+
+
+def is_uneven(sample: Sample, times: np.ndarray) -> bool:
+    """Whether a sample's frames lie more than half a stride from even places in time.
+
+    times: when each frame of the clip is shown, float (N,), in seconds.
+    """
+    shown = times[sample.main]
+    even = np.linspace(shown[0], shown[-1], len(shown))
+    stride = (shown[-1] - shown[0]) / max(len(shown) - 1, 1)
+    # Clips that are too short repeat frames: that is no matter of their rate.
+    return len(np.unique(sample.main)) == len(sample) and bool((np.abs(shown - even) > stride / 2).any())
 
 
 def is_random(policy: Policy) -> bool:
@@ -170,14 +194,24 @@ def _random_stride(available: int, wanted: int, fps: float | None, generator: to
     return _strided(available, wanted, _draw(1, covering_stride(available, wanted) + 1, generator), generator)
 
 
-def _last_at_8_fps(available: int, wanted: int, fps: float | None, generator: torch.Generator) -> Sample:
+def _last_at_8_fps(
+    available: int, wanted: int, fps: float | None, generator: torch.Generator, times: np.ndarray | None = None
+) -> Sample:
     if fps is None:
         raise ValueError("last_at_8_fps needs the clip's frames per second")
     step = max(round(fps / _IVG_FPS), 1)
-    kept = np.arange(0, available, step)
+    kept = np.arange(0, available, step) if times is None or available < 2 else _shown_every(step / fps, times)
     if len(kept) < wanted:
         return _evenly_spaced(available, wanted, fps, generator)
     return _plain(kept[-wanted:], step)
+
+
+def _shown_every(period: float, times: np.ndarray) -> np.ndarray:
+    """The frames that are shown after every ``period`` seconds, from the first on."""
+    # Containers round times: half a frame early is in time.
+    grace = min(float(np.median(np.diff(times))), period) / 2
+    moments = np.arange(times[0], times[-1] + grace, period)
+    return np.searchsorted(times, moments + grace, side="right") - 1
 
 
 def _seer_blend(available: int, wanted: int, fps: float | None, generator: torch.Generator) -> Sample:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from showme.data.media import Span, Video
-from showme.data.media.packets import open_container
+from showme.data.media.opening import open_container
 from showme.data.media.runs import RunDecoder
 from showme.errors import ClipError
 
@@ -122,9 +122,9 @@ def test_headers_that_say_all_are_not_decoded_to_open_them(folder):
     whole = write_clip(folder / "whole.mp4", frames=4)
     parts = write_clip(folder / "parts.mp4", frames=4, movflags="frag_keyframe+empty_moov")
     with Video(whole).open() as frames, Video(parts).open() as fragments:
-        assert frames.described
+        assert frames.structure.described
         assert frames.container.streams.video[0].codec_context.pix_fmt is None
-        assert not fragments.described
+        assert not fragments.structure.described
         for a, b in zip(frames.read(range(4)), fragments.read(range(4)), strict=True):
             assert np.array_equal(a, b)
 
@@ -144,7 +144,7 @@ def test_a_span_of_a_long_file_reads_only_its_part(folder):
     truth = decode_all(path)
     with Video(path).open(Span(30.0, 31.0)) as frames:
         assert len(frames) == 20
-        assert len(frames.packets.orders) < 150
+        assert len(frames.packets.numbers) < 150
         for index, frame in zip((0, 7, 19), frames.read([0, 7, 19]), strict=True):
             assert np.array_equal(frame, truth[600 + index])
     with Video(path).open(Span(600, 620, "frames")) as frames:

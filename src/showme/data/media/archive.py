@@ -26,7 +26,7 @@ from .base import (
 )
 from .companions import is_companion
 from .pictures import SUFFIXES, decode_picture
-from .video import VideoFrames
+from .video import VideoFrames, track_identity
 
 _MAX_HEADER = 2**20
 _MAX_DIGITS = 18
@@ -43,17 +43,18 @@ class Member:
 
 @dataclass(frozen=True)
 class TarVideo(Media):
-    """A video in an uncompressed tar archive."""
+    """A video in an uncompressed tar archive. track: as in :class:`~showme.data.media.Video`."""
 
     path: Path
     member: Member
+    track: int | None = None
 
     def open(self, span: Span | None = None) -> Frames:
         check_regular(self.path)
-        return VideoFrames(self.path / self.member.name, lambda: open_member(self.path, self.member), span)
+        return VideoFrames(self.path / self.member.name, lambda: open_member(self.path, self.member), span, self.track)
 
     def identity(self, span: Span | None = None) -> list:
-        return [member_identity(self.path, self.member), span_identity(span)]
+        return [member_identity(self.path, self.member), span_identity(span), *track_identity(self.track)]
 
 
 @dataclass(frozen=True)

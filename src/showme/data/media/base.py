@@ -31,7 +31,8 @@ ALL_FRAMES = "the annotation and the file do not belong together: correct the ro
 class Span:
     """The part of a clip that counts: what begins at ``start`` or later and before ``stop``.
 
-    unit: ``seconds`` from the clip's first frame, or ``frames``, counted from 0.
+    unit: ``seconds`` on the file's clock, which begins with the earliest of its streams, as players and
+    ``ffmpeg -ss`` count; or ``frames``, counted from 0.
     """
 
     start: float
@@ -44,11 +45,13 @@ class Frames(ABC):
 
     Attributes:
         path: of the file, for messages.
-        fps: frames per second; None where nobody knows.
+        fps: frames per second, the mean of a variable rate; None where nobody knows.
+        times: when each frame is shown, float (n,), rising, in seconds; None where ``fps`` says it.
     """
 
     path: Path
     fps: float | None
+    times: np.ndarray | None = None
 
     @abstractmethod
     def __len__(self) -> int:

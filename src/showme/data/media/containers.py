@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterator
 from io import SEEK_END
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ...errors import ClipError
 
@@ -35,15 +35,23 @@ _BOX = 8
 _PACKET = 188
 
 
-def check_container(path: Path, file: BinaryIO) -> bool:
+class Structure(NamedTuple):
+    """What a container's structure says of the file.
+
+    described: its header says all that a decoder must know: MP4 with the sizes, times and order of all its frames.
+    whole: nothing was cut off.
+    """
+
+    described: bool = False
+    whole: bool = False
+
+
+def check_container(path: Path, file: BinaryIO) -> Structure:
     """Refuse a file that ends before its headers say, or that cannot hold what they say.
 
     Args:
         path: for messages.
         file: open at its beginning.
-
-    Returns:
-        whether its header says all that a decoder must know: MP4 with the sizes, times and order of all its frames.
 
     Raises:
         ClipError: also for one that cannot be read.
@@ -52,12 +60,12 @@ def check_container(path: Path, file: BinaryIO) -> bool:
         head = file.read(12)
         size = file.seek(0, SEEK_END)
         judge = _judge(head)
-        return bool(judge and judge(path, file, size))
+        return judge(path, file, size) if judge else Structure()
     except (OSError, struct.error, IndexError) as error:
         raise ClipError(path, "its header is damaged or cut short") from error
 
 
-def _judge(head: bytes) -> Callable[[Path, BinaryIO, int], bool | None] | None:
+def _judge(head: bytes) -> Callable[[Path, BinaryIO, int], Structure] | None:
     if head[4:8] in _TOP:
         return _check_boxes
     if head[:4] == b"\x1a\x45\xdf\xa3":
@@ -71,7 +79,7 @@ def _judge(head: bytes) -> Callable[[Path, BinaryIO, int], bool | None] | None:
     return None
 
 
-def _check_boxes(path: Path, file: BinaryIO, size: int) -> bool:
+def _check_boxes(path: Path, file: BinaryIO, size: int) -> Structure:
     samples, names, reached = 0, set(), 0
     for number, (name, start, stop, top) in enumerate(_boxes(file, 0, size, 0)):
         if top and stop > size:
@@ -91,7 +99,7 @@ def _check_boxes(path: Path, file: BinaryIO, size: int) -> bool:
     if fragments and 0 < size - reached < _BOX:
         raise _cut(path, size, reached + _BOX)
     # Fragments have headers of their own, which opening does not read.
-    return b"stbl" in names and not fragments
+    return Structure(described=b"stbl" in names and not fragments, whole=not fragments)
 
 
 def _samples(file: BinaryIO, name: bytes, start: int) -> tuple[int, bool]:
@@ -119,14 +127,15 @@ def _boxes(file: BinaryIO, start: int, stop: int, depth: int) -> Iterator[tuple[
         start = end
 
 
-def _check_segment(path: Path, file: BinaryIO, size: int) -> None:
+def _check_segment(path: Path, file: BinaryIO, size: int) -> Structure:
     file.seek(4)
     file.seek(_element_size(file) or 0, 1)
     if file.read(4) != b"\x18\x53\x80\x67":
-        return
+        return Structure()
     length = _element_size(file)
     if length is not None and file.tell() + length > size:
         raise _cut(path, size, file.tell() + length)
+    return Structure(whole=length is not None)
 
 
 def _element_size(file: BinaryIO) -> int | None:
@@ -137,20 +146,21 @@ def _element_size(file: BinaryIO) -> int | None:
     return None if value == 2 ** (7 * (extra + 1)) - 1 else value
 
 
-def _check_riff(path: Path, file: BinaryIO, size: int) -> None:
+def _check_riff(path: Path, file: BinaryIO, size: int) -> Structure:
     # Longer files are chains of RIFF chunks; 0 and all ones stand for recordings that were not closed.
     start = 0
     while start + 8 <= size:
         file.seek(start)
         name, length = struct.unpack("<4sI", file.read(8))
         if name != b"RIFF" or length in (0, 2**32 - 1):
-            return
+            break
         if start + 8 + length > size:
             raise _cut(path, size, start + 8 + length)
         start += 8 + length + length % 2
+    return Structure(whole=start >= size)
 
 
-def _check_gif(path: Path, file: BinaryIO, size: int) -> None:
+def _check_gif(path: Path, file: BinaryIO, size: int) -> Structure:
     file.seek(6)
     width, height, flags = struct.unpack("<HHB2x", file.read(7))
     file.seek(_palette(flags), 1)
@@ -170,12 +180,14 @@ def _check_gif(path: Path, file: BinaryIO, size: int) -> None:
             blocks += 1
         if pixels > _MAX_PIXELS or blocks > _MAX_BLOCKS:
             raise ClipError(path, f"it has more than {_MAX_PIXELS} pixels or {_MAX_BLOCKS} blocks")
+    return Structure(whole=True)
 
 
-def _check_packets(path: Path, file: BinaryIO, size: int) -> None:
+def _check_packets(path: Path, file: BinaryIO, size: int) -> Structure:
     file.seek(_PACKET)
     if file.read(1) == b"G" and size % _PACKET:
         raise _cut(path, size, size - size % _PACKET + _PACKET)
+    return Structure()
 
 
 def _palette(flags: int) -> int:

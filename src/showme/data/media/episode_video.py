@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...errors import ClipError
 from .base import ALL_FRAMES, Frames, Span, check_regular
-from .packets import open_container, video_stream
+from .opening import open_container, video_stream
 from .video import Video
 
 # Frames by which headers may be off: some writers give the last frame no duration, or twice its own.
@@ -19,9 +19,9 @@ _EXACT, _ROUNDED = 0.5, 1.5
 class EpisodeVideo(Video):
     """The frames of one episode.
 
-    path: of the video. length: frames of the episode, as its table says. part: where they stand in a video that
-    episodes share; None: the video is the episode's own. whole: frames of a shared video, by the places of all its
-    episodes. rate: frames per second of the data set.
+    path, track: as of every video. length: frames of the episode, as its table says. part: where they stand in a
+    video that episodes share; None: the video is the episode's own. whole: frames of a shared video, by the places of
+    all its episodes. rate: frames per second of the data set.
     """
 
     length: int = 0
@@ -64,24 +64,26 @@ class EpisodeVideo(Video):
     def _check_whole(self) -> None:
         """Refuse a video with frames too few or too many: those of one episode may be another's."""
         status = self.path.stat()
-        stated = _stated_frames(self.path, self.rate, status.st_size, status.st_mtime_ns)
+        version = (status.st_size, status.st_mtime_ns)
+        stated = _stated_frames(self.path, self.track, self.rate, version)
         off = abs(stated - self.whole)
-        if off > _EXACT and (off > _ROUNDED or _count(self.path, status.st_size, status.st_mtime_ns) != self.whole):
+        if off > _EXACT and (off > _ROUNDED or _count(self.path, self.track, version) != self.whole):
             reason = f"it has {stated:.1f} frames at {self.rate:g} per second, where its episodes have {self.whole}"
             raise ClipError(self.path, reason, remedy=ALL_FRAMES)
 
 
 @lru_cache(maxsize=4096)
-def _stated_frames(path: Path, rate: float, size: int, modified: int) -> float:
+def _stated_frames(path: Path, track: int | None, rate: float, version: tuple[int, int]) -> float:
     """How many frames of a rate fit into the time that a video's header states."""
-    with open_container(path, f"file:{path}") as container:
-        stream = video_stream(path, container)
+    with open_container(path, f"file:{path}", track=track) as container:
+        stream = video_stream(path, container, track)
         if stream.duration is None:
-            return float(_count(path, size, modified))
+            return float(_count(path, track, version))
         return float(stream.duration * stream.time_base) * rate
 
 
 @lru_cache(maxsize=4096)
-def _count(path: Path, size: int, modified: int) -> int:
-    with Video(path).open() as frames:
+def _count(path: Path, track: int | None, version: tuple[int, int]) -> int:
+    """Frames of a video; ``version`` is its size and the time of its last change."""
+    with Video(path, track).open() as frames:
         return len(frames)

@@ -18,7 +18,7 @@ import numpy as np
 from ...errors import ClipError, InputError
 from .base import Frames, Media, Span, changed_at, check_regular, edges_digest, span_identity, span_of_pictures
 from .pictures import decode_picture
-from .video import VideoFrames
+from .video import VideoFrames, track_identity
 
 Fault = Callable[[Path, str], InputError]
 _SCHEMA, _RECORD_BATCH = 1, 3
@@ -26,18 +26,21 @@ _SCHEMA, _RECORD_BATCH = 1, 3
 
 @dataclass(frozen=True)
 class ArrowVideo(Media):
-    """A video file in a row. path: of the Arrow file. column: of bytes, or of structs ``{bytes, path}``."""
+    """A video file in a row. path: of the Arrow file. column: of bytes, or of structs ``{bytes, path}``. track: as in
+    :class:`~showme.data.media.Video`."""
 
     path: Path
     column: str
     row: int
+    track: int | None = None
 
     def open(self, span: Span | None = None) -> Frames:
         buffer = _bytes(self, _cell(self))
-        return VideoFrames(self.path / self.column / str(self.row), lambda: _reader(buffer), span)
+        return VideoFrames(self.path / self.column / str(self.row), lambda: _reader(buffer), span, self.track)
 
     def identity(self, span: Span | None = None) -> list:
-        return [*_buffer_identity(_bytes(self, _cell(self))), changed_at(self.path), span_identity(span)]
+        changed = changed_at(self.path)
+        return [*_buffer_identity(_bytes(self, _cell(self))), changed, span_identity(span), *track_identity(self.track)]
 
 
 @dataclass(frozen=True)

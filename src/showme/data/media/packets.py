@@ -3,172 +3,285 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
-from av.stream import Disposition
+from av.codec.codec import Properties
 
 from ...errors import ClipError
-from .base import MAX_PIXELS, Span
+from .base import Span
 from .containers import MAX_FRAMES
+from .opening import video_stream, words
+from .order import Order, order_of, shown_order
 
-# Containers that hold a video and nothing else: no playlists, which would fetch what they name.
-_FORMATS = ("mov", "matroska", "webm", "avi", "gif", "mpegts", "mpeg", "mpegvideo", "ogg", "asf", "flv", "apng", "h264",
-            "hevc", "ivf", "m4v", "mjpeg", "mxf", "nut", "dv")  # fmt: skip
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
-_DECODING = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
 # Containers round durations; what is missing beyond this was cut off.
 _SLACK_SECONDS = 0.5
 # Around a span: frames are shown up to so much later than they are stored.
 _MARGIN_SECONDS = 1.0
-# Streams of a file at most that are told not to be decoded while it is opened.
-_STREAMS = 64
+# Annotations and time bases round differently.
+_GRACE_SECONDS = 5e-7
 # Where seeking stops: ffmpeg multiplies time stamps by time bases in 64 bits.
 _MAX_STAMP = 2**48
+# Their packets are cut out of a stream of bytes: the first one after a seek may carry another's time stamp.
+STREAMED = {"mpeg", "mpegts"}
 
+# They keep no times of display: ffmpeg makes them up.
+UNSHOWN = {"avi"}
 
-# Of looking for a header; in a damaged file of many gigabytes it is looked for everywhere.
-OPEN_SECONDS = 120.0
+# Opens the file anew, at its beginning.
+Opener = Callable[[], Any]
+# Of a packet, read twice: its time stamps and its size.
+Identity = tuple[int | None, int | None, int]
 
 
 class UnindexedError(Exception):
     """The packets do not say where frames stand."""
 
 
+class _Row(NamedTuple):
+    """A packet. key: of its picture in the order of display."""
+
+    identity: Identity
+    pts: int | None
+    dts: int | None
+    is_keyframe: bool
+    is_discard: bool
+    key: tuple[int, int]
+    duration: int
+
+
+class _Part(NamedTuple):
+    """Packets in decoding order: whether from the file's beginning, whether to its end."""
+
+    rows: list[_Row]
+    from_beginning: bool
+    to_end: bool
+
+
 @dataclass(frozen=True)
 class Packets:
-    """Frames of a video in the order of time.
+    """Frames of a video in the order of time. Packets are numbered in decoding order.
 
-    pts: int (n,), rising, in the stream's time base. times: float (n,), seconds after the video's first frame.
-    decode_order: int (n,), place among the packets. key_pts, key_orders: int (k,), of keyframes. key_stamps: int (k,),
-    where to seek for them. orders: pts -> decode order, of all packets. to_end: whether the file's end was read.
+    stamps: int (n,), rising, in the stream's time base. times: float (n,), seconds since the container's start.
+    decode_order: int (n,), numbers of packets. key_stamps, key_orders: int (k,), of keyframes in the order of time.
+    key_seeks: int (k,), where to seek for them. all_stamps: int (packets,), in decoding order. numbers: packets by what
+    is known of them when they are read again. to_end: whether the file's end was read. lost: frames before the first
+    keyframe, which cannot be decoded.
     """
 
-    pts: np.ndarray
+    stamps: np.ndarray
     times: np.ndarray
     decode_order: np.ndarray
-    key_pts: np.ndarray
-    key_orders: np.ndarray
     key_stamps: np.ndarray
-    orders: dict[int, int]
+    key_orders: np.ndarray
+    key_seeks: np.ndarray
+    all_stamps: np.ndarray
+    numbers: dict[Identity, int]
     to_end: bool
+    early: np.ndarray
+
+    def with_early(self, seconds_per_stamp: float) -> Packets:
+        """As if the first packet were a keyframe."""
+        stamps = np.concatenate([self.all_stamps[self.early], self.stamps])
+        return replace(
+            self,
+            stamps=stamps,
+            times=self.times[0] + (stamps - self.stamps[0]) * seconds_per_stamp,
+            decode_order=np.concatenate([self.early, self.decode_order]),
+            key_stamps=np.concatenate([stamps[:1], self.key_stamps]),
+            key_orders=np.concatenate([[0], self.key_orders]),
+            key_seeks=np.concatenate([stamps[:1], self.key_seeks]),
+            early=self.early[:0],
+        )
 
     def keyframe_before(self, place: int) -> int:
         """Which keyframe a frame is reached from: the last one that is shown no later."""
-        return max(int(np.searchsorted(self.key_pts, self.pts[place], side="right")) - 1, 0)
+        return max(int(np.searchsorted(self.key_stamps, self.stamps[place], side="right")) - 1, 0)
 
 
-def open_container(path: Path, source: str | BinaryIO, threads: int = 0, described: bool = False) -> Any:
-    """A video file, opened for reading; its decoder reports damage instead of painting over it.
+def clock_start(container: Any) -> float:
+    """Seconds at which a container's clock begins: with the earliest of all its streams, as players count."""
+    return (container.start_time or 0) / av.time_base
+
+
+def identity_of(packet: av.Packet) -> Identity:
+    """What tells a packet from the others when it is read again."""
+    return packet.pts, packet.dts, packet.size
+
+
+def times_of(packet: av.Packet) -> tuple[int | None, int | None]:
+    """A packet's time stamps of display and of decoding, as the container keeps them."""
+    return None if packet.stream.container.format.name in UNSHOWN else packet.pts, packet.dts
+
+
+def read_packets(
+    path: Path, container: Any, reopen: Opener, span: Span | None, whole: bool, track: int | None
+) -> Packets:
+    """Index the packets that a span needs, or all.
 
     Args:
         path: for messages.
-        source: what PyAV opens.
-        threads: of the decoder; 0: as many as there are cores.
-        described: its header says what is otherwise learnt by decoding its first frames.
+        container: open, at the file's beginning.
+        reopen: closes it and opens the file anew.
+        span: what is needed; None: all.
+        whole: the container's structure shows that nothing was cut off.
+        track: which video.
 
     Raises:
-        ClipError: no video in it.
-    """
-    opening: dict[str, Any] = {"stream_options": [{"skip_frame": "all"}] * _STREAMS} if described else {}
-    try:
-        container = av.open(
-            source, options=dict(_OPTIONS), metadata_errors="replace", timeout=(OPEN_SECONDS, None), **opening
-        )
-    except (av.FFmpegError, ValueError, OSError) as error:
-        raise ClipError(path, words(error)) from error
-    try:
-        context = video_stream(path, container).codec_context
-        context.options = dict(_DECODING)
-        context.thread_type, context.thread_count = "AUTO", threads
-    except ClipError:
-        container.close()
-        raise
-    return container
-
-
-def video_stream(path: Path, container: Any) -> Any:
-    """The first stream of a container that is a video, and no cover.
-
-    Raises:
-        ClipError: there is none, or no decoder for it.
-    """
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            if stream.codec_context is None or not stream.time_base:
-                raise ClipError(path, "there is no decoder for its video")
-            return stream
-    raise ClipError(path, "there is no video in it")
-
-
-def read_packets(path: Path, container: Any, span: Span | None) -> Packets:
-    """Index the packets that a span needs, or all.
-
-    Raises:
-        UnindexedError: packets without time stamps, or with equal ones.
+        UnindexedError: packets without time stamps, or with such that do not prove to be those of display.
         ClipError: a file that is cut short or damaged.
     """
-    stream = video_stream(path, container)
-    base = float(stream.time_base)
-    first = stream.start_time or 0
-    stop = None
-    rows: list[tuple[int, int, bool, bool]] = []
-    to_end = True
-    try:
-        if span is not None and span.unit == "seconds":
-            stop = first + (span.stop + _MARGIN_SECONDS) / base
-            early = max(span.start - _MARGIN_SECONDS, 0)
-            if early:
-                container.seek(first + int(min(early / base, _MAX_STAMP)), stream=stream, backward=True)
-        for packet in container.demux(stream):
-            if not packet.size:
-                continue
-            if packet.pts is None:
-                raise UnindexedError
-            if packet.is_corrupt:
-                raise ClipError(path, "it is cut short or damaged", (packet.pts - first) * base)
-            rows.append(
-                (packet.pts, packet.pts if packet.dts is None else packet.dts, packet.is_keyframe, packet.is_discard)
-            )
-            if len(rows) > MAX_FRAMES:
-                raise ClipError(path, f"it has more than {MAX_FRAMES} frames", remedy="cut it into parts")
-            if stop is not None and packet.is_keyframe and packet.pts > stop:
-                to_end = False
-                break
-    except av.FFmpegError as error:
-        raise ClipError(path, words(error), (rows[-1][0] - first) * base if rows else None) from error
-    if not rows:
+    reading = _Reading(path, container, reopen, track)
+    part = reading.around(span) if span is not None and span.unit == "seconds" else reading.all()
+    if not part.rows:
         raise ClipError(path, "it has no frames there")
-    if len({row[0] for row in rows}) < len(rows):
+    stamps = _proven_stamps(part.rows)
+    if part.to_end and not whole:
+        reached = max(stamp + row.duration for stamp, row in zip(stamps.tolist(), part.rows, strict=True))
+        _check_end(path, reading.container, reading.stream, reached * reading.base - reading.clock)
+    return _packets(part, stamps, reading.base, reading.clock)
+
+
+class _Reading:
+    """The packets of a file, in decoding order."""
+
+    def __init__(self, path: Path, container: Any, reopen: Opener, track: int | None):
+        self.path, self.reopen, self.track = path, reopen, track
+        self._use(container)
+        self.base, self.clock = float(self.stream.time_base), clock_start(container)
+
+    def _use(self, container: Any) -> None:
+        self.container = container
+        self.stream = video_stream(self.path, container, self.track)
+
+    def all(self) -> _Part:
+        """Every packet."""
+        return _Part(list(self._rows()), True, True)
+
+    def around(self, span: Span) -> _Part:
+        """Packets from a keyframe that is shown no later than a span begins, to its end.
+
+        Where seeking leads, and where the next keyframe is, is known afterwards: farther back, until one is found.
+        """
+        start, stop = (self._stamp(edge) for edge in (span.start + _GRACE_SECONDS, span.stop + _MARGIN_SECONDS))
+        back, moved = _MARGIN_SECONDS, False
+        while span.start > back:
+            moved = True
+            try:
+                self.container.seek(self._stamp(span.start - back), stream=self.stream)
+                found = self._between(start, stop, 2 if self.container.format.name in STREAMED else 1)
+            except av.FFmpegError:
+                # There is no way there.
+                found = None
+            if found is not None:
+                return found
+            back *= 4
+        if moved:
+            self._use(self.reopen())
+        found = self._between(start, stop, 0)
+        assert found is not None
+        return found
+
+    def _between(self, start: int, stop: int, first_key: int) -> _Part | None:
+        """Packets from the ``first_key``-th keyframe on (0: from where the file stands); None: it is shown too late."""
+        rows: list[_Row] = []
+        keys = 0
+        for row in self._rows():
+            keys += row.is_keyframe
+            if keys < first_key:
+                continue
+            shown = row.dts if row.pts is None else row.pts
+            if shown is None:
+                raise UnindexedError
+            if first_key and not rows and shown > start:
+                return None
+            rows.append(row)
+            if row.is_keyframe and shown > stop:
+                return _Part(rows, not first_key, False)
+        return _Part(rows, not first_key, True) if rows or not first_key else None
+
+    def _rows(self) -> Iterator[_Row]:
+        order, count, last = self._order(), 0, None
+        try:
+            for packet in self.container.demux(self.stream):
+                if not packet.size:
+                    continue
+                last = packet.dts if packet.pts is None else packet.pts
+                if packet.is_corrupt:
+                    raise ClipError(self.path, "it is cut short or damaged", self._time(last))
+                try:
+                    key = order.key(memoryview(packet))
+                except (ValueError, IndexError) as error:
+                    raise UnindexedError from error
+                identity = identity_of(packet)
+                pts, dts = times_of(packet)
+                yield _Row(identity, pts, dts, packet.is_keyframe, packet.is_discard, key, packet.duration or 0)
+                count += 1
+                if count > MAX_FRAMES:
+                    raise ClipError(self.path, f"it has more than {MAX_FRAMES} frames", remedy="cut it into parts")
+        except av.FFmpegError as error:
+            raise ClipError(self.path, words(error), self._time(last)) from error
+
+    def _order(self) -> Order:
+        context = self.stream.codec_context
+        order = order_of(
+            context.name, bool(context.codec.properties & Properties.REORDER.value), context.extradata or b""
+        )
+        if order is None:
+            raise UnindexedError
+        return order
+
+    def _stamp(self, seconds: float) -> int:
+        return int(min((seconds + self.clock) / self.base, _MAX_STAMP))
+
+    def _time(self, stamp: int | None) -> float | None:
+        return None if stamp is None else stamp * self.base - self.clock
+
+
+def _proven_stamps(rows: list[_Row]) -> np.ndarray:
+    """When the packets' pictures are shown, int (packets,): their stamps, if these order them as the pictures say.
+
+    Where pictures are shown as they are decoded, the stamps of decoding serve as well.
+    """
+    order = shown_order([row.key for row in rows])
+    stamps = [row.pts for row in rows]
+    if None in stamps and (order == np.arange(len(rows))).all():
+        stamps = [row.dts for row in rows]
+    if None in stamps:
         raise UnindexedError
-    if to_end:
-        _check_end(path, container, stream, (max(row[0] for row in rows) - first) * base)
-    return _packets(np.array(rows, dtype=np.int64), first, base, to_end)
+    found = np.array(stamps, dtype=np.int64)
+    if (np.diff(found[order]) <= 0).any() or len({row.identity for row in rows}) < len(rows):
+        raise UnindexedError
+    return found
 
 
-def _packets(rows: np.ndarray, first: int, base: float, to_end: bool) -> Packets:
-    """rows: int (packets, 4) of pts, dts, is keyframe, is discarded, in decoding order."""
-    order = np.argsort(rows[:, 0], kind="stable")
-    keys = np.flatnonzero(rows[:, 2])
-    if not len(keys) or (keys[0] != 0 and to_end):
-        keys = np.union1d(keys, [0]).astype(np.int64)
-    keys = keys[np.argsort(rows[keys, 0], kind="stable")]
-    shown = order[rows[order, 3] == 0]
+def _packets(part: _Part, stamps: np.ndarray, base: float, clock: float) -> Packets:
+    rows = part.rows
+    order = np.argsort(stamps, kind="stable")
+    keys = np.flatnonzero([row.is_keyframe for row in rows])
+    if not len(keys):
+        keys = np.array([0])
+    keys = keys[np.argsort(stamps[keys], kind="stable")]
+    hidden = np.array([row.is_discard for row in rows])
+    shown = order[~hidden[order]]
     # Before the first keyframe nothing can be decoded.
-    shown = shown[rows[shown, 0] >= rows[keys[0], 0]]
-    pts = rows[shown, 0]
+    begun = stamps[shown] >= stamps[keys[0]]
+    seeks = np.array([stamp if row.dts is None else row.dts for stamp, row in zip(stamps, rows, strict=True)])
     return Packets(
-        pts=pts,
-        times=(pts - first) * base,
-        decode_order=shown,
-        key_pts=rows[keys, 0],
+        stamps=stamps[shown[begun]],
+        times=stamps[shown[begun]] * base - clock,
+        decode_order=shown[begun],
+        key_stamps=stamps[keys],
         key_orders=keys,
-        key_stamps=rows[keys, 1],
-        orders={int(pts): number for number, pts in enumerate(rows[:, 0])},
-        to_end=to_end,
+        key_seeks=seeks[keys],
+        all_stamps=stamps,
+        numbers={row.identity: number for number, row in enumerate(rows)},
+        to_end=part.to_end,
+        early=shown[~begun] if part.from_beginning else shown[:0],
     )
 
 
@@ -181,20 +294,15 @@ def _check_end(path: Path, container: Any, stream: Any, reached: float) -> None:
 
 
 def _stated_seconds(container: Any, stream: Any) -> float | None:
-    """How long the header says that the video is; None where it does not speak of the video alone."""
+    """When the header says that the video ends, on the container's clock; None where it says nothing of the video."""
     tag = stream.metadata.get("DURATION", "")
+    start = float((stream.start_time or 0) * stream.time_base) - clock_start(container)
     if re.fullmatch(r"\d+:\d+:\d+(\.\d+)?", tag):
         hours, minutes, seconds = tag.split(":")
         # Matroska's clock may have run before the first frame.
-        start = float((stream.start_time or 0) * stream.time_base)
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - start
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - clock_start(container)
     if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
+        return start + float(stream.duration * stream.time_base)
     if container.duration is not None and len(container.streams) == 1:
-        return container.duration / 1e6
+        return container.duration / av.time_base
     return None
-
-
-def words(error: Exception) -> str:
-    """What an error of ffmpeg says."""
-    return " ".join(str(getattr(error, "strerror", None) or error).split()).rstrip(".") or type(error).__name__

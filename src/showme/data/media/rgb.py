@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 
-from ...errors import ClipError
+from ...errors import ClipError, ToldWarning
 from .base import check_size
-from .packets import words
+from .opening import words
 
 
 def picture_of(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> np.ndarray:
@@ -31,7 +33,19 @@ def check_frame(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> t
     """Height and width of a decoded frame, refused where it is too large, and how it is turned."""
     width, height = shown_size(frame, pixel_aspect(stream))
     check_size(path, width, height, time)
+    if frame.interlaced_frame:
+        _warn_of_fields(path)
     return (height, width, round(frame.rotation))
+
+
+@lru_cache(maxsize=4096)
+def _warn_of_fields(path: Path) -> None:
+    warnings.warn(
+        f"{path} is interlaced: its frames are read as they are stored, with two moments in one; deinterlace it first, "
+        "for example with ffmpeg's filter bwdif.",
+        ToldWarning,
+        stacklevel=5,
+    )
 
 
 def pixel_aspect(stream: Any) -> Fraction | None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
-import numpy as np
 
 from ...errors import ClipError
 from .base import check_same_size
-from .packets import Packets, video_stream, words
-from .rgb import check_frame, picture_of
+from .opening import video_stream, words
+from .packets import STREAMED, Opener, Packets, identity_of
+from .rgb import check_frame
 
 # Frames that nothing refers to can be left out without a change to the others. HEVC's marks are weaker.
 _DISPOSABLE = {"h264", "vp9", "mpeg4", "mpeg2video", "mpeg1video"}
 # Fewer packets than this between two runs are decoded rather than sought over.
 _WORTH_SEEKING = 4
+
+Seen = TypeVar("Seen")
+# What is made of a decoded frame, given its stream and its time in seconds.
+Look = Callable[[av.VideoFrame, Any, float], Seen]
 
 
 def runs_of(wanted: Sequence[int], packets: Packets) -> list[list[int]]:
@@ -38,26 +42,31 @@ class RunDecoder:
 
     Args:
         path: for messages.
-        container: open; closed with this.
+        opener: of the file.
         packets: of that file.
+        track: which video.
     """
 
-    def __init__(self, path: Path, container: Any, packets: Packets):
-        self.path, self.container, self.packets = path, container, packets
-        self.stream = video_stream(path, container)
+    def __init__(self, path: Path, opener: Opener, packets: Packets, track: int | None):
+        self.path, self.opener, self.packets, self.track = path, opener, packets, track
+        self._open()
+
+    def _open(self) -> None:
+        self.container = self.opener()
+        self.stream = video_stream(self.path, self.container, self.track)
 
     def close(self) -> None:
         """Let go of the file."""
         self.container.close()
 
-    def decode(self, run: Sequence[int]) -> Iterator[np.ndarray]:
-        """The frames at places in time, uint8 (H, W, 3), in rising order.
+    def decode(self, run: Sequence[int], look: Look[Seen]) -> Iterator[Seen]:
+        """What ``look`` makes of the frames at places in time, in rising order.
 
         Raises:
             ClipError: one of them cannot be decoded.
         """
         for place, frame in self._decoded(run):
-            yield picture_of(self.path, frame, self.stream, float(self.packets.times[place]))
+            yield look(frame, self.stream, float(self.packets.times[place]))
 
     def verify(self, places: range) -> None:
         """Decode all frames at places in time, converting none.
@@ -72,9 +81,16 @@ class RunDecoder:
             check_same_size(self.path, before, size, time)
             before = size
 
+    def decodes_all(self, places: range) -> bool:
+        """Whether every frame at places in time can be decoded."""
+        try:
+            return sum(1 for _ in self._decoded(places)) == len(places)
+        except ClipError:
+            return False
+
     def _decoded(self, run: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """``(place, frame)`` of places in time, which rise."""
-        missing = {int(self.packets.pts[place]): place for place in run}
+        missing = {int(self.packets.decode_order[place]): place for place in run}
         key = self.packets.keyframe_before(run[0])
         # Some encoders let frames refer to what lies before their keyframe: then all is decoded, from the beginning.
         for start in (key, 0) if key else (0,):
@@ -86,7 +102,7 @@ class RunDecoder:
                     raise self._broken(words(error), min(missing.values(), default=run[-1])) from error
 
     def _decoded_from(self, key: int, missing: dict[int, int]) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Frames whose time stamps are in ``missing``, and are taken out of it, decoded from a keyframe on.
+        """Frames of packets that are in ``missing``, and are taken out of it, decoded from a keyframe on.
 
         Raises:
             ValueError: what comes is not what was asked for.
@@ -101,48 +117,73 @@ class RunDecoder:
             raise ValueError("its decoder gives no frame there")
 
     def _frames_from(self, key: int, wanted: Collection[int]) -> Iterator[av.VideoFrame]:
-        """Frames whose time stamps are wanted, decoded from a keyframe on."""
-        context = self.stream.codec_context
-        context.flush_buffers()
-        last = max((self.packets.orders[pts] for pts in wanted), default=-1)
-        for packet in self._packets_from(key):
-            assert packet.pts is not None
-            if packet.pts < self.packets.key_pts[key]:
+        """Frames of the packets that are wanted, with their numbers as time stamps, decoded from a keyframe on."""
+        last = max(wanted, default=-1)
+        begun = False
+        for number, packet in self._packets_from(key):
+            context = self.stream.codec_context
+            if not begun:
+                context.flush_buffers()
+                begun = True
+            if self.packets.all_stamps[number] < self.packets.key_stamps[key]:
                 # Shown before the keyframe that they follow: they refer to frames before it, and none is wanted.
                 continue
-            if self.stream.codec_context.name in _DISPOSABLE:
-                context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
+            if context.name in _DISPOSABLE:
+                context.skip_frame = "DEFAULT" if number in wanted else "NONREF"
+            # Decoders hand it on to the frame; the file's own stamps may be missing.
+            packet.pts = number
             frames = context.decode(packet)
-            done = self.packets.orders[packet.pts] == last
-            if done:
+            if number == last:
                 # All that the wanted frames refer to is in the decoder: it need not see more to give them out.
                 frames += context.decode(None)
             yield from (frame for frame in frames if frame.pts in wanted)
-            if done:
+            if number == last:
                 return
 
-    def _packets_from(self, key: int) -> Iterator[av.Packet]:
-        """Packets from a keyframe on. Where seeking brings the file past it, the file is read from its beginning."""
-        start, orders = int(self.packets.key_orders[key]), self.packets.orders
-        stamp = int(self.packets.key_stamps[key])
-        for place, stream in ((stamp, self.stream), (0, None)):
-            try:
-                self.container.seek(place, stream=stream, backward=True)
-            except av.FFmpegError:
-                # There is nothing before the first frame, where clocks begin below zero.
-                if stream is None:
-                    raise
-                continue
+    def _packets_from(self, key: int) -> Iterator[tuple[int, av.Packet]]:
+        """Numbered packets from a keyframe on. Where seeking does not lead there, the file is read from its beginning.
+
+        Raises:
+            ValueError: other packets come than when the file was indexed.
+        """
+        # In a stream of bytes the first packet after a seek may not be recognised.
+        early = key - 1 if self.container.format.name in STREAMED else key
+        for seek in (early, None):
+            if seek is None or seek < 0:
+                self.container.close()
+                self._open()
+            else:
+                try:
+                    self.container.seek(int(self.packets.key_seeks[seek]), stream=self.stream)
+                except av.FFmpegError:
+                    # There is nothing before the first frame, where clocks begin below zero.
+                    continue
             begun = False
-            for packet in self.container.demux(self.stream):
-                order = orders.get(packet.pts) if packet.size and packet.pts is not None else None
-                if not begun and order is not None and order > start:
-                    break
-                begun = begun or order == start
-                if begun and order is not None:
-                    yield packet
+            for number, packet in self._numbered(int(self.packets.key_orders[key])):
+                begun = True
+                yield number, packet
             if begun:
                 return
+        raise ValueError("its keyframe is not found again")
+
+    def _numbered(self, start: int) -> Iterator[tuple[int, av.Packet]]:
+        """Packets with their numbers from ``start`` on; nothing where the file stands behind it."""
+        expected: int | None = None
+        for packet in self.container.demux(self.stream):
+            if not packet.size:
+                continue
+            number = self.packets.numbers.get(identity_of(packet))
+            if expected is None:
+                if number is not None and number > start:
+                    return
+                if number != start:
+                    continue
+            elif expected == len(self.packets.all_stamps):
+                return
+            elif number != expected:
+                raise ValueError("other packets come than when it was indexed")
+            yield number, packet
+            expected = number + 1
 
     def _broken(self, reason: str, place: int) -> ClipError:
         return ClipError(self.path, reason, float(self.packets.times[place]))

@@ -1,17 +1,20 @@
 """Video files: exactly the frames that are asked for, at the price of as little decoding as possible.
 
-A first pass reads the packets' time stamps (nothing is decoded), which gives every frame's place in time, in decoding
-order and after its keyframe. Then each run of wanted frames is reached from the last keyframe before it, and frames on
-the way that no other frame refers to are passed over undecoded. Files whose packets do not say enough (GIF, old AVI)
-are decoded from their beginning, and frames are counted.
+A first pass reads the packets (nothing is decoded), which gives every frame's place in time, in decoding order and
+after its keyframe. Time stamps are believed where they order the pictures as the pictures' own headers do
+(:mod:`showme.data.media.order`). Then each run of wanted frames is reached from the last keyframe before it, and frames
+on the way that no other frame refers to are passed over undecoded. Files whose packets do not say enough (GIF, AVI with
+B-frames) are decoded from their beginning, and frames are counted.
 """
 
 from __future__ import annotations
 
 import logging
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,7 +23,7 @@ from typing import Any, BinaryIO
 import av
 import numpy as np
 
-from ...errors import ClipError
+from ...errors import ClipError, ToldWarning
 from ...machine import usable_cores
 from .base import (
     Frames,
@@ -34,10 +37,11 @@ from .base import (
     file_identity,
     span_identity,
 )
-from .containers import MAX_FRAMES, check_container
-from .packets import Packets, UnindexedError, open_container, read_packets, video_stream, words
+from .containers import MAX_FRAMES, Structure, check_container
+from .opening import open_container, video_stream, words
+from .packets import UNSHOWN, Packets, UnindexedError, clock_start, read_packets, times_of
 from .rgb import check_frame, picture_of
-from .runs import RunDecoder, runs_of
+from .runs import Look, RunDecoder, Seen, runs_of
 
 SUFFIXES = (
     ".mp4",
@@ -62,16 +66,25 @@ logging.getLogger("libav").setLevel(logging.CRITICAL)
 
 @dataclass(frozen=True)
 class Video(Media):
-    """A video file, whatever ffmpeg reads: MP4, WebM, AVI, GIF, ..."""
+    """A video file, whatever ffmpeg reads: MP4, WebM, AVI, GIF, ...
+
+    track: which of its videos, counted from 0; None: the one that is marked as the default.
+    """
 
     path: Path
+    track: int | None = None
 
     def open(self, span: Span | None = None) -> Frames:
         check_regular(self.path)
-        return VideoFrames(self.path, lambda: f"file:{self.path}", span)
+        return VideoFrames(self.path, lambda: f"file:{self.path}", span, self.track)
 
     def identity(self, span: Span | None = None) -> list:
-        return [*file_identity(self.path), span_identity(span)]
+        return [*file_identity(self.path), span_identity(span), *track_identity(self.track)]
+
+
+def track_identity(track: int | None) -> list:
+    """A chosen track as JSON."""
+    return [] if track is None else [f"track {track}"]
 
 
 class VideoFrames(Frames):
@@ -81,14 +94,21 @@ class VideoFrames(Frames):
         path: for messages.
         source: makes what PyAV opens: an address of a file, or a file object.
         span: the part that counts; None: all.
+        track: as in :class:`Video`.
 
     Raises:
         ClipError: no video, damaged, cut short, or a span that reaches past its end.
     """
 
-    def __init__(self, path: Path, source: Callable[[], str | BinaryIO], span: Span | None = None):
-        self.path, self.source = path, source
-        self.described = self._check_container()
+    def __init__(
+        self,
+        path: Path,
+        source: Callable[[], str | BinaryIO],
+        span: Span | None = None,
+        track: int | None = None,
+    ):
+        self.path, self.source, self.track = path, source, track
+        self.structure = self._check_container()
         self.container = self._open()
         self.decoders: dict[int, RunDecoder] = {}
         try:
@@ -97,7 +117,7 @@ class VideoFrames(Frames):
             self.close()
             raise
 
-    def _check_container(self) -> bool:
+    def _check_container(self) -> Structure:
         source = self.source()
         try:
             with Path(source.removeprefix("file:")).open("rb") if isinstance(source, str) else source as file:
@@ -106,46 +126,68 @@ class VideoFrames(Frames):
             raise ClipError(self.path, words(error)) from error
 
     def _open(self, threads: int = 0) -> Any:
-        return open_container(self.path, self.source(), threads, self.described)
+        return open_container(self.path, self.source(), threads, self.structure.described, self.track)
+
+    def _stream(self) -> Any:
+        return video_stream(self.path, self.container, self.track)
 
     def _index(self, span: Span | None) -> None:
         if span is not None:
             check_holds(self.path, span)
-        stream = video_stream(self.path, self.container)
+        stream = self._stream()
         self.codec = stream.codec_context.name
         check_size(self.path, stream.codec_context.width, stream.codec_context.height)
         self.rate = float(stream.average_rate) if stream.average_rate else None
         self.packets: Packets | None = None
         if self.codec not in _COUNTED:
-            try:
-                self.packets = read_packets(self.path, self.container, span)
-            except UnindexedError:
-                self._reopen()
-        self.times = np.array(list(self._decoded_times())) if self.packets is None else self.packets.times
-        if not len(self.times):
+            with suppress(UnindexedError):
+                self.packets = read_packets(
+                    self.path, self.container, self._reopen, span, self.structure.whole, self.track
+                )
+        if self.packets is not None and len(self.packets.early):
+            begins = span is None or span.unit == "frames" or span.start < self.packets.times[0]
+            self._try_early(float(stream.time_base), begins)
+        self._times = self._decoded_times() if self.packets is None else self.packets.times
+        if not len(self._times):
             raise ClipError(self.path, "it has no frames")
-        if (np.diff(self.times) < 0).any():
-            back = float(self.times[int(np.argmax(np.diff(self.times) < 0))])
-            raise ClipError(self.path, "its time stamps go back", back, "copy it to MP4 once")
         self.positions = self._positions(span)
-        times = self.times[self.positions.start : self.positions.stop]
+        self.times = times = self._times[self.positions.start : self.positions.stop]
         moving = len(times) > 1 and times[-1] > times[0]
         self.fps = (len(times) - 1) / float(times[-1] - times[0]) if moving else self.rate
 
+    def _try_early(self, seconds_per_stamp: float, warn: bool) -> None:
+        """Keep frames that stand before the first keyframe where they can be decoded all the same."""
+        assert self.packets is not None
+        count = len(self.packets.early)
+        every = self.packets.with_early(seconds_per_stamp)
+        decoder = RunDecoder(self.path, self._open, every, self.track)
+        try:
+            if decoder.decodes_all(range(count)):
+                self.packets = every
+                return
+        finally:
+            decoder.close()
+        if warn:
+            warnings.warn(
+                f"{self.path} begins between two keyframes: its first {count} frames cannot be decoded and are left "
+                "out.",
+                ToldWarning,
+                stacklevel=5,
+            )
+
     def _positions(self, span: Span | None) -> range:
         """Places of the span's frames among ``times``."""
-        count = len(self.times)
+        count = len(self._times)
         if span is None:
             return range(count)
         if span.unit == "frames":
             start, stop = int(span.start), int(span.stop)
             check_span(self.path, span, count, start, stop, None)
             return range(start, stop)
-        step = float(np.median(np.diff(self.times))) if count > 1 else 1 / (self.rate or 25)
+        step = float(np.median(np.diff(self._times))) if count > 1 else 1 / (self.rate or 25)
         # Annotations and time bases round differently: half a microsecond of grace for a frame, one frame for the end.
-        start, stop = (int(np.searchsorted(self.times, edge - 5e-7)) for edge in (span.start, span.stop))
-        seconds = float(self.times[-1]) + step
-        start = -1 if span.start < 0 else start
+        start, stop = (int(np.searchsorted(self._times, edge - 5e-7)) for edge in (span.start, span.stop))
+        seconds = float(self._times[-1]) + step
         past = (self.packets is None or self.packets.to_end) and span.stop > seconds + step
         check_span(self.path, span, count, start, count + 1 if past else stop, seconds)
         return range(start, stop)
@@ -154,17 +196,25 @@ class VideoFrames(Frames):
         return len(self.positions)
 
     def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        return self.each(indices, lambda frame, stream, time: picture_of(self.path, frame, stream, time))
+
+    def each(self, indices: Sequence[int], look: Look[Seen]) -> Iterator[Seen]:
+        """What ``look`` makes of the decoded frames at ``indices``, which rise.
+
+        Raises:
+            ClipError: one of them cannot be decoded.
+        """
         wanted = [self.positions[index] for index in indices]
         if self.packets is None:
-            yield from self._count_to(wanted)
+            yield from self._count_to(wanted, look)
             return
         runs = runs_of(wanted, self.packets)
         workers = min(len(runs), usable_cores())
         if workers < 2:
             for run in runs:
-                yield from self._decoder(0).decode(run)
+                yield from self._decoder(0).decode(run, look)
             return
-        yield from self._read_at_once(runs, workers)
+        yield from self._read_at_once(runs, workers, look)
 
     def verify(self) -> None:
         if self.packets is None:
@@ -176,25 +226,25 @@ class VideoFrames(Frames):
         if span is None or span.unit == "frames":
             return super().until(index, span)
         place = self.positions[index]
-        following = self.times[place + 1] if place + 1 < len(self.times) else self.times[place] + 2e-3
-        return Span(span.start, float(self.times[place] + following) / 2)
+        following = self._times[place + 1] if place + 1 < len(self._times) else self._times[place] + 2e-3
+        return Span(span.start, float(self._times[place] + following) / 2)
 
     def close(self) -> None:
         for decoder in self.decoders.values():
             decoder.close()
         self.container.close()
 
-    def _read_at_once(self, runs: list[list[int]], workers: int) -> Iterator[np.ndarray]:
+    def _read_at_once(self, runs: list[list[int]], workers: int, look: Look[Seen]) -> Iterator[Seen]:
         """Several runs at a time, each by a decoder of its own; ffmpeg's own threads would wait at every seek."""
         free: SimpleQueue[int] = SimpleQueue()
         for number in range(workers):
             free.put(number)
 
-        def decode(run: list[int]) -> list[np.ndarray]:
+        def decode(run: list[int]) -> list[Seen]:
             number = free.get()
             try:
                 # Opened here: the first worker need not wait for it.
-                return list(self._decoder(number, threads=1).decode(run))
+                return list(self._decoder(number, threads=1).decode(run, look))
             finally:
                 free.put(number)
 
@@ -214,34 +264,61 @@ class VideoFrames(Frames):
         assert self.packets is not None
         if number not in self.decoders:
             # In a damaged file, a container that was read to its end finds other packets than a fresh one.
-            self.decoders[number] = RunDecoder(self.path, self._open(threads), self.packets)
+            self.decoders[number] = RunDecoder(self.path, lambda: self._open(threads), self.packets, self.track)
         return self.decoders[number]
 
-    def _count_to(self, wanted: Sequence[int]) -> Iterator[np.ndarray]:
+    def _count_to(self, wanted: Sequence[int], look: Look[Seen]) -> Iterator[Seen]:
         """Frames by their ordinal numbers, from the beginning."""
         self._reopen()
-        stream = video_stream(self.path, self.container)
+        stream = self._stream()
         left = list(wanted)
         for place, frame in enumerate(self._decode_all()):
             while left and left[0] == place:
                 left.pop(0)
-                yield picture_of(self.path, frame, stream, float(self.times[place]))
+                yield look(frame, stream, float(self._times[place]))
             if not left:
                 return
         raise ClipError(self.path, "it has fewer frames than when it was opened")
 
-    def _decoded_times(self) -> Iterator[float]:
-        """Times of all frames, by decoding all."""
-        first: float | None = None
-        for place, frame in enumerate(self._decode_all()):
-            time = frame.time if frame.time is not None else place / (self.rate or 25)
-            first = time if first is None else first
-            yield time - first
+    def _decoded_times(self) -> np.ndarray:
+        """When frames are shown that were counted by decoding all, on the container's clock.
+
+        As many packets as frames: the packets' stamps in their order, whichever packet they stand on. Else the frames'
+        own, where they rise, or even ones. Without times of display: when the decoder gives frames out, the first at 0.
+        """
+        self._reopen()
+        stream = self._stream()
+        base, clock, step = float(stream.time_base), clock_start(self.container), 1 / (self.rate or 25)
+        unshown = self.container.format.name in UNSHOWN
+        frames = [frame.dts if unshown else frame.pts for frame in self._decode_all()]
+        stamps = self._stamps(self._reopen())
+        given = np.array([stamp for stamp in frames if stamp is not None], dtype=np.float64) * base
+        if unshown and len(given):
+            # The last ones come when there are no packets any more.
+            rest = given[-1] + step * np.arange(1, len(frames) - len(given) + 1)
+            candidates = [np.concatenate([given, rest]) - given[0]]
+        else:
+            candidates = [np.array(stamps, dtype=np.float64) * base - clock, given - clock]
+        for times in candidates:
+            if len(times) == len(frames) and (np.diff(times) > 0).all():
+                return times
+        return np.arange(len(frames)) * step
+
+    def _stamps(self, container: Any) -> list[int]:
+        """The packets' time stamps in rising order: of display where all have them, or else of decoding."""
+        stream = self._stream()
+        packets = [times_of(packet) for packet in container.demux(stream) if packet.size]
+        shown, decoded = ([stamp for stamp in kind if stamp is not None] for kind in zip(*packets, strict=True))
+        back = np.diff(decoded) < 0
+        if back.any():
+            time = decoded[int(np.argmax(back))] * float(stream.time_base) - clock_start(container)
+            raise ClipError(self.path, "its time stamps go back", time, "copy it to MP4 once")
+        return sorted(shown if len(shown) == len(packets) else decoded)
 
     def _decode_all(self) -> Iterator[av.VideoFrame]:
         time, before = 0.0, None
         try:
-            stream = video_stream(self.path, self.container)
+            stream = self._stream()
             for number, frame in enumerate(self.container.decode(stream)):
                 time = frame.time if frame.time is not None else time
                 if frame.is_corrupt:
@@ -257,6 +334,7 @@ class VideoFrames(Frames):
         except (av.FFmpegError, ValueError, EOFError) as error:
             raise ClipError(self.path, words(error), time) from error
 
-    def _reopen(self) -> None:
+    def _reopen(self) -> Any:
         self.container.close()
         self.container = self._open()
+        return self.container

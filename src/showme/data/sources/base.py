@@ -17,7 +17,7 @@ from pydantic import Field
 
 from ...config import Settings
 from ...errors import InputError, ToldWarning
-from ..media import Media, Span
+from ..media import TRACKED, Media, Span
 from ..media.base import UNPRINTABLE, one_line
 from ..media.pictures import Pictures
 from .faults import counted, refusal, row_id
@@ -42,6 +42,9 @@ class Source(Settings):
 
     exclude: Path | None = Field(None, description="list of clips to leave out, such as `showme data check` writes")
     keep: Path | None = Field(None, description="list of clips to keep, and where they end, of `showme data curate`")
+    track: int | None = Field(
+        None, ge=0, description="which video track of each file, from 0; the one marked as the default when left out"
+    )
 
     @abstractmethod
     def entries(self) -> Iterator[Entry]:
@@ -149,13 +152,18 @@ class Source(Settings):
                     continue
                 seen.add(entry.id)
                 span = kept[entry.id] if kept is not None else None
-                yield entry if span is None else _shortened(entry, span)
+                yield self._on_track(entry if span is None else _shortened(entry, span))
             else:
                 yield entry
         if excluded and not left_out:
             _warn_foreign("exclude", self.exclude, self.place)
         if kept is not None and kept.keys().isdisjoint(seen | left_out):
             _warn_foreign("keep", self.keep, self.place)
+
+    def _on_track(self, entry: Record | Fault) -> Record | Fault:
+        if self.track is None or isinstance(entry, Fault) or not isinstance(entry.media, TRACKED):
+            return entry
+        return replace(entry, media=replace(entry.media, track=self.track))
 
     @property
     @abstractmethod

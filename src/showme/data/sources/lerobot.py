@@ -185,9 +185,12 @@ class _Pixels:
         if self.stored == "image":
             return ParquetPictures(path, self.camera, episode, length, self.fps), None
         if self.shared is None:
-            return EpisodeVideo(path, length), Span(0, length, "frames")
+            return EpisodeVideo(path, length=length), Span(0, length, "frames")
         place = self.shared.place(origin, row, length)
-        return EpisodeVideo(path, place.length, place.span, place.whole, self.fps), place.span
+        return (
+            EpisodeVideo(path, length=place.length, part=place.span, whole=place.whole, rate=self.fps),
+            place.span,
+        )
 
     def _path(self, origin: str, row: Mapping[str, Any], episode: int) -> Path:
         if self.chunk:

@@ -1,0 +1,101 @@
+"""Opening a video file: which containers and protocols are allowed, and which of its tracks is the video."""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+from av.stream import Disposition
+
+from ...errors import ClipError, ToldWarning
+from .base import MAX_PIXELS
+
+# Containers that hold a video and nothing else: no playlists, which would fetch what they name.
+_FORMATS = ("mov", "matroska", "webm", "avi", "gif", "mpegts", "mpeg", "mpegvideo", "ogg", "asf", "flv", "apng", "h264",
+            "hevc", "ivf", "m4v", "mjpeg", "mxf", "nut", "dv")  # fmt: skip
+_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
+_DECODING = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+# Streams of a file at most that are told not to be decoded while it is opened.
+_STREAMS = 64
+# Of looking for a header; in a damaged file of many gigabytes it is looked for everywhere.
+OPEN_SECONDS = 120.0
+
+
+def open_container(
+    path: Path, source: str | BinaryIO, threads: int = 0, described: bool = False, track: int | None = None
+) -> Any:
+    """A video file, opened for reading; its decoder reports damage instead of painting over it.
+
+    Args:
+        path: for messages.
+        source: what PyAV opens.
+        threads: of the decoder; 0: as many as there are cores.
+        described: its header says what is otherwise learnt by decoding its first frames.
+        track: as in :func:`video_stream`.
+
+    Raises:
+        ClipError: no video in it.
+    """
+    opening: dict[str, Any] = {"stream_options": [{"skip_frame": "all"}] * _STREAMS} if described else {}
+    try:
+        container = av.open(
+            source, options=dict(_OPTIONS), metadata_errors="replace", timeout=(OPEN_SECONDS, None), **opening
+        )
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise ClipError(path, words(error)) from error
+    try:
+        context = video_stream(path, container, track).codec_context
+        context.options = dict(_DECODING)
+        context.thread_type, context.thread_count = "AUTO", threads
+    except ClipError:
+        container.close()
+        raise
+    return container
+
+
+def video_stream(path: Path, container: Any, track: int | None = None) -> Any:
+    """A video of a container that is no cover.
+
+    Args:
+        path: for messages.
+        container: open.
+        track: which, counted from 0; None: the first that is marked as the default, or the first.
+
+    Raises:
+        ClipError: there is none, or no decoder for it.
+    """
+    streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+    if not streams:
+        raise ClipError(path, "there is no video in it")
+    if track is None:
+        marked = [number for number, each in enumerate(streams) if each.disposition & Disposition.default]
+        chosen = marked[0] if marked else 0
+        if len(streams) > 1:
+            _warn_of_tracks(path, len(streams), chosen, bool(marked))
+    elif not 0 <= track < len(streams):
+        raise ClipError(path, f"it has {len(streams)} video tracks", remedy=f"choose track=0 to {len(streams) - 1}")
+    else:
+        chosen = track
+    stream = streams[chosen]
+    if stream.codec_context is None or not stream.time_base:
+        raise ClipError(path, "there is no decoder for its video")
+    return stream
+
+
+@lru_cache(maxsize=4096)
+def _warn_of_tracks(path: Path, count: int, chosen: int, marked: bool) -> None:
+    why = "which is marked as the default" if marked else "the first"
+    warnings.warn(
+        f"{path} has {count} video tracks: track {chosen} is read, {why}; track={1 - chosen if chosen < 2 else 0} "
+        "reads another.",
+        ToldWarning,
+        stacklevel=4,
+    )
+
+
+def words(error: Exception) -> str:
+    """What an error of ffmpeg says."""
+    return " ".join(str(getattr(error, "strerror", None) or error).split()).rstrip(".") or type(error).__name__
