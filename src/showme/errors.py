@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Hashable
 from pathlib import Path
 
 _FETCH_AGAIN = "fetch it again, or leave it out"
@@ -19,7 +21,25 @@ class OutsideError(RuntimeError):
 
 
 class ToldWarning(UserWarning):
-    """Something that a user should know and that stops nothing; the message is one sentence."""
+    """Something that a user should know and that stops nothing; the message is one sentence.
+
+    Attributes:
+        about: what it is about; of several about one thing the first is enough.
+    """
+
+    def __init__(self, sentence: str, about: Hashable = None):
+        super().__init__(sentence)
+        self.about = sentence if about is None else about
+
+
+_told: set[Hashable] = set()
+
+
+def tell_once(about: Hashable, sentence: str) -> None:
+    """Warn, the first time that this process has something to say about a thing, such as all clips of a data set."""
+    if about not in _told:
+        _told.add(about)
+        warnings.warn(ToldWarning(sentence, about), stacklevel=3)
 
 
 class ClipError(InputError):

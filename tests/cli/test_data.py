@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from showme.cli import main
 from showme.data.sources.lists import read_exclusions
@@ -57,6 +58,19 @@ def test_check_names_the_bad_and_its_list_leaves_them_out(clips, tmp_path, capsy
     # The list that was given is never emptied by a check of what it leaves.
     run("data", "check", clips, f"exclude={bad}", "--out", bad, "--quick", "--processes", "1", capsys=capsys)
     assert set(read_exclusions(bad)) == {"c"}
+
+
+def test_black_clips_enter_the_list_only_where_they_are_asked_to(tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    for number in range(3):
+        Image.new("RGB", (8, 8)).save(tmp_path / "a" / f"{number}.png")
+    (tmp_path / "index.jsonl").write_text('{"id": "a", "file": "a", "instruction": "push it"}\n')
+    command = ("data", "check", tmp_path, "--out", tmp_path / "list.jsonl", "--processes", "1")
+    code, out, _ = run(*command, capsys=capsys)
+    assert (code, read_exclusions(tmp_path / "list.jsonl")) == (0, {})
+    assert "black:   a: every frame of it is black\nchecked: 1 clips, 0 bad\nblack:   1 clips, not in the list" in out
+    code, out, _ = run(*command, "--exclude-black", capsys=capsys)
+    assert (code, list(read_exclusions(tmp_path / "list.jsonl"))) == (0, ["a"])
 
 
 def test_annotate_and_curate_say_where_to_look(tmp_path, capsys):

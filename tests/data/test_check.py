@@ -8,10 +8,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+from PIL import Image
+from safetensors.numpy import save_file
 
-from showme.data.check import fault_of, find_bad
-from showme.data.media import Frames, Media, Span, Video
+from showme.data.check import Finding, check_clips, fault_of, find_bad, finding_of
+from showme.data.media import Frames, Media, Pictures, Rendered, Span, Video
 from showme.data.sources import Record
 
 from .media.videos import write_clip
@@ -113,3 +117,33 @@ def test_what_nobody_foresaw_is_a_bad_clip_too(folder):
     assert bad == {"0": f"{folder / 'x'} cannot be read as a clip (TypeError: neither\\nhere nor there): leave it out."}
     (record,) = records(Video(folder / "missing.mp4"))
     assert str(fault_of(record)).count("cannot be read as a clip") == 1
+
+
+def test_black_clips_are_told_whatever_their_format_and_are_not_bad(tmp_path):
+    black = np.zeros((4, 8, 8, 3), np.uint8)
+    nearly = black.copy()
+    nearly[2, 3, 3] = 200
+    # What is left of black by a camera's noise, and a scene that fades in.
+    noisy, fading = black + 12, np.stack([black[0], black[0] + 90, black[0] + 90, black[0]])
+    clips = {"black": black, "noisy": noisy, "nearly": nearly, "fading": fading}
+    media: list[Media] = []
+    for name, frames in clips.items():
+        save_file({"frames": frames}, tmp_path / f"{name}.safetensors")
+        (tmp_path / name).mkdir()
+        for number, frame in enumerate(frames):
+            Image.fromarray(frame).save(tmp_path / name / f"{number}.png")
+        media += [Rendered(tmp_path / f"{name}.safetensors"), Pictures(tmp_path / name)]
+    for quick in (False, True):
+        checked = check_clips(records(*media), quick=quick, processes=1)
+        assert (checked.bad, checked.black) == ({}, ["0", "1", "2", "3"])
+
+
+def test_black_videos_are_told_too(tmp_path):
+    path = tmp_path / "black.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")))
+        container.mux(stream.encode())
+    assert finding_of(*records(Video(path))) == Finding(black=True)

@@ -108,3 +108,13 @@ def test_every_clip_without_a_partner_is_named(tmp_path):
         paired(made, records(*"abcdf"), records(*"abcdf"))
     # A protocol that takes a part of the true clips leaves generated ones of the others alone.
     assert paired(made, records(*"ac"), records(*"abcde")) == ["a", "c"]
+
+
+def test_what_operating_systems_leave_is_no_clip(tmp_path):
+    write_set(tmp_path, {"a": moving_square(1)})
+    (tmp_path / "@eaDir" / "a.mp4").mkdir(parents=True)
+    (tmp_path / "__MACOSX").mkdir()
+    for name in ("._a.mp4", "Thumbs.db", "desktop.ini", "__MACOSX/._a.mp4"):
+        (tmp_path / name).write_bytes(b"\0\5\x16\7")
+    (tmp_path / "index.jsonl").unlink(missing_ok=True)
+    assert set(open_clip_set(tmp_path).clips) == {"a"}

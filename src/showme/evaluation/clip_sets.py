@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.media import Media, Npz, PictureFiles, Pictures, Rendered, Video
+from ..data.media.companions import visible
 from ..data.media.npz import SUFFIX as NPZ
 from ..data.media.pictures import SUFFIXES as PICTURES
 from ..data.media.rendered import SUFFIX as ARRAYS
@@ -57,9 +58,7 @@ def open_clip_set(place: Path) -> ClipSet:
     clips: dict[str, Media] = {}
     pictures: dict[str, Path] = {}
     passed = []
-    for path in sorted(place.iterdir()):
-        if path.name.startswith("."):
-            continue
+    for path in sorted(visible(place)):
         media = _media(path)
         if media is None:
             passed.append(path.name)
@@ -118,7 +117,7 @@ def _media(path: Path) -> Media | None:
 def _folder(path: Path) -> Media | None:
     if (path / ACTION).is_file():
         return Video(path / ACTION)
-    inner = list(_visible(path))
+    inner = list(visible(path))
     if any(each.suffix.lower() in PICTURES and each.is_file() for each in inner):
         return Pictures(path)
     if any(each.is_dir() or each.suffix.lower() in (*VIDEOS, NPZ, ARRAYS) for each in inner):
@@ -126,10 +125,6 @@ def _folder(path: Path) -> Media | None:
             f"{path} is a folder of other folders or clips: give the folder right above the clips, or a list (.jsonl)."
         )
     return None
-
-
-def _visible(folder: Path) -> Iterator[Path]:
-    return (each for each in folder.iterdir() if not each.name.startswith("."))
 
 
 def paired(generated: ClipSet, references: Mapping[str, Record], known: Mapping[str, Record]) -> list[str]:

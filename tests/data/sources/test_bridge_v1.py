@@ -15,7 +15,7 @@ from PIL import Image
 from showme.data.clips import Look, read_clip
 from showme.data.sources import open_source
 from showme.data.sources.bridge_v1 import BridgeV1Source, task_prompt
-from showme.errors import InputError
+from showme.errors import ClipError, InputError
 
 from ..media.videos import decode_all, picture
 
@@ -136,3 +136,21 @@ def test_missing_files_and_links_out_are_refused(tmp_path):
     (record,) = source(tmp_path / "empty").records()
     with pytest.raises(InputError, match=r"lift_bowl/0 cannot be read as a clip \(it holds no pictures"):
         read_clip(record, Look(height=48, width=64, frames=1))
+
+
+def test_folders_of_operating_systems_are_no_clips_and_a_pattern_chooses_pictures(tmp_path):
+    clip = tmp_path / "lift_the_lid" / "1" / "images0"
+    clip.mkdir(parents=True)
+    for number in range(3):
+        Image.new("RGB", (8, 8)).save(clip / f"left_{number}.png")
+        Image.new("RGB", (8, 8), "white").save(clip / f"right_{number}.png")
+    for place in (tmp_path, clip.parents[1], clip.parent, clip):
+        (place / "@eaDir" / "1").mkdir(parents=True)
+        (place / "._images0").write_bytes(b"\0\5\x16\7")
+    (record,) = source(tmp_path, pattern="right_*").records()
+    assert record.media.path == clip
+    with record.media.open() as frames:
+        assert [int(frame.max()) for frame in frames.read([0, 2])] == [255, 255]
+    (record,) = source(tmp_path).records()
+    with pytest.raises(ClipError, match=r"left_\*\.png \(3\) and right_\*\.png \(3\)"):
+        record.media.open()

@@ -24,7 +24,7 @@ from showme.data.media import ParquetPictures, Span
 from showme.data.media import parquet as module
 from showme.data.sources import open_source
 from showme.data.sources.lerobot import LeRobotSource
-from showme.errors import ClipError, InputError
+from showme.errors import ClipError, InputError, ToldWarning
 
 from ..media.test_tfrecord import png
 from ..media.videos import decode_all, picture, write_clip
@@ -391,3 +391,61 @@ def test_a_missing_package_is_named(v21, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InputError, match=r'pyarrow: pip install "showme\[data\]"'):
         record.media.open()
+
+
+def stamps(*edges: tuple[float, float]) -> dict[str, list[float]]:
+    """Columns of time stamps, given in frames."""
+    return {
+        f"videos/{TOP}/from_timestamp": [start / FPS for start, _ in edges],
+        f"videos/{TOP}/to_timestamp": [stop / FPS for _, stop in edges],
+    }
+
+
+def write_shared_video(folder: Path, frames: int) -> np.ndarray:
+    """Put another video in the place of the shared one."""
+    path = folder / "videos" / TOP / "chunk-000" / "file-000.mp4"
+    write_clip(path, frames=frames, fps=FPS, options={"bf": "2"})
+    return decode_all(path)
+
+
+def test_a_video_that_is_a_frame_short_or_long_is_told_and_gives_no_frame_of_another_episode(tmp_path):
+    # Of 7, 10 and 5 frames in the table the video has 6, 11 and 5, and the time stamps are those of the video.
+    write_v30(tmp_path, **stamps((0, 6), (6, 17), (17, 22)))
+    truth = write_shared_video(tmp_path, 22)
+    with pytest.warns(ToldWarning, match="row 1: its video has 6 frames, where its table says 7") as told:
+        records = source(tmp_path).records()
+    assert len(told) == 1
+    for record, (start, stop) in zip(records, ((0, 6), (6, 16), (17, 22)), strict=True):
+        assert np.array_equal(frames_of(record), truth[start:stop])
+
+
+@pytest.mark.parametrize("frames", [21, 23])
+def test_a_frame_that_no_time_stamp_tells_of_is_found_by_the_whole_video(tmp_path, frames):
+    records = source(write_v30(tmp_path)).records()
+    write_shared_video(tmp_path, frames)
+    for record in records:
+        with pytest.raises(ClipError, match=rf"it has {frames}\.0 frames at 30 per second, where its episodes have 22"):
+            record.media.open(record.span)
+
+
+def test_episodes_that_overlap_or_have_drifted_are_refused(tmp_path):
+    write_v30(tmp_path, **stamps((0, 7), (6, 16), (16, 21)))
+    entries = list(source(tmp_path).entries())
+    assert [type(entry).__name__ for entry in entries] == ["Fault", "Fault", "Record"]
+    assert "row 1: it ends 1.0 frames after " in entries[0].reason
+    assert "row 2: it begins 1.0 frames before " in entries[1].reason
+    # Durations that are rounded up by 0.4 frames each: the third episode is said to begin where its first frame is not.
+    write_v30(tmp_path, **stamps((0, 7.4), (7.4, 17.8), (17.8, 22.8)))
+    entries = list(source(tmp_path).entries())
+    assert [type(entry).__name__ for entry in entries] == ["Record", "Record", "Fault"]
+    assert "it begins 17.8 frames into its video, where those before it end after 17" in entries[2].reason
+
+
+def test_a_video_of_its_own_that_is_longer_than_its_table_is_refused(v21):
+    write_clip(v21 / "videos" / "chunk-000" / TOP / "episode_000000.mp4", frames=8, fps=FPS)
+    first, second, _ = source(v21).records()
+    with pytest.raises(ClipError, match="it has 8 frames of the episode, where the data set says 7"):
+        first.media.open(first.span)
+    # What curation has shortened is read.
+    with second.media.open(Span(0, 4, "frames")) as frames:
+        assert len(frames) == 4

@@ -7,6 +7,7 @@ TensorFlow Datasets 4 beside.
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -14,11 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from showme.cli import main
 from showme.data.clips import Look, read_clip
 from showme.data.media import Span, TFRecordPictures
 from showme.data.sources import open_source
 from showme.data.sources.rlds import RldsSource
-from showme.errors import InputError
+from showme.errors import InputError, ToldWarning
 
 from ..media.test_tfrecord import example, png, write_records
 from ..media.videos import picture
@@ -190,3 +192,64 @@ def test_a_shard_that_is_gone_is_missing(tmp_path):
     assert isinstance(record.media, TFRecordPictures)
     with pytest.raises(InputError, match="there is no such file"):
         read_clip(record, Look(height=48, width=64, frames=1))
+
+
+def int64(*values: int) -> bytes:
+    """A tf.train.Feature of whole numbers, as protobuf writes it: one of 3, a packed list of 1."""
+    packed = bytes(values)
+    inner = b"\x0a" + bytes([len(packed)]) + packed
+    return b"\x1a" + bytes([len(inner)]) + inner
+
+
+def flagged(text: str, pictures: list[bytes], **flags: int) -> bytes:
+    payload = episode([0], [text], **{IMAGE: pictures})
+    for camera, value in flags.items():
+        name = f"episode_metadata/has_{camera}".encode()
+        feature = int64(value)
+        entry = b"\x0a" + bytes([len(name)]) + name + b"\x12" + bytes([len(feature)]) + feature
+        features = b"\x0a" + bytes([len(entry)]) + entry
+        # A message that is given twice is merged.
+        payload += b"\x0a" + bytes([len(features)]) + features
+    return payload
+
+
+def test_episodes_that_the_camera_did_not_see_are_left_out_by_name(tmp_path, capsys):
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    black = [buffer.getvalue()] * 2
+    write_shard(
+        tmp_path,
+        [
+            flagged("a", [png(0)], image_0=1, image_1=0),
+            # Said by a flag where flags are filled in, and by the pixels where none is.
+            flagged("b", [png(0)], image_0=0, image_1=1),
+            flagged("c", black, image_0=0, image_1=0),
+            flagged("d", [png(0)], image_0=0, image_1=0),
+            # Black, and not said to be absent: somebody may have switched off the light.
+            flagged("e", black, image_0=1),
+        ],
+    )
+    told = r"2 episodes without image_0 \(has_image_0 = 0\) were left out, such as toy-train.tfrecord-00000-of-00001/1"
+    with pytest.warns(ToldWarning, match=told):
+        assert [record.instruction for record in source(tmp_path).records()] == ["a", "d", "e"]
+    with pytest.raises(SystemExit):
+        main(["data", "list", "rlds", f"path={tmp_path}"])
+    assert "not in:  2 episodes without image_0 (has_image_0 = 0) were left out" in capsys.readouterr().out
+
+
+def test_the_real_shard_has_one_camera_that_saw_nothing(real_data):
+    """No flag of it is set, and the pictures of ``image_3`` alone are black."""
+    shard = f"path={real_data / 'bridge_octo'}"
+    for camera in ("image_1", "image_2"):
+        assert len(open_source("rlds", [shard, f"image=steps/observation/{camera}"]).records()) == 25
+    with (
+        pytest.warns(ToldWarning, match=r"25 episodes without image_3"),
+        pytest.raises(InputError, match="lists no clips"),
+    ):
+        open_source("rlds", [shard, "image=steps/observation/image_3"]).records()
+
+
+def test_forks_of_shards_are_no_data_set(tmp_path):
+    path = write_shard(tmp_path, [episode([0], ["lift it"])])
+    path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert len(source(tmp_path).records()) == 1

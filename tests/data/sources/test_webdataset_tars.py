@@ -17,7 +17,7 @@ from showme.data.clips import Look, read_clip
 from showme.data.media import Span
 from showme.data.sources import open_source
 from showme.data.sources.webdataset_tars import WebDatasetSource
-from showme.errors import ClipError, InputError
+from showme.errors import ClipError, InputError, ToldWarning
 
 from ..media.videos import HEIGHT, WIDTH, decode_all, picture, write_clip
 
@@ -161,3 +161,36 @@ def test_damaged_pixels_are_named_and_told_apart(tmp_path):
         read_clip(record, Look(height=HEIGHT, width=WIDTH, frames=3))
     (whole,) = source(good, fps=2).records()
     assert whole.media.identity()[1:] != record.media.identity()[1:]
+
+
+def test_what_a_disk_of_another_system_left_is_no_sample_and_no_shard(tmp_path):
+    fork = b"\0\5\x16\7" + bytes(100)
+    write_shard(tmp_path / "a.tar", ("._1.mp4", fork), ("1.mp4", VIDEO), ("._1.txt", fork), ("1.txt", "lift"))
+    (tmp_path / "._a.tar").write_bytes(fork)
+    assert [record.instruction for record in source(tmp_path / "*.tar").records()] == ["lift"]
+
+
+def test_pictures_beside_the_frames_and_missing_numbers_are_told(tmp_path):
+    members = [(f"7.{kind}.{number}.png", png(number)) for number in (0, 1, 4) for kind in ("rgb", "depth")]
+    shard = write_shard(tmp_path / "a.tar", *members, ("7.txt", "lift"))
+    with pytest.warns(ToldWarning) as told:
+        (record,) = source(shard).records()
+    assert [member.name for member in record.media.members] == [f"7.rgb.{number}.png" for number in (0, 1, 4)]
+    assert len(told) == 2
+    assert "between 1 and 4" in str(told[1].message)
+    (record,) = source(shard, pattern="depth.*").records()
+    assert record.media.members[0].name == "7.depth.0.png"
+    shard = write_shard(tmp_path / "b.tar", *((f"7.{eye}.{n}.png", VIDEO) for eye in "lr" for n in (0, 1)), TEXT)
+    with pytest.raises(InputError, match=r"sample '7': .* 2 series, l\.\*\.png \(2\) and r\.\*\.png \(2\): say which"):
+        source(shard).records()
+
+
+def test_places_and_lengths_in_a_json_are_told(tmp_path):
+    row = {"caption": "lift", "start": 3.5, "end": 7}
+    shard = write_shard(tmp_path / "a.tar", ("1.mp4", VIDEO), ("1.json", json.dumps(row)))
+    with pytest.warns(ToldWarning, match="sample '1', json: what it says of end, start is passed over"):
+        source(shard).records()
+    row = {"caption": "lift", "num_frames": 3}
+    shard = write_shard(tmp_path / "b.tar", ("1.0.png", png(0)), ("1.1.png", png(1)), ("1.json", json.dumps(row)))
+    with pytest.raises(InputError, match="sample '1': it has 2 pictures, and its json says 3"):
+        source(shard).records()

@@ -2,6 +2,7 @@
 
 from .archive import TarPictures, TarVideo
 from .base import Frames, Media, Span
+from .episode_video import EpisodeVideo
 from .huggingface import ArrowPictures, ArrowVideo
 from .npz import Npz
 from .parquet import ParquetPictures
@@ -18,6 +19,7 @@ __all__ = [
     "TRACKED",
     "ArrowPictures",
     "ArrowVideo",
+    "EpisodeVideo",
     "Frames",
     "Media",
     "Npz",

@@ -24,6 +24,7 @@ from .base import (
     span_identity,
     span_of_pictures,
 )
+from .companions import is_companion
 from .pictures import SUFFIXES, decode_picture
 from .video import VideoFrames, track_identity
 
@@ -92,7 +93,7 @@ class _TarFrames(Frames):
 
 
 def read_members(path: Path) -> Iterator[Member]:
-    """Regular files of an uncompressed tar archive, in its order.
+    """Regular files of an uncompressed tar archive, in its order, but for those that systems leave beside others.
 
     Raises:
         InputError: missing, compressed, damaged, or with a member that would leave a folder it is unpacked to.
@@ -105,7 +106,7 @@ def read_members(path: Path) -> Iterator[Member]:
         with path.open("rb") as file, tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
             for info in archive:
                 _check_member(path, info)
-                if info.isreg():
+                if info.isreg() and not is_companion(info.name):
                     yield Member(info.name, info.offset_data, info.size)
             # What is no header ends tarfile's list as the end does, without a word.
             file.seek(archive.offset)  # type: ignore[attr-defined]

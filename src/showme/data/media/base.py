@@ -19,6 +19,7 @@ MAX_PIXELS = 8192 * 8192
 # JPEG knows no longer one; what resampling needs grows with the side.
 _MAX_SIDE = 65535
 _EDGE = 4096
+_BLACK = 16
 # Far beyond any clip's end, in seconds or frames; what is larger overflows.
 _MAX_SPAN = 1e15
 # Control characters, ends of lines, and halves of characters: in a message they would be no line of text.
@@ -204,6 +205,11 @@ def check_regular(path: Path) -> None:
         raise
     except (OSError, ValueError) as error:
         raise ClipError(path, _reason(error)) from error
+
+
+def is_black(frame: np.ndarray) -> bool:
+    """Whether a frame, uint8 (H, W, 3), shows nothing: what cameras and codecs leave of black is no more than 16."""
+    return int(frame.max()) <= _BLACK
 
 
 def one_line(text: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import ClipError
 from .base import Frames, Media, Span, check_array, check_regular, file_identity, span_identity, span_of_pictures
+from .companions import is_companion
 
 SUFFIX = ".npz"
 # Compressed arrays cannot be read in part.
@@ -64,7 +65,7 @@ class _NpzFrames(Frames):
 
 
 def _array_name(path: Path, names: Sequence[str]) -> str:
-    arrays = [name for name in names if name.endswith(".npy")]
+    arrays = [name for name in names if name.endswith(".npy") and not is_companion(name)]
     chosen = "frames.npy" if "frames.npy" in arrays else arrays[0] if len(arrays) == 1 else None
     if chosen is None:
         raise ClipError(path, f"it holds {len(arrays)} arrays, none of them named frames", remedy="name one frames")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +27,8 @@ from .base import (
     span_identity,
     span_of_pictures,
 )
+from .companions import visible
+from .series import Series, SeriesError, choose_series, natural_key, tell_series
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
@@ -40,14 +41,18 @@ class Pictures(Media):
     """A folder of pictures.
 
     path: of the folder. pattern: such as ``frame_{:010d}.jpg``, for folders whose numbers an annotation speaks of and
-    that are too large to be listed for every clip; None takes every picture, in natural order. first: the number of
-    frame 0, with a pattern. fps: where it is known.
+    that are too large to be listed for every clip; None takes the one series of pictures that there is, in the order of
+    its numbers. first: the number of frame 0, with a pattern. fps: where it is known. only: shell pattern of the
+    pictures that count, such as ``rgb_*.png``, where there are several series. data_set: what warnings are given once
+    for; None: the folder that this one is in.
     """
 
     path: Path
     pattern: str | None = None
     first: int = 1
     fps: float | None = None
+    only: str | None = None
+    data_set: Path | None = field(default=None, compare=False)
 
     def open(self, span: Span | None = None) -> Frames:
         return PictureFrames(self.path, self._files(span), self.fps)
@@ -72,11 +77,9 @@ class Pictures(Media):
 
     def _chosen(self, span: Span | None) -> list[Path]:
         if self.pattern is None or span is None or span.unit != "frames":
-            every = natural_order(each for each in self.path.iterdir() if each.suffix.lower() in SUFFIXES)
-            if not every:
-                raise ClipError(self.path, "it holds no pictures")
+            every = self._series().names
             chosen = span_of_pictures(self.path, len(every), self.fps, span)
-            return [every[index] for index in chosen]
+            return [self.path / every[index] for index in chosen]
         check_holds(self.path, span)
         numbers = range(self.first + int(span.start), self.first + int(span.stop))
         files = [self.path / self.pattern.format(number) for number in (numbers[0], numbers[-1])]
@@ -84,6 +87,17 @@ class Pictures(Media):
             if not file.is_file():
                 raise ClipError(self.path, f"there is no {file.name} in it, which the row's span asks for")
         return [self.path / self.pattern.format(number) for number in numbers]
+
+    def _series(self) -> Series:
+        names = [each.name for each in visible(self.path) if each.suffix.lower() in SUFFIXES]
+        if not names:
+            raise ClipError(self.path, "it holds no pictures")
+        try:
+            series = choose_series(names, self.only)
+        except SeriesError as error:
+            raise ClipError(self.path, error.reason, remedy=error.remedy) from error
+        tell_series(self.path, self.data_set or self.path.parent, series)
+        return series
 
 
 class PictureFrames(Frames):
@@ -150,9 +164,4 @@ def decode_picture(file: BinaryIO | bytes, path: Path, time: float | None = None
 
 def natural_order(paths) -> list[Path]:
     """Paths by name, numbers in the names by value: ``im_2.jpg`` before ``im_10.jpg``."""
-    return sorted(
-        paths,
-        key=lambda path: [
-            int(part) if place % 2 else part for place, part in enumerate(re.split(r"([0-9]+)", path.name))
-        ],
-    )
+    return sorted(paths, key=lambda path: natural_key(path.name))

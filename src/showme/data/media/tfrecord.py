@@ -1,7 +1,7 @@
 """Clips in TFRecord files, read without TensorFlow: the framing, its checksums, and tf.train.Example.
 
 A record is a length (uint64), its masked CRC-32C, that many bytes, and theirs; all numbers are little-endian. Only the
-lists of bytes of an Example are parsed: pictures and text. Its numbers stay what they are on disk.
+lists of bytes of an Example are parsed, pictures and text, and its lists of whole numbers, which say what it lacks.
 """
 
 from __future__ import annotations
@@ -86,14 +86,31 @@ def read_records(path: Path) -> Iterator[tuple[int, bytes]]:
         ClipError: no such file, compressed, cut short, or a checksum that is wrong.
         InputError: no package for the checksums.
     """
+    for offset, payload in record_rows(path):
+        if isinstance(payload, ClipError):
+            raise payload
+        yield offset, payload
+
+
+def record_rows(path: Path) -> Iterator[tuple[int, bytes | ClipError]]:
+    """As :func:`read_records`; in the place of a record that is damaged, and where the next begins, what is said of it.
+
+    Raises:
+        ClipError: no such file, compressed, cut short, or a length whose checksum is wrong.
+        InputError: no package for the checksums.
+    """
     check_regular(path)
     try:
         with path.open("rb") as file:
             end, offset = path.stat().st_size, 0
             while offset < end:
-                payload = _read_record(path, file, offset)
-                yield offset, payload
-                offset += _HEADER.size + len(payload) + _CHECKSUM.size
+                size = _read_size(path, file, offset, None)
+                following = offset + _HEADER.size + size + _CHECKSUM.size
+                try:
+                    yield offset, _read_payload(path, file, offset, size)
+                except ClipError as error:
+                    yield offset, error
+                offset = following
     except OSError as error:
         raise ClipError(path, error.strerror or "unreadable") from error
 
@@ -109,6 +126,13 @@ def parse_example(path: Path, offset: int, payload: bytes) -> Mapping[str, Seque
         ClipError: another message.
         InputError: protobuf is not installed.
     """
+    return parse_lists(path, offset, payload)[0]
+
+
+def parse_lists(
+    path: Path, offset: int, payload: bytes
+) -> tuple[Mapping[str, Sequence[bytes]], Mapping[str, Sequence[int]]]:
+    """As :func:`parse_example`, and the features that are lists of whole numbers."""
     kind = _example_class()
     from google.protobuf.message import DecodeError
 
@@ -116,11 +140,17 @@ def parse_example(path: Path, offset: int, payload: bytes) -> Mapping[str, Seque
         features = kind.FromString(payload).features.feature
     except DecodeError as error:
         raise ClipError(path, f"the record at byte {offset} is no tf.train.Example") from error
-    return {name: feature.bytes_list.value for name, feature in features.items() if feature.HasField("bytes_list")}
+    texts = {name: feature.bytes_list.value for name, feature in features.items() if feature.HasField("bytes_list")}
+    numbers = {name: feature.int64_list.value for name, feature in features.items() if feature.HasField("int64_list")}
+    return texts, numbers
 
 
 def _read_record(path: Path, file: BinaryIO, offset: int, expected: int | None = None) -> bytes:
-    size = _read_size(path, file, offset, expected)
+    return _read_payload(path, file, offset, _read_size(path, file, offset, expected))
+
+
+def _read_payload(path: Path, file: BinaryIO, offset: int, size: int) -> bytes:
+    """What follows the header of a record."""
     payload = file.read(size)
     checksum = file.read(_CHECKSUM.size)
     if len(payload) < size or len(checksum) < _CHECKSUM.size:
@@ -184,7 +214,13 @@ def _example_class() -> Any:
 
     one, many = kinds.LABEL_OPTIONAL, kinds.LABEL_REPEATED
     message(file.message_type, "BytesList", ("value", 1, many, kinds.TYPE_BYTES, None))
-    message(file.message_type, "Feature", ("bytes_list", 1, one, kinds.TYPE_MESSAGE, ".showme.BytesList"))
+    message(file.message_type, "Int64List", ("value", 1, many, kinds.TYPE_INT64, None))
+    message(
+        file.message_type,
+        "Feature",
+        ("bytes_list", 1, one, kinds.TYPE_MESSAGE, ".showme.BytesList"),
+        ("int64_list", 3, one, kinds.TYPE_MESSAGE, ".showme.Int64List"),
+    )
     features = message(
         file.message_type, "Features", ("feature", 1, many, kinds.TYPE_MESSAGE, ".showme.Features.FeatureEntry")
     )

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
 from ...config import Settings
 from ...errors import InputError, ToldWarning
-from ..media import TRACKED, Media
-from ..media.base import UNPRINTABLE
+from ..media import TRACKED, Media, Span
+from ..media.base import UNPRINTABLE, one_line
 from ..media.pictures import Pictures
+from .faults import counted, refusal, row_id
 from .lists import read_exclusions, read_kept
-from .record import Record
+from .record import Entry, Fault, Record
 
 _MAX_ID = 1000
+# Half a frame of the slowest cameras.
+_SLACK_SECONDS = 0.5
 # Fields of sources that take a part of what is there.
 _CHOOSE = ("split", "subset", "dataset", "exclude", "keep")
 
 
 class Source(Settings):
-    """A data set on disk. Every kind of source adds the fields that say where its annotations and pixels are."""
+    """A data set on disk. Every kind of source adds the fields that say where its annotations and pixels are.
+
+    Attributes:
+        noun: what its records are, several of them, for messages.
+    """
+
+    noun: ClassVar[str] = "clips"
 
     exclude: Path | None = Field(None, description="list of clips to leave out, such as `showme data check` writes")
     keep: Path | None = Field(None, description="list of clips to keep, and where they end, of `showme data curate`")
@@ -35,12 +47,25 @@ class Source(Settings):
     )
 
     @abstractmethod
-    def read(self) -> Iterator[Record]:
-        """Records in the order of the annotations; whether their pixels are there is not looked at.
+    def entries(self) -> Iterator[Entry]:
+        """What the annotations list, in their order; whether the pixels are there is not looked at.
+
+        A record that is wrong is a :class:`Fault` in its place, and the others follow.
 
         Raises:
-            InputError: annotations that are missing or wrong, with file and row.
+            InputError: annotations that are missing or wrong as a whole, with file and row.
         """
+
+    def read(self) -> Iterator[Record]:
+        """Records of all entries, whatever ``exclude`` and ``keep`` say.
+
+        Raises:
+            InputError: as :meth:`entries`; or the first record that is wrong.
+        """
+        for entry in counted(self.entries(), self.place, self.noun):
+            if isinstance(entry, Fault):
+                raise InputError(entry.reason)
+            yield entry
 
     def records(self, limit: int | None = None) -> list[Record]:
         """Records whose pixels are there, but for those that ``exclude`` lists.
@@ -49,20 +74,45 @@ class Source(Settings):
             limit: the first so many alone.
 
         Raises:
-            InputError: as :meth:`chosen`; a clip that is missing and not excluded, or none left.
+            InputError: as :meth:`selected`; clips that are wrong or missing and not excluded, all of them in one
+                sentence; or none left.
         """
-        records: dict[str, Record] = {}
-        for record in islice(self.chosen(), limit):
-            missing = missing_file(record.media)
-            if missing:
-                raise InputError(
-                    f"{record.origin}: there is no {missing}: fetch it, or leave the clip out: `showme data check` "
-                    "lists all such clips for `exclude`."
-                )
-            records[record.id] = record
+        records = list(self.chosen(limit, present=True))
         if not records:
             raise self.none_left()
-        return list(records.values())
+        return records
+
+    def chosen(self, limit: int | None = None, present: bool = False) -> Iterator[Record]:
+        """Records that ``exclude`` and ``keep`` leave.
+
+        Args:
+            limit: the first so many alone.
+            present: records whose pixels are not there are wrong too.
+
+        Raises:
+            InputError: as :meth:`selected`; or, after the last record, all those that are wrong in one sentence.
+        """
+        faults: list[Fault] = []
+        missing: list[Fault] = []
+        right = False
+        try:
+            for entry in islice(counted(self.selected(), self.place, self.noun), limit):
+                if isinstance(entry, Fault):
+                    faults.append(entry)
+                elif present and (fault := _missing(entry)):
+                    missing.append(fault)
+                else:
+                    right = True
+                    yield entry
+        except InputError as error:
+            # What ends the list may follow from a record that is wrong, which comes first.
+            raise self.refusal([*faults, *missing], right) or error from error
+        if refused := self.refusal([*faults, *missing], right):
+            raise refused
+
+    def refusal(self, faults: Sequence[Fault], right: bool) -> InputError | None:
+        """One sentence about records that are wrong; None where there are none. right: whether there are others."""
+        return refusal(faults, self._check_command if right else None)
 
     def none_left(self) -> InputError:
         """What is said of a data set of which nothing is left."""
@@ -70,46 +120,85 @@ class Source(Settings):
         told = f" with {', '.join(chosen)}: correct what chooses" if chosen else ": give another data set"
         return InputError(f"{self.place} lists no clips{told}.")
 
-    def chosen(self) -> Iterator[Record]:
-        """Records that ``exclude`` and ``keep`` leave, whether their pixels are there or not.
+    @property
+    def _check_command(self) -> str:
+        """The command that lists the bad clips of this source."""
+        fields = self.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
+        words = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in fields.items()]
+        return shlex.join(["showme", "data", "check", getattr(self, "kind"), *words])  # noqa: B009 (of subclasses)
+
+    def selected(self) -> Iterator[Entry]:
+        """Entries that ``exclude`` and ``keep`` leave, whether their pixels are there or not.
+
+        An id that is there twice, or that no message can show, is a fault of its record.
 
         Raises:
-            InputError: wrong annotations or lists, an id twice, or one that no message can show.
+            InputError: as :meth:`entries`; or wrong lists.
         """
         excluded = read_exclusions(_list("exclude", self.exclude)) if self.exclude else {}
         kept = read_kept(_list("keep", self.keep)) if self.keep else None
         seen: set[str] = set()
         left_out: set[str] = set()
-        for record in self.read():
-            if not record.id or len(record.id) > _MAX_ID or UNPRINTABLE.search(record.id):
-                raise InputError(
-                    f"{record.origin}: the id {record.id[:200]!r} is empty, longer than {_MAX_ID} characters, or has "
-                    "control characters: choose another."
-                )
-            if record.id in excluded:
-                left_out.add(record.id)
+        for entry in map(_named, self.entries()):
+            if entry.id in excluded:
+                left_out.add(entry.id)
                 continue
-            if kept is not None and record.id not in kept:
+            if kept is not None and entry.id not in kept:
                 continue
-            if record.id in seen:
-                raise InputError(f"{record.origin}: the id {record.id!r} was given before: ids must differ.")
-            seen.add(record.id)
-            span = kept[record.id] if kept is not None else None
-            yield self._on_track(record if span is None else replace(record, span=span))
+            if isinstance(entry, Record):
+                if entry.id in seen:
+                    reason = f"{entry.origin}: the id {entry.id!r} was given before: ids must differ."
+                    yield Fault(entry.id, reason)
+                    continue
+                seen.add(entry.id)
+                span = kept[entry.id] if kept is not None else None
+                yield self._on_track(entry if span is None else _shortened(entry, span))
+            else:
+                yield entry
         if excluded and not left_out:
             _warn_foreign("exclude", self.exclude, self.place)
         if kept is not None and kept.keys().isdisjoint(seen | left_out):
             _warn_foreign("keep", self.keep, self.place)
 
-    def _on_track(self, record: Record) -> Record:
-        if self.track is None or not isinstance(record.media, TRACKED):
-            return record
-        return replace(record, media=replace(record.media, track=self.track))
+    def _on_track(self, entry: Record | Fault) -> Record | Fault:
+        if self.track is None or isinstance(entry, Fault) or not isinstance(entry.media, TRACKED):
+            return entry
+        return replace(entry, media=replace(entry.media, track=self.track))
 
     @property
     @abstractmethod
     def place(self) -> Path:
         """The file or folder to name in messages."""
+
+
+def _named(entry: Entry) -> Entry:
+    """An entry as it is, but for a record whose id no list or message can show."""
+    if not isinstance(entry, Record):
+        return entry
+    if entry.id and len(entry.id) <= _MAX_ID and not UNPRINTABLE.search(entry.id):
+        return entry
+    reason = (
+        f"{entry.origin}: the id {entry.id[:200]!r} is empty, longer than {_MAX_ID} characters, or has control "
+        "characters: choose another."
+    )
+    return Fault(one_line(entry.id) or row_id(entry.origin), reason)
+
+
+def _shortened(record: Record, span: Span) -> Record | Fault:
+    """A record with the span of ``keep``, which takes the annotation's place and lies within it."""
+    whole = record.span
+    if whole is not None:
+        # Curation ends a clip halfway to the frame that follows, which may lie past the annotation's end.
+        slack = _SLACK_SECONDS if whole.unit == "seconds" else 0
+        within = whole.start - slack <= span.start and span.stop <= whole.stop + slack
+        if span.unit != whole.unit or not within:
+            reason = (
+                f"{record.origin}: keep says {span.start:g} to {span.stop:g} {span.unit}, which does not lie in the "
+                f"annotation's {whole.start:g} to {whole.stop:g} {whole.unit}: curate again."
+            )
+            return Fault(record.id, reason)
+        span = replace(span, start=max(span.start, whole.start), stop=min(span.stop, whole.stop))
+    return replace(record, span=span)
 
 
 def _list(field: str, path: Path) -> Path:
@@ -122,6 +211,11 @@ def _list(field: str, path: Path) -> Path:
 def _warn_foreign(field: str, path: Path | None, place: Path) -> None:
     told = f"{field}={path} names no clip of {place}: it may be the list of another data set."
     warnings.warn(told, ToldWarning, stacklevel=3)
+
+
+def _missing(record: Record) -> Fault | None:
+    path = missing_file(record.media)
+    return Fault(record.id, f"{record.origin}: there is no {path}: fetch it, or leave the clip out.") if path else None
 
 
 def missing_file(media: Media) -> Path | None:

@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from ...errors import InputError
 from ..media import Pictures
+from ..media.companions import visible
 from ..media.pictures import SUFFIXES, natural_order
 from .base import Source, check_folder, inside
-from .record import Record
+from .faults import entries_of_rows
+from .record import Entry, Record
 from .tables import read_json
 
 LICENCE = "CC BY 4.0 (BridgeData)"
@@ -40,6 +42,9 @@ class BridgeV1Source(Source):
     camera: str | None = Field(
         None, description="folder in each clip's, such as images0; null: its own, or the only one that there is"
     )
+    pattern: str | None = Field(
+        None, description="names of the pictures that count, such as rgb_*.png; null: the one series that there is"
+    )
     split: Literal["train", "validation"] | None = Field(None, description="clips of this split alone; null: all")
     fps: float | None = Field(5.0, gt=0, description="frames per second; BridgeData's robots were steered at 5")
 
@@ -49,37 +54,42 @@ class BridgeV1Source(Source):
         beside = self.path / LIST
         return self.annotations or (beside if beside.is_file() else self.path)
 
-    def read(self) -> Iterator[Record]:
+    def entries(self) -> Iterator[Entry]:
         check_folder(self.path, "clips")
         root = self.path / _FRAMES if (self.path / _FRAMES).is_dir() else self.path
-        for origin, name, split in self._listed() if self.place != self.path else self._found(root):
+
+        def entries_of(origin: str, row: tuple[Any, str | None]) -> Iterator[Record]:
+            name, split = row
             if self.split is not None and split != self.split:
-                continue
+                return
+            if not isinstance(name, str) or not _CLIP.fullmatch(name):
+                raise InputError(f"{origin}: {str(name)[:200]!r} is not 'task/number': correct it.")
             yield Record(
                 id=name,
-                media=Pictures(self._pictures(root, name, origin), fps=self.fps),
+                media=Pictures(self._pictures(root, name, origin), fps=self.fps, only=self.pattern, data_set=self.path),
                 instruction=task_prompt(name.split("/")[0], origin),
                 split=split,
                 licence=LICENCE,
                 origin=origin,
             )
 
-    def _listed(self) -> Iterator[tuple[str, str, str]]:
+        rows = self._listed() if self.place != self.path else self._found(root)
+        yield from entries_of_rows(rows, entries_of, lambda row: row[0] if isinstance(row[0], str) else None)
+
+    def _listed(self) -> Iterator[tuple[str, tuple[Any, str]]]:
         names = read_json(self.place)
         if not isinstance(names, list):
             raise InputError(f"{self.place} is no JSON list of 'task/number': fetch Seer's {LIST} again.")
         for number, name in enumerate(names):
-            origin = f"{self.place}, entry {number + 1}"
-            if not isinstance(name, str) or not _CLIP.fullmatch(name):
-                raise InputError(f"{origin}: {str(name)[:200]!r} is not 'task/number': correct it.")
-            yield origin, name, "train" if number < int(_TRAIN_SHARE * len(names)) else "validation"
+            split = "train" if number < int(_TRAIN_SHARE * len(names)) else "validation"
+            yield f"{self.place}, entry {number + 1}", (name, split)
 
-    def _found(self, root: Path) -> Iterator[tuple[str, str, None]]:
+    def _found(self, root: Path) -> Iterator[tuple[str, tuple[str, None]]]:
         if self.split is not None:
             raise InputError(f"{self.path}: without {LIST} nobody knows the splits: fetch it, or leave split out.")
-        for task in natural_order(each for each in root.iterdir() if each.is_dir()):
-            for clip in natural_order(each for each in task.iterdir() if each.is_dir()):
-                yield str(clip), f"{task.name}/{clip.name}", None
+        for task in natural_order(each for each in visible(root) if each.is_dir()):
+            for clip in natural_order(each for each in visible(task) if each.is_dir()):
+                yield str(clip), (f"{task.name}/{clip.name}", None)
 
     def _pictures(self, root: Path, name: str, origin: str) -> Path:
         """The folder that holds a clip's pictures: its own, or further down."""
@@ -111,6 +121,6 @@ def task_prompt(task: str, origin: str) -> str:
 
 def _folders_below(folder: Path) -> list[Path]:
     """Up to two folders in one that holds no pictures itself, and is there."""
-    if not folder.is_dir() or any(each.suffix.lower() in SUFFIXES for each in folder.iterdir()):
+    if not folder.is_dir() or any(each.suffix.lower() in SUFFIXES for each in visible(folder)):
         return []
-    return natural_order(islice((each for each in folder.iterdir() if each.is_dir()), 2))
+    return natural_order(islice((each for each in visible(folder) if each.is_dir()), 2))

@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ...errors import InputError, ToldWarning
+from ...errors import InputError
 from ..media import Pictures
+from ..media.companions import visible
 from ..media.pictures import natural_order
 from .base import Source, check_folder, inside
 from .bridge_v1 import task_prompt
-from .record import Record
+from .faults import entries_of_rows
+from .record import Entry, LeftOut, Record
 from .tables import open_text
 
 LICENCE = "CC BY 4.0 (BridgeData V2)"
@@ -42,9 +43,14 @@ class BridgeV2Source(Source):
     of a trajectory's path in ``path`` decides: the same on every machine, whatever else lies there.
     """
 
+    noun: ClassVar[str] = "trajectories"
+
     kind: Literal["bridge_v2"] = Field(description="BridgeData V2, raw trajectories")
     path: Path = Field(description="folder of the data set, or any part of it")
     camera: int = Field(0, ge=0, le=9, description="which of images0, images1, ...")
+    pattern: str | None = Field(
+        None, description="names of the pictures that count, such as rgb_*.png; null: the one series that there is"
+    )
     instructions: Literal["first", "each"] = Field(
         "first", description="of several for one trajectory; each: a record for each"
     )
@@ -61,30 +67,31 @@ class BridgeV2Source(Source):
         """The folder."""
         return self.path
 
-    def read(self) -> Iterator[Record]:
+    def entries(self) -> Iterator[Entry]:
         check_folder(self.path, "data set")
-        dropped = 0
-        try:
-            for folder in _trajectories(self.path, _DEPTH):
-                name = folder.relative_to(self.path).as_posix()
-                split = "validation" if _hash(name) < self.validation else "train"
-                if self.split is None or split == self.split:
-                    sentences = self._instructions(folder, name)
-                    dropped += not sentences
-                    yield from self._records(folder, name, split, sentences)
-        finally:
-            if dropped:
-                warnings.warn(
-                    f"{self.path}: {dropped} trajectories without an instruction were left out",
-                    ToldWarning,
-                    stacklevel=2,
-                )
+        rows = ((str(folder), folder) for folder in _trajectories(self.path, _DEPTH))
+        yield from entries_of_rows(rows, self._entries, self._name)
 
-    def _records(self, folder: Path, name: str, split: str, sentences: list[str]) -> Iterator[Record]:
+    def _name(self, folder: Path) -> str:
+        return folder.relative_to(self.path).as_posix()
+
+    def _entries(self, _: str, folder: Path) -> Iterator[Entry]:
+        name = self._name(folder)
+        split = "validation" if _hash(name) < self.validation else "train"
+        if self.split is not None and split != self.split:
+            return
+        sentences = self._instructions(folder, name)
+        if not sentences:
+            yield LeftOut(name, "without an instruction")
         for number, sentence in enumerate(sentences, 1):
             yield Record(
                 id=name if number == 1 else f"{name}#{number}",
-                media=Pictures(inside(self.path, f"{name}/images{self.camera}", str(folder)), fps=FPS),
+                media=Pictures(
+                    inside(self.path, f"{name}/images{self.camera}", str(folder)),
+                    fps=FPS,
+                    only=self.pattern,
+                    data_set=self.path,
+                ),
                 instruction=sentence,
                 split=split,
                 licence=LICENCE,
@@ -115,7 +122,7 @@ def _trajectories(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _folders(folder: Path, prefix: str = "") -> list[Path]:
-    found = natural_order(each for each in folder.iterdir() if each.name.startswith(prefix) and each.is_dir())
+    found = natural_order(each for each in visible(folder) if each.name.startswith(prefix) and each.is_dir())
     for each in found:
         if each.is_symlink():
             raise InputError(f"{each} is a link: name the folder that it leads to as a source of its own.")

@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from ...errors import InputError, ToldWarning
 from ..media import Media, PictureFiles, Span, Video
 from .base import Source, check_folder, inside
-from .record import Record
+from .faults import entries_of_rows, field_id
+from .record import Entry, LeftOut, Record
 from .tables import cell, read_json
 
 LICENCE = "Ego4D licence agreement"
@@ -51,6 +52,8 @@ class Ego4dSource(Source):
     actions without those frames are left out, and a warning counts them.
     """
 
+    noun: ClassVar[str] = "actions"
+
     kind: Literal["ego4d"] = Field(description="Ego4D, hands and objects")
     annotations: Path = Field(description="fho_main.json")
     videos: Path = Field(description="folder of the full-length videos")
@@ -64,16 +67,13 @@ class Ego4dSource(Source):
         """The annotations."""
         return self.annotations
 
-    def read(self) -> Iterator[Record]:
+    def entries(self) -> Iterator[Entry]:
         check_folder(self.videos, "videos")
-        left_out: Counter[str] = Counter()
-        try:
-            for number, video in enumerate(read_videos(self.annotations), 1):
-                yield from self._actions(f"{self.annotations}, video {number}", video, left_out)
-        finally:
-            _warn(self.annotations, left_out)
+        videos = ((f"{self.annotations}, video {number}", video)
+                  for number, video in enumerate(read_videos(self.annotations), 1))  # fmt: skip
+        yield from entries_of_rows(videos, self._video, lambda video: field_id(video, "video_uid"))
 
-    def _actions(self, origin: str, video: dict[str, Any], left_out: Counter[str]) -> Iterator[Record]:
+    def _video(self, origin: str, video: dict[str, Any]) -> Iterator[Entry]:
         uid = cell(origin, video, "video_uid")
         metadata = video.get("video_metadata")
         fps = cell(origin, metadata, "fps", float) if isinstance(metadata, dict) else FRAMES_PER_SECOND
@@ -82,23 +82,29 @@ class Ego4dSource(Source):
         path = inside(self.videos, f"{uid}.mp4", origin)
         for place, interval in enumerate(_objects(origin, video, "annotated_intervals"), 1):
             within = f"{origin}, interval {place}"
-            for index, action in enumerate(_objects(within, interval, "narrated_actions"), 1):
-                row = f"{within}, action {index}"
-                reason = self._fault(row, action)
-                if reason:
-                    left_out[reason] += 1
-                    continue
-                yield Record(
-                    id=str(action.get("uid") or f"{uid}/{place}/{index}"),
-                    media=Video(path),
-                    instruction=instruction_of(action["narration_text"]),
-                    span=self._span(row, action, fps),
-                    split=self.split,
-                    licence=LICENCE,
-                    origin=row,
-                )
+            actions = (
+                (f"{within}, action {index}", (str(action.get("uid") or f"{uid}/{place}/{index}"), action))
+                for index, action in enumerate(_objects(within, interval, "narrated_actions"), 1)
+            )
+            yield from entries_of_rows(actions, partial(self._action, Video(path), fps), lambda named: named[0])
 
-    def _fault(self, origin: str, action: dict[str, Any]) -> str | None:
+    def _action(self, media: Media, fps: float, origin: str, named: tuple[str, dict[str, Any]]) -> Iterator[Entry]:
+        name, action = named
+        reason = self._no_action(origin, action)
+        if reason:
+            yield LeftOut(name, reason)
+            return
+        yield Record(
+            id=name,
+            media=media,
+            instruction=instruction_of(action["narration_text"]),
+            span=self._span(origin, action, fps),
+            split=self.split,
+            licence=LICENCE,
+            origin=origin,
+        )
+
+    def _no_action(self, origin: str, action: dict[str, Any]) -> str | None:
         """Why an action is none to learn from."""
         if action.get("is_rejected") or action.get("is_invalid_annotation"):
             return "rejected by the annotators"
@@ -128,6 +134,8 @@ class Ego4dSource(Source):
 class LegoSource(Source):
     """LEGO's actions: with ``images`` the pair of pictures, a clip of two frames; with ``videos`` what lies between."""
 
+    noun: ClassVar[str] = "actions"
+
     kind: Literal["lego"] = Field(description="the pairs of pictures of LEGO, of Ego4D and of EPIC-KITCHENS")
     dataset: Literal["ego4d", "epickitchen"] = Field("ego4d", description="whose clips: ego4d or epickitchen")
     annotations: Path = Field(description="ego4d_train.json, ego4d_val.json, epickitchen_train.json, ...")
@@ -150,30 +158,37 @@ class LegoSource(Source):
         """The annotations."""
         return self.annotations
 
-    def read(self) -> Iterator[Record]:
+    def entries(self) -> Iterator[Entry]:
         check_folder(self.images or self.videos or Path(), "images" if self.images else "videos")
+        if self.dataset == "epickitchen" and self.videos is not None and self.fps is None:
+            warnings.warn(
+                f"{self.annotations}: the numbers of the pictures are taken for the videos' own frames; if they are of "
+                "EPIC-KITCHENS' rgb_frames, set fps=60 (50 for P01_101 and its like), which those were extracted at.",
+                ToldWarning,
+                stacklevel=2,
+            )
+        yield from entries_of_rows(_pairs(self.annotations), self._action, lambda pair: _pair_id(*pair[:2]))
+
+    def _action(self, origin: str, pair: tuple[str, str, Any]) -> Iterator[Entry]:
+        clip, action, row = pair
+        if not isinstance(row, dict):
+            raise InputError(f"{origin}: no JSON object: fetch it again.")
+        text = cell(origin, row, self.text)
+        reason = narration_fault(text)
+        if reason:
+            yield LeftOut(_pair_id(clip, action), reason)
+            return
         named = next((split for word, split in _SPLITS.items() if word in self.annotations.stem), None)
-        left_out: Counter[str] = Counter()
-        try:
-            for clip, action, row in _pairs(self.annotations):
-                origin = f"{self.annotations}, clip {clip[:80]}, action {action[:80]}"
-                text = cell(origin, row, self.text)
-                reason = narration_fault(text)
-                if reason:
-                    left_out[reason] += 1
-                    continue
-                media, span = self._pixels(origin, clip, action, row)
-                yield Record(
-                    id=f"{clip}/{action}",
-                    media=media,
-                    instruction=instruction_of(text) if self.text == "action" else " ".join(text.split()),
-                    span=span,
-                    split=self.split or named,
-                    licence=LICENCE if self.dataset == "ego4d" else "CC BY-NC 4.0 (EPIC-KITCHENS-100)",
-                    origin=origin,
-                )
-        finally:
-            _warn(self.annotations, left_out)
+        media, span = self._pixels(origin, clip, action, row)
+        yield Record(
+            id=_pair_id(clip, action),
+            media=media,
+            instruction=instruction_of(text) if self.text == "action" else " ".join(text.split()),
+            span=span,
+            split=self.split or named,
+            licence=LICENCE if self.dataset == "ego4d" else "CC BY-NC 4.0 (EPIC-KITCHENS-100)",
+            origin=origin,
+        )
 
     def _pixels(self, origin: str, clip: str, action: str, row: dict[str, Any]) -> tuple[Media, Span | None]:
         names = [cell(origin, row, name) for name in ("image_0", "image_1")]
@@ -325,17 +340,21 @@ def _objects(origin: str, row: dict[str, Any], name: str) -> list[dict[str, Any]
     return values
 
 
-def _pairs(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _pair_id(clip: str, action: str) -> str:
+    return f"{clip}/{action}"
+
+
+def _pairs(path: Path) -> Iterator[tuple[str, tuple[str, str, Any] | InputError]]:
     clips = read_json(path)
     if not isinstance(clips, dict):
         raise InputError(f"{path} is no table of clips: give ego4d_train.json or its like.")
     for clip, actions in clips.items():
+        origin = f"{path}, clip {clip[:80]}"
         if not isinstance(actions, dict):
-            raise InputError(f"{path}, clip {clip[:80]}: it is no table of actions: fetch the annotations again.")
+            yield origin, InputError(f"{origin}: it is no table of actions: fetch the annotations again.")
+            continue
         for action, row in actions.items():
-            if not isinstance(row, dict):
-                raise InputError(f"{path}, clip {clip[:80]}, action {action[:80]}: no JSON object: fetch it again.")
-            yield clip, action, row
+            yield f"{origin}, action {action[:80]}", (clip, action, row)
 
 
 def _seconds(first: float, last: float, fps: float) -> tuple[float, float]:
@@ -348,9 +367,3 @@ def _number(origin: str, name: str) -> int:
     if not digits or len(digits[-1]) > 12:
         raise InputError(f"{origin}: the picture {name[:200]!r} has no frame number in its name: correct it.")
     return int(digits[-1])
-
-
-def _warn(path: Path, left_out: Counter[str]) -> None:
-    if left_out:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
-        warnings.warn(f"{path}: {left_out.total()} actions were left out: {reasons}", ToldWarning, stacklevel=3)

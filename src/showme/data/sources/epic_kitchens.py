@@ -14,8 +14,10 @@ from ...errors import InputError
 from ..media import Media, Pictures, Span, TarPictures, Video
 from ..media.archive import numbered_members
 from .base import Source, check_folder, inside
-from .record import Record
-from .tables import cell, read_csv
+from .epic_rates import Moment, proven_rate
+from .faults import entries_of_rows, field_id
+from .record import Entry, Record
+from .tables import cell, csv_rows, read_csv
 
 LICENCE = "CC BY-NC 4.0 (EPIC-KITCHENS-100)"
 _COLUMNS = ("narration_id", "participant_id", "video_id", "start_timestamp", "stop_timestamp", "start_frame",
@@ -29,7 +31,7 @@ class EpicKitchensSource(Source):
 
     Videos are ``P01/videos/P01_101.MP4`` or ``P01_101.MP4``, cut by the rows' time stamps. Frames are
     ``P01/rgb_frames/P01_101/frame_0000000001.jpg`` or the ``P01_101.tar`` of the official download in their place, cut
-    by the rows' frame numbers, both included.
+    by the rows' frame numbers, both included, at the rate that their numbers and time stamps prove.
     """
 
     kind: Literal["epic_kitchens"] = Field(description="EPIC-KITCHENS-100")
@@ -37,7 +39,9 @@ class EpicKitchensSource(Source):
     videos: Path | None = Field(None, description="folder of the full-length videos")
     frames: Path | None = Field(None, description="folder of the rgb_frames, as folders or tar files")
     subset: Path | None = Field(None, description="CSV with narration_id (and narration): the rows to keep; null: all")
-    fps: float | None = Field(None, gt=0, description="rate of the frames; null: from EPIC_100_video_info.csv beside")
+    fps: float | None = Field(
+        None, gt=0, description="rate that frames are numbered in; null: as the annotations prove"
+    )
     split: str | None = Field(None, description="name of the split; null: train or validation as the file is named")
 
     @model_validator(mode="after")
@@ -51,15 +55,16 @@ class EpicKitchensSource(Source):
         """The annotations."""
         return self.annotations
 
-    def read(self) -> Iterator[Record]:
+    def entries(self) -> Iterator[Entry]:
         check_folder(self.videos or self.frames or Path(), "videos" if self.videos else "frames")
         subset = self._subset()
         rates = self._rates()
         split = self.split or next((s for s in ("train", "validation") if s in self.annotations.name), None)
-        for origin, row in read_csv(self.annotations, _COLUMNS):
+
+        def entries_of(origin: str, row: dict[str, str]) -> Iterator[Record]:
             name = cell(origin, row, "narration_id")
             if subset is not None and name not in subset:
-                continue
+                return
             media, span = self._pixels(origin, row, rates)
             yield Record(
                 id=name,
@@ -71,6 +76,10 @@ class EpicKitchensSource(Source):
                 origin=origin,
             )
 
+        yield from entries_of_rows(
+            csv_rows(self.annotations, _COLUMNS), entries_of, lambda row: field_id(row, "narration_id")
+        )
+
     def _pixels(self, origin: str, row: dict[str, str], rates: dict[str, float]) -> tuple[Media, Span]:
         person, video = cell(origin, row, "participant_id"), cell(origin, row, "video_id")
         if self.videos is not None:
@@ -79,15 +88,21 @@ class EpicKitchensSource(Source):
             return Video(_first(self.videos, videos, origin)), _rising(origin, span)
         assert self.frames is not None
         start, stop = cell(origin, row, "start_frame", int), cell(origin, row, "stop_frame", int)
-        span = Span(start - 1, stop, "frames")
+        span = _rising(origin, Span(start - 1, stop, "frames"))
         fps = self.fps or rates.get(video)
+        for moment in _moments(origin, row):
+            if fps is None or not moment.agrees(fps):
+                at = f"frame {moment.frame} is not at {moment.seconds:g} s at " + (
+                    "any rate that the video's other rows have" if fps is None else f"{fps:g} per second"
+                )
+                raise InputError(f"{origin}: {at}: correct the row, or leave it out.")
         names = (f"{person}/rgb_frames/{video}", f"{person}/rgb_frames/{video}.tar", f"{video}", f"{video}.tar",
                  f"{person}/{video}", f"{person}/{video}.tar")  # fmt: skip
         path = _first(self.frames, names, origin)
         if path.suffix == ".tar" and path.is_file():
             # The archive's index holds every frame: the row's own are cut out here.
             return _cut(path, start, stop, fps, origin), Span(0, stop - start + 1, "frames")
-        return Pictures(path, _FRAME, 1, fps), _rising(origin, span)
+        return Pictures(path, _FRAME, 1, fps), span
 
     def _subset(self) -> dict[str, str] | None:
         if self.subset is None:
@@ -98,14 +113,39 @@ class EpicKitchensSource(Source):
         }
 
     def _rates(self) -> dict[str, float]:
-        """Frames per second of the videos, where the official list lies beside the annotations."""
-        path = self.annotations.with_name("EPIC_100_video_info.csv")
-        if self.frames is None or not path.is_file():
+        """Rate that each video's frames are numbered in.
+
+        Raises:
+            InputError: ``fps`` is another.
+        """
+        if self.frames is None:
             return {}
-        return {
-            cell(origin, row, "video_id"): cell(origin, row, "fps", float)
-            for origin, row in read_csv(path, ["video_id", "fps"])
-        }
+        moments: dict[str, list[Moment]] = {}
+        for origin, row in csv_rows(self.annotations, _COLUMNS):
+            try:
+                if isinstance(row, InputError):
+                    continue
+                moments.setdefault(cell(origin, row, "video_id"), []).extend(_moments(origin, row))
+            except InputError:
+                # Told when the row is read.
+                continue
+        rates = {video: rate for video, of in moments.items() if (rate := proven_rate(video, of)) is not None}
+        for video, rate in rates.items():
+            if (
+                self.fps is not None
+                and not all(moment.agrees(self.fps) for moment in moments[video])
+                and self.fps != rate
+            ):
+                raise InputError(
+                    f"{self.annotations}: the frame numbers and time stamps of {video} prove {rate:g} frames per "
+                    f"second, and fps says {self.fps:g}: leave fps out."
+                )
+        return rates
+
+
+def _moments(origin: str, row: dict[str, str]) -> list[Moment]:
+    edges = ("start", "stop")
+    return [Moment(clock(origin, row, f"{edge}_timestamp"), cell(origin, row, f"{edge}_frame", int)) for edge in edges]
 
 
 def clock(origin: str, row: dict[str, str], name: str) -> float:
@@ -137,12 +177,10 @@ def _first(folder: Path, names: tuple[str, ...], origin: str) -> Path:
 
 def _cut(path: Path, start: int, stop: int, fps: float | None, origin: str) -> TarPictures:
     members = _archive(path)
-    missing = next((number for number in (start, stop) if number not in members), None)
-    if missing is not None or start > stop:
-        raise InputError(
-            f"{origin}: {path} has no {_FRAME.format(missing or start)}: fetch it again, or correct the row."
-        )
-    return TarPictures(path, tuple(members[number] for number in range(start, stop + 1) if number in members), fps)
+    missing = next((number for number in (start, stop, *range(start, stop)) if number not in members), None)
+    if missing is not None:
+        raise InputError(f"{origin}: {path} has no {_FRAME.format(missing)}: fetch it again, or correct the row.")
+    return TarPictures(path, tuple(members[number] for number in range(start, stop + 1)), fps)
 
 
 @lru_cache(maxsize=8)

@@ -19,8 +19,9 @@ from ..media import Media, Pictures, Rendered, Span, Video
 from ..media.base import one_line
 from ..media.rendered import SUFFIX as RENDERED
 from .base import Source, inside, is_there
-from .record import Record
-from .tables import cell, read_csv, read_jsonl
+from .faults import entries_of_rows, field_id
+from .record import Entry, Record
+from .tables import cell, csv_rows, jsonl_rows
 
 INDEX = ("index.jsonl", "index.csv")
 # Of a line; ``picture`` and ``seed`` are of those that this toolkit writes.
@@ -34,6 +35,9 @@ class FolderSource(Source):
     path: Path = Field(description="folder with an index.jsonl or index.csv, or such a file")
     split: str | None = Field(None, description="clips of this split alone; null: all")
     fps: float | None = Field(None, gt=0, description="rate of clips that are pictures or arrays; null: not known")
+    pattern: str | None = Field(
+        None, description="names of the pictures that count, such as rgb_*.png; null: the one series that there is"
+    )
 
     @property
     def place(self) -> Path:
@@ -42,7 +46,7 @@ class FolderSource(Source):
             return self.path
         return next((self.path / name for name in INDEX if (self.path / name).is_file()), self.path / INDEX[0])
 
-    def read(self) -> Iterator[Record]:
+    def entries(self) -> Iterator[Entry]:
         index = self.place
         if not is_there(index):
             raise InputError(f"There is no {index}: give a folder of clips with an {' or '.join(INDEX)}, or that file.")
@@ -51,16 +55,18 @@ class FolderSource(Source):
         if index.name == INDEX[0] and is_there(index.with_name(INDEX[1])):
             _warn(f"{index.parent} has an {INDEX[1]} too: {INDEX[0]} is read.")
         unknown: set[str] = set()
-        rows = read_csv(index, ["id"]) if index.suffix.lower() == ".csv" else read_jsonl(index)
-        for origin, row in rows:
+
+        def entries_of(origin: str, row: Mapping[str, Any]) -> Iterator[Record]:
             # Told once for each: a misnamed start would take the whole clip in silence.
             if strange := row.keys() - _FIELDS - unknown:
-                unknown |= strange
+                unknown.update(strange)
                 named = one_line(", ".join(sorted(strange)))[:80]
                 _warn(f"{origin}: what it says of {named} is passed over; known are {', '.join(sorted(_FIELDS))}.")
-            record = self._record(index.parent, origin, row)
-            if self.split is None or record.split == self.split:
-                yield record
+            if self.split is None or _text(row, "split") == self.split:
+                yield self._record(index.parent, origin, row)
+
+        rows = csv_rows(index, ["id"]) if index.suffix.lower() == ".csv" else jsonl_rows(index)
+        yield from entries_of_rows(rows, entries_of, lambda row: field_id(row, "id"))
 
     def _record(self, folder: Path, origin: str, row: Mapping[str, Any]) -> Record:
         instruction = row.get("instruction") or row.get("caption")
@@ -73,7 +79,7 @@ class FolderSource(Source):
             span = Span(cell(origin, row, "start", float), cell(origin, row, "stop", float))
         return Record(
             id=name,
-            media=media_at(path, self.fps),
+            media=media_at(path, self.fps, self.pattern, folder),
             instruction=instruction.strip(),
             span=span,
             template=_text(row, "template"),
@@ -87,10 +93,10 @@ def _warn(sentence: str) -> None:
     warnings.warn(sentence, ToldWarning, stacklevel=3)
 
 
-def media_at(path: Path, fps: float | None = None) -> Media:
+def media_at(path: Path, fps: float | None = None, pattern: str | None = None, data_set: Path | None = None) -> Media:
     """What a path holds: a folder of pictures, a rendered clip, or a video."""
     if path.is_dir():
-        return Pictures(path, fps=fps)
+        return Pictures(path, fps=fps, only=pattern, data_set=data_set)
     return Rendered(path, fps) if path.suffix == RENDERED else Video(path)
 
 

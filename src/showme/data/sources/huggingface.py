@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,11 +18,13 @@ from pydantic import Field, model_validator
 from ...errors import InputError
 from ..media import ArrowPictures, ArrowVideo, Media, PictureFiles, Video
 from ..media.base import one_line
+from ..media.companions import is_companion
 from ..media.huggingface import is_list, is_sound, open_arrow
 from ..media.parquet import MAX_BYTES as MAX_COLUMN
 from ..media.pictures import SUFFIXES as PICTURES
 from .base import Source, check_folder, inside
-from .record import Record
+from .faults import entries_of_rows, field_id
+from .record import Entry, Record
 from .tables import cell, read_json
 
 _VIDEOS = (".mp4", ".webm", ".avi", ".mkv", ".mov")
@@ -74,7 +78,7 @@ class HuggingFaceSource(Source):
         """The folder, or the name on the hub."""
         return self.path or Path(self.name or "")
 
-    def read(self) -> Iterator[Record]:
+    def entries(self) -> Iterator[Entry]:
         if self.path is not None and check_folder(self.path, "data set") and self._format() == "saved":
             split, arrows = self._saved(self.path)
         else:
@@ -85,18 +89,27 @@ class HuggingFaceSource(Source):
             row = 0
             for batch in _batches(path, self._columns()):
                 pixels = _Column(batch.column(self.video_column))
-                for index, values in enumerate(batch.select(self._columns()[:-1]).to_pylist()):
-                    number += 1
-                    origin = f"{self.place}, {split} row {number}"
-                    yield Record(
-                        id=cell(origin, values, self.id_column) if self.id_column else f"{split}/{number}",
-                        media=self._media(origin, pixels, index, path, row, root),
-                        instruction=cell(origin, values, self.instruction_column),
-                        split=split,
-                        licence=self.licence,
-                        origin=origin,
-                    )
-                    row += 1
+                values = batch.select(self._columns()[:-1]).to_pylist()
+                cells = [
+                    _Row(number + index + 1, each_row, pixels, index, path, row + index)
+                    for index, each_row in enumerate(values)
+                ]
+                rows = ((f"{self.place}, {split} row {each_row.number}", each_row) for each_row in cells)
+                yield from entries_of_rows(rows, partial(self._record, split, root), partial(self._name, split))
+                number, row = number + len(values), row + len(values)
+
+    def _name(self, split: str, row: _Row) -> str | None:
+        return field_id(row.values, self.id_column) if self.id_column else f"{split}/{row.number}"
+
+    def _record(self, split: str, root: Path, origin: str, row: _Row) -> Iterator[Record]:
+        yield Record(
+            id=cell(origin, row.values, self.id_column) if self.id_column else f"{split}/{row.number}",
+            media=self._media(origin, row.pixels, row.index, row.path, row.place, root),
+            instruction=cell(origin, row.values, self.instruction_column),
+            split=split,
+            licence=self.licence,
+            origin=origin,
+        )
 
     def _columns(self) -> list[str]:
         """Names of the columns; the pixels' is the last."""
@@ -122,6 +135,8 @@ class HuggingFaceSource(Source):
             return "saved"
         suffixes, listed = set(), False
         for path in self.path.rglob("*"):
+            if is_companion(path.relative_to(self.path).as_posix()):
+                continue
             suffixes.add(path.suffix.lower())
             listed = listed or path.name in _LISTED
         for name, own in _SUFFIXES.items():
@@ -194,6 +209,19 @@ class _Column:
         return kept, [None if name is None else name.as_py() for name in names]
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A row. number: in the split, from 1. values: of its columns but the pixels'. pixels, index: of its batch, and
+    where it is there. path, place: of its Arrow file, and where it is there."""
+
+    number: int
+    values: dict[str, Any]
+    pixels: _Column
+    index: int
+    path: Path
+    place: int
+
+
 def _part(cell: Any, name: str, types: tuple[str, ...]) -> Any:
     """A cell, or the field of it where it is a struct; None where it is empty or of another type."""
     if hasattr(cell, "keys"):
@@ -255,6 +283,8 @@ def _check_parquet(folder: Path, columns: list[str]) -> None:
     from pyarrow.parquet import ParquetFile
 
     for path in sorted(folder.rglob("*.parquet")):
+        if is_companion(path.relative_to(folder).as_posix()):
+            continue
         try:
             with ParquetFile(path) as file:
                 names = file.schema_arrow.names

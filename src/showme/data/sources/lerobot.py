@@ -7,25 +7,25 @@ and files that several episodes share. Instructions are the episodes' ``tasks``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from ...errors import InputError
-from ..media import Media, ParquetPictures, Span, Video
+from ..media import EpisodeVideo, Media, ParquetPictures, Span
 from ..media.parquet import read_rows
 from ..media.pictures import natural_order
 from .base import Source, check_folder, inside
-from .record import Record
-from .tables import cell, read_json, read_jsonl
+from .faults import entries_of_rows
+from .lerobot_places import SharedVideos
+from .record import Entry, Record
+from .tables import cell, jsonl_rows, read_json
 
 VERSIONS = ("v2.1", "v3.0")
 _SPLITS = {"val": "validation"}
 _FIELD = re.compile(r"\{(\w+)(?::0(\d)d)?\}")
-# Longer than any robot has been filmed in one file; keeps arithmetic finite.
-_MAX_SECONDS = 1e7
 
 
 class LeRobotSource(Source):
@@ -43,22 +43,24 @@ class LeRobotSource(Source):
         """The data set's description."""
         return self.path / "meta" / "info.json"
 
-    def read(self) -> Iterator[Record]:
+    def entries(self) -> Iterator[Entry]:
         check_folder(self.path, "data set")
         info = self._info()
         splits = _splits(self.place, info, self.split)
         camera, stored = self._camera(info)
-        rows = self._rows_v21() if info["codebase_version"] == "v2.1" else self._rows_v30(camera, stored)
-        count = 0
-        for origin, row in rows:
-            count += 1
+        rows: Sequence[tuple[str, Any]] = list(
+            self._rows_v21() if info["codebase_version"] == "v2.1" else self._rows_v30(camera, stored)
+        )
+        pixels = _Pixels(self.path, self.place, info, camera, stored, rows)
+
+        def entries_of(origin: str, row: Mapping[str, Any]) -> Iterator[Record]:
             episode = cell(origin, row, "episode_index", int)
             split = next((name for name, episodes in splits.items() if episode in episodes), None)
             if self.split is not None and split != _SPLITS.get(self.split, self.split):
-                continue
-            media, span = self._pixels(info, camera, stored, origin, row)
+                return
+            media, span = pixels.of(origin, row)
             yield Record(
-                id=f"episode_{episode:06d}",
+                id=_name(episode),
                 media=media,
                 instruction=self._instruction(origin, row),
                 span=span,
@@ -66,9 +68,12 @@ class LeRobotSource(Source):
                 licence=self.licence,
                 origin=origin,
             )
+
+        yield from entries_of_rows(rows, entries_of, _name_of)
         total = cell(str(self.place), info, "total_episodes", int)
-        if count != total:
-            raise InputError(f"{self.place} says {total} episodes, and {count} are listed: fetch the data set again.")
+        if len(rows) != total:
+            listed = f"says {total} episodes, and {len(rows)} are listed"
+            raise InputError(f"{self.place} {listed}: fetch the data set again.")
 
     def _info(self) -> dict[str, Any]:
         info = read_json(self.place)
@@ -101,8 +106,8 @@ class LeRobotSource(Source):
             raise InputError(f"{self.place} has {len(cameras)} cameras ({names}): say which as camera.")
         return next(iter(cameras.items()))
 
-    def _rows_v21(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        return read_jsonl(self.path / "meta" / "episodes.jsonl")
+    def _rows_v21(self) -> Iterator[tuple[str, dict[str, Any] | InputError]]:
+        return jsonl_rows(self.path / "meta" / "episodes.jsonl")
 
     def _rows_v30(self, camera: str, stored: str) -> Iterator[tuple[str, dict[str, Any]]]:
         folder = check_folder(self.path / "meta" / "episodes", "episodes' annotations")
@@ -131,47 +136,81 @@ class LeRobotSource(Source):
             )
         return tasks[0].strip()
 
-    def _pixels(
-        self, info: Mapping[str, Any], camera: str, stored: str, origin: str, row: Mapping[str, Any]
-    ) -> tuple[Media, Span | None]:
-        fps = cell(str(self.place), info, "fps", float)
+
+class _Pixels:
+    """Where the episodes' pixels are.
+
+    Args:
+        root: folder of the data set.
+        place: of its description, for messages.
+        info: the description.
+        camera, stored: whose pixels, and whether they are kept as ``video`` or as ``image``.
+        rows: of all episodes.
+
+    Raises:
+        InputError: a description that is wrong, whatever the episode.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        place: Path,
+        info: Mapping[str, Any],
+        camera: str,
+        stored: str,
+        rows: Sequence[tuple[str, Any]],
+    ):
+        self.root, self.place, self.info, self.camera, self.stored = root, place, info, camera, stored
+        self.fps = cell(str(place), info, "fps", float)
+        self.group = f"videos/{camera}" if stored == "video" else "data"
+        self.shared: SharedVideos | None = None
+        self.chunk = 0
+        if info["codebase_version"] == "v2.1":
+            self.chunk = cell(str(place), info, "chunks_size", int)
+            if self.chunk < 1:
+                raise InputError(f"{place}: the field 'chunks_size' is not above 0: correct it.")
+        elif stored == "video":
+            self.shared = SharedVideos(rows, camera, self.fps)
+
+    def of(self, origin: str, row: Mapping[str, Any]) -> tuple[Media, Span | None]:
+        """Pixels and span of an episode.
+
+        Raises:
+            InputError: the row is wrong.
+        """
         episode, length = cell(origin, row, "episode_index", int), cell(origin, row, "length", int)
         if episode < 0 or length < 1:
             raise InputError(f"{origin}: episode {episode} of {length} frames cannot be: correct it.")
-        shared = info["codebase_version"] != "v2.1"
-        group = f"videos/{camera}" if stored == "video" else "data"
-        if shared:
-            numbers = {
-                "chunk_index": cell(origin, row, f"{group}/chunk_index", int),
-                "file_index": cell(origin, row, f"{group}/file_index", int),
-            }
-        else:
-            size = cell(str(self.place), info, "chunks_size", int)
-            if size < 1:
-                raise InputError(f"{self.place}: the field 'chunks_size' is not above 0: correct it.")
-            numbers = {"episode_chunk": episode // size, "episode_index": episode}
-        template = "video_path" if stored == "video" else "data_path"
-        path = inside(self.path, _fill(self.place, info, template, {"video_key": camera, **numbers}), origin)
-        if stored == "image":
-            return ParquetPictures(path, camera, episode, length, fps), None
-        if not shared:
-            return Video(path), Span(0, length, "frames")
-        return Video(path), _shared_span(origin, row, group, length, fps)
-
-
-def _shared_span(origin: str, row: Mapping[str, Any], group: str, length: int, fps: float) -> Span:
-    """An episode's part of a video that it shares.
-
-    The time stamps are sums of rounded durations: counted in frames they are exact again, and half a frame before each
-    edge is where no rounding can put another frame in or out.
-    """
-    start, stop = (cell(origin, row, f"{group}/{edge}_timestamp", float) for edge in ("from", "to"))
-    if not 0 <= start < stop <= _MAX_SECONDS or abs((stop - start) * fps - length) > 1:
-        raise InputError(
-            f"{origin}: {start:g} to {stop:g} s are not {length} frames at {fps:g} per second: fetch the file again."
+        path = self._path(origin, row, episode)
+        if self.stored == "image":
+            return ParquetPictures(path, self.camera, episode, length, self.fps), None
+        if self.shared is None:
+            return EpisodeVideo(path, length=length), Span(0, length, "frames")
+        place = self.shared.place(origin, row, length)
+        return (
+            EpisodeVideo(path, length=place.length, part=place.span, whole=place.whole, rate=self.fps),
+            place.span,
         )
-    first = round(start * fps)
-    return Span(max((first - 0.5) / fps, 0.0), (first + length - 0.5) / fps)
+
+    def _path(self, origin: str, row: Mapping[str, Any], episode: int) -> Path:
+        if self.chunk:
+            numbers = {"episode_chunk": episode // self.chunk, "episode_index": episode}
+        else:
+            numbers = {
+                "chunk_index": cell(origin, row, f"{self.group}/chunk_index", int),
+                "file_index": cell(origin, row, f"{self.group}/file_index", int),
+            }
+        template = "video_path" if self.stored == "video" else "data_path"
+        return inside(self.root, _fill(self.place, self.info, template, {"video_key": self.camera, **numbers}), origin)
+
+
+def _name(episode: int) -> str:
+    return f"episode_{episode:06d}"
+
+
+def _name_of(row: Mapping[str, Any]) -> str | None:
+    episode = row.get("episode_index")
+    return _name(episode) if isinstance(episode, int) and not isinstance(episode, bool) and episode >= 0 else None
 
 
 def _splits(place: Path, info: Mapping[str, Any], wanted: str | None) -> dict[str, range]:

@@ -24,7 +24,7 @@ def read_exclusions(path: Path) -> dict[str, str]:
     Raises:
         InputError: no such file, or a line that is no exclusion.
     """
-    return {cell(origin, row, "id"): str(row.get("reason", "")) for origin, row in read_jsonl(path)}
+    return {_id(origin, row): str(row.get("reason", "")) for origin, row in read_jsonl(path)}
 
 
 def write_exclusions(path: Path, reasons: Mapping[str, str]) -> None:
@@ -38,7 +38,7 @@ def read_kept(path: Path) -> dict[str, Span | None]:
     Raises:
         InputError: no such file, or a line that is none of it.
     """
-    return {cell(origin, row, "id"): _span(origin, row.get("span")) for origin, row in read_jsonl(path)}
+    return {_id(origin, row): _span(origin, row.get("span")) for origin, row in read_jsonl(path)}
 
 
 def write_kept(path: Path, spans: Mapping[str, Span | None]) -> None:
@@ -79,6 +79,12 @@ def check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}): choose another file.") from error
+
+
+def _id(origin: str, row: Mapping[str, Any]) -> str:
+    """The id of a clip, as it is: blanks at its ends are part of it in an archive."""
+    value = row.get("id")
+    return value if isinstance(value, str) and value.strip() else cell(origin, row, "id")
 
 
 def _span(origin: str, value: Any) -> Span | None:

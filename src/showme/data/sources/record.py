@@ -1,4 +1,4 @@
-"""What every source yields."""
+"""What every source yields: records, and what stands in the place of those that cannot be used."""
 
 from __future__ import annotations
 
@@ -25,3 +25,23 @@ class Record:
     split: str | None = None
     licence: str = ""
     origin: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A record that cannot be used, where the others can. id: what ``exclude`` knows it by, the record's own or, where
+    it has none, its row (``index.jsonl, line 7``). reason: one sentence with file, row and remedy."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A record that its source leaves out by a rule of its own. reason: what follows "3 episodes", in words."""
+
+    id: str
+    reason: str
+
+
+Entry = Record | Fault | LeftOut

@@ -7,24 +7,30 @@ step, and the instruction once, or once a step. TensorFlow is not needed.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ...errors import InputError, ToldWarning
+from ...errors import InputError
 from ..media import Span, TFRecordPictures
-from ..media.tfrecord import parse_example, read_records
+from ..media.base import is_black
+from ..media.companions import visible
+from ..media.pictures import decode_picture
+from ..media.tfrecord import parse_example, parse_lists, record_rows
 from .base import Source, check_folder
-from .record import Record
+from .faults import entries_of_rows
+from .record import Entry, Fault, LeftOut, Record
 from .tables import read_json
 
+_Row = tuple[int, int, bytes]
 _SHARD = re.compile(r"(.+)-([^-]+)\.tfrecord-(\d{5,9})-of-(\d{5,9})")
 _FEATURES = "features.json"
 _SPLITS = {"val": "validation"}
+_METADATA, _HAS = "episode_metadata", "has_"
 
 
 class RldsSource(Source):
@@ -32,6 +38,8 @@ class RldsSource(Source):
 
     Where the instruction changes within an episode, every stretch of steps under one instruction is a record.
     """
+
+    noun: ClassVar[str] = "episodes"
 
     kind: Literal["rlds"] = Field(description="RLDS episodes in TFRecord files")
     path: Path = Field(description="folder of the *.tfrecord-00000-of-00032, or one of them")
@@ -49,38 +57,36 @@ class RldsSource(Source):
         """The folder, or the file."""
         return self.path
 
-    def read(self) -> Iterator[Record]:
+    def entries(self) -> Iterator[Entry]:
         shards = self._shards()
         self._check_names(shards[0][0].with_name(_FEATURES))
-        dropped = 0
-        try:
-            for path, split in shards:
-                for number, (offset, payload) in enumerate(read_records(path)):
-                    for record in self._episode(path, number, offset, payload, split):
-                        if record.instruction:
-                            yield record
-                        elif self.empty == "drop":
-                            dropped += 1
-                        else:
-                            raise InputError(
-                                f"{record.origin}: there is no instruction: set empty=drop to leave it out."
-                            )
-        finally:
-            if dropped:
-                told = f"{self.path}: {dropped} episodes without an instruction were left out"
-                warnings.warn(told, ToldWarning, stacklevel=2)
+        self._check_first(shards[0][0])
+        for path, split in shards:
+            rows = ((f"{path}, record {number}", row) for number, row in enumerate(_numbered(path)))
+            yield from entries_of_rows(rows, partial(self._entries, path, split), partial(_name, path))
 
-    def _episode(self, path: Path, number: int, offset: int, payload: bytes, split: str | None) -> Iterator[Record]:
-        features = parse_example(path, offset, payload)
+    def _entries(self, path: Path, split: str | None, place: str, row: _Row) -> Iterator[Entry]:
+        _, offset, payload = row
+        features, numbers = parse_lists(path, offset, payload)
         source = features.get(self.file_path or "", ())
         of = f" (of {_text(source[0])[:200]!r})" if source else ""
-        origin = f"{path}, record {number}{of}"
+        origin = f"{place}{of}"
         pictures = self._feature(origin, features, "image")
         sentences = [_text(sentence, origin) for sentence in self._feature(origin, features, "instruction")]
-        name = f"{path.name}/{number}"
+        name = _name(path, row)
+        if self._is_absent(path / name, pictures, numbers):
+            yield LeftOut(name, f"without {self._camera} ({_HAS}{self._camera} = 0)")
+            return
         for part, (sentence, span) in enumerate(_stretches(origin, sentences, len(pictures))):
+            stretch = name if part == 0 else f"{name}#{part + 1}"
+            if not sentence and self.empty == "drop":
+                yield LeftOut(stretch, "without an instruction")
+                continue
+            if not sentence:
+                yield Fault(stretch, f"{origin}: there is no instruction: set empty=drop to leave it out.")
+                continue
             yield Record(
-                id=name if part == 0 else f"{name}#{part + 1}",
+                id=stretch,
                 media=TFRecordPictures(path, offset, len(payload), self.image, self.fps),
                 instruction=sentence,
                 span=span,
@@ -89,10 +95,41 @@ class RldsSource(Source):
                 origin=origin,
             )
 
-    def _feature(self, origin: str, features: Mapping[str, Sequence[bytes]], field: str) -> Sequence[bytes]:
+    @property
+    def _camera(self) -> str:
+        return self.image.rpartition("/")[2]
+
+    def _is_absent(self, path: Path, pictures: Sequence[bytes], numbers: Mapping[str, Sequence[int]]) -> bool:
+        """Whether an episode was not filmed by the camera, and its pictures are the format's black ones.
+
+        ``has_image_0`` and its like say so, where anybody has filled them in: data sets exist in which none is set.
+        """
+        flag = f"{_METADATA}/{_HAS}{self._camera}"
+        if any(numbers.get(flag, (1,))):
+            return False
+        others = flag.rstrip("0123456789")
+        if any(any(values) for name, values in numbers.items() if name.rstrip("0123456789") == others):
+            return True
+        return all(is_black(decode_picture(picture, path)) for picture in pictures)
+
+    def _check_first(self, path: Path) -> None:
+        """Refuse features that no episode has, before all of them are said to lack it."""
+        row = next(_numbered(path), None)
+        if row is None or isinstance(row, InputError):
+            return
+        _, offset, payload = row
+        features = parse_example(path, offset, payload)
+        for field in ("image", "instruction"):
+            self._check_name(f"{path}, record 0", features, field)
+
+    def _check_name(self, origin: str, features: Mapping[str, Sequence[bytes]], field: str) -> None:
         name = getattr(self, field)
         if name not in features:
             raise InputError(f"{origin}: it has no feature {name!r}: set {field} to one of {_listing(features)}.")
+
+    def _feature(self, origin: str, features: Mapping[str, Sequence[bytes]], field: str) -> Sequence[bytes]:
+        self._check_name(origin, features, field)
+        name = getattr(self, field)
         if not features[name]:
             raise InputError(
                 f"{origin}: the feature {name!r} is empty: set {field} to another, or leave the episode out."
@@ -111,7 +148,7 @@ class RldsSource(Source):
         check_folder(self.path, "TFRecord files")
         found: dict[tuple[str, str, int], dict[int, Path]] = {}
         matches: dict[Path, re.Match[str]] = {}
-        for path in self.path.iterdir():
+        for path in visible(self.path):
             if match := _SHARD.fullmatch(path.name):
                 matches[path] = match
                 found.setdefault((match[1], match[2], int(match[4])), {})[int(match[3])] = path
@@ -146,6 +183,16 @@ class RldsSource(Source):
             if name not in names:
                 alike = sorted(each for each, kinds in names.items() if kind in kinds) or sorted(names)
                 raise InputError(f"{path} lists no feature {name!r}: set {field} to one of {_listing(alike)}.")
+
+
+def _numbered(path: Path) -> Iterator[_Row | InputError]:
+    """``(number, offset, payload)`` of every record, or what is wrong with it."""
+    for number, (offset, payload) in enumerate(record_rows(path)):
+        yield payload if isinstance(payload, InputError) else (number, offset, payload)
+
+
+def _name(path: Path, row: _Row) -> str:
+    return f"{path.name}/{row[0]}"
 
 
 def _stretches(origin: str, sentences: Sequence[str], steps: int) -> Iterator[tuple[str, Span | None]]:

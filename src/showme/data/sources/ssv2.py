@@ -12,12 +12,15 @@ from pydantic import Field, model_validator
 from ...errors import InputError
 from ..media import Media, Pictures, Video
 from .base import Source, check_folder, inside
-from .record import Record
-from .tables import cell, read_json, read_jsonl
+from .faults import entries_of_rows, field_id
+from .record import Entry, Record
+from .tables import cell, jsonl_rows, read_json
 
 LICENCE = "Something-Something V2 research licence"
 FRAMES_PER_SECOND = 12.0
 _SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+
+_Row = tuple[str, dict[str, Any] | InputError]
 
 
 class Ssv2Source(Source):
@@ -33,6 +36,9 @@ class Ssv2Source(Source):
     videos: Path | None = Field(None, description="folder of <id>.webm or <id>.mp4, 20bn-something-something-v2")
     frames: Path | None = Field(None, description="folder of folders of extracted frames, rawframes")
     fps: float = Field(FRAMES_PER_SECOND, gt=0, description="rate of the frames")
+    pattern: str | None = Field(
+        None, description="names of the pictures that count, such as rgb_*.png; null: the one series that there is"
+    )
     templates: tuple[str, ...] | None = Field(
         None, description="classes to keep, with or without brackets round their objects; null: all"
     )
@@ -55,12 +61,12 @@ class Ssv2Source(Source):
     def _captioned(self) -> bool:
         return self.annotations.suffix.lower() == ".jsonl"
 
-    def read(self) -> Iterator[Record]:
+    def entries(self) -> Iterator[Entry]:
         check_folder(self.videos or self.frames or Path(), "videos" if self.videos else "frames")
-        rows = read_jsonl(self.annotations) if self._captioned else self._kept(_labelled(self.annotations))
         split = self.split or _split(self.annotations)
-        for origin, row in rows:
-            name = cell(origin, row, "id" if "id" in row else "video_id")
+
+        def entries_of(origin: str, row: dict[str, Any]) -> Iterator[Record]:
+            name = cell(origin, row, _id_field(row))
             yield Record(
                 id=name,
                 media=self._pixels(origin, name),
@@ -71,27 +77,31 @@ class Ssv2Source(Source):
                 origin=origin,
             )
 
+        rows = jsonl_rows(self.annotations) if self._captioned else self._kept(_labelled(self.annotations))
+        yield from entries_of_rows(rows, entries_of, lambda row: field_id(row, _id_field(row)))
+
     def _pixels(self, origin: str, name: str) -> Media:
         if self.frames is not None:
-            return Pictures(inside(self.frames, name, origin), fps=self.fps)
+            return Pictures(inside(self.frames, name, origin), fps=self.fps, only=self.pattern, data_set=self.frames)
         assert self.videos is not None
         suffixes = (".mp4", ".webm") if self._captioned else (".webm", ".mp4")
         paths = [inside(self.videos, name + suffix, origin) for suffix in suffixes]
         return Video(next((path for path in paths if path.exists()), paths[0]))
 
-    def _kept(self, rows: list[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _kept(self, rows: list[_Row]) -> Iterator[_Row]:
         """Rows of the classes that are wanted."""
         if self.templates is None:
             yield from rows
             return
         wanted = {normalise(name): name for name in self.templates}
-        there = {normalise(str(row.get("template", ""))) for _, row in rows}
+        there = {_template(row) for _, row in rows}
         for normal, name in wanted.items():
             if normal not in there:
                 near = difflib.get_close_matches(normal, there, n=1)
                 meant = f"did you mean {near[0]!r}" if near else "correct templates"
                 raise InputError(f"{self.annotations} has no clip of the template {name[:200]!r}: {meant}.")
-        yield from ((origin, row) for origin, row in rows if normalise(cell(origin, row, "template")) in wanted)
+        # Rows whose class nobody can read are told, not passed over.
+        yield from ((origin, row) for origin, row in rows if not _template(row) or _template(row) in wanted)
 
 
 def normalise(template: str) -> str:
@@ -99,15 +109,25 @@ def normalise(template: str) -> str:
     return " ".join(template.replace("[", "").replace("]", "").split()).casefold()
 
 
-def _labelled(path: Path) -> list[tuple[str, dict[str, Any]]]:
+def _template(row: dict[str, Any] | InputError) -> str:
+    return "" if isinstance(row, InputError) else normalise(str(row.get("template") or ""))
+
+
+def _id_field(row: dict[str, Any]) -> str:
+    return "id" if "id" in row else "video_id"
+
+
+def _labelled(path: Path) -> list[_Row]:
     rows = read_json(path)
     if not isinstance(rows, list):
         raise InputError(f"{path} is no list of clips: give train.json or validation.json.")
-    named = [(f"{path}, row {number}", row) for number, row in enumerate(rows, 1)]
-    for origin, row in named:
-        if not isinstance(row, dict):
-            raise InputError(f"{origin}: no JSON object: fetch the annotations again.")
-    return named
+    return [
+        (
+            origin,
+            row if isinstance(row, dict) else InputError(f"{origin}: no JSON object: fetch the annotations again."),
+        )
+        for origin, row in ((f"{path}, row {number}", row) for number, row in enumerate(rows, 1))
+    ]
 
 
 def _label(origin: str, row: dict[str, Any]) -> str:

@@ -43,6 +43,15 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         InputError: missing, not UTF-8, a line that is too long or no JSON object.
     """
+    return _sound(jsonl_rows(path))
+
+
+def jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any] | InputError]]:
+    """As :func:`read_jsonl`; in the place of a line that is no JSON object stands what is said of it.
+
+    Raises:
+        InputError: missing, not UTF-8, or a line that is too long.
+    """
     with open_text(path) as file:
         for number, line in enumerate(_lines(path, file), 1):
             if not line.strip():
@@ -52,8 +61,8 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 row = _parsed(line)
                 if not isinstance(row, dict):
                     raise ValueError("another value")
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{origin}: not a JSON object; write one per line.") from error
+            except (ValueError, RecursionError):
+                row = InputError(f"{origin}: not a JSON object; write one per line.")
             yield origin, row
 
 
@@ -67,6 +76,17 @@ def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterat
 
     Raises:
         InputError: missing, not UTF-8, a column that is missing, or a row with too few or too many cells.
+    """
+    return _sound(csv_rows(path, columns, delimiter))
+
+
+def csv_rows(
+    path: Path, columns: Sequence[str], delimiter: str = ","
+) -> Iterator[tuple[str, dict[str, str] | InputError]]:
+    """As :func:`read_csv`; in the place of a row with too few or too many cells stands what is said of it.
+
+    Raises:
+        InputError: missing, not UTF-8, no CSV, or a column that is missing.
     """
     with open_text(path, newline="") as file:
         lines = _Lines(path, file)
@@ -87,9 +107,12 @@ def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterat
                 lines.size = 0
                 if not row:
                     continue
+                origin = f"{path}, row {number}"
                 if len(row) != len(header):
-                    raise InputError(f"{path}, row {number}: {len(row)} cells where {len(header)} belong: correct it.")
-                yield f"{path}, row {number}", dict(zip(header, row, strict=True))
+                    belong = f"{len(row)} cells where {len(header)} belong"
+                    yield origin, InputError(f"{origin}: {belong}: correct it.")
+                    continue
+                yield origin, dict(zip(header, row, strict=True))
         except csv.Error as error:
             raise InputError(f"{path}, row {number + 1}: not CSV ({error}): correct it.") from error
 
@@ -114,6 +137,14 @@ def cell(origin: str, row: Mapping[str, Any], name: str, kind: type = str) -> An
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{origin}: the field {name!r} is {str(value)[:80]!r}, no number: correct it.") from error
     return number
+
+
+def _sound(rows: Iterator[tuple[str, dict[str, Any] | InputError]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows of a file in which none may be wrong."""
+    for origin, row in rows:
+        if isinstance(row, InputError):
+            raise row
+        yield origin, row
 
 
 def open_text(path: Path, newline: str | None = None) -> io.TextIOWrapper:

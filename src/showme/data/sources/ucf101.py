@@ -7,7 +7,7 @@ The data set has class names alone. As AID (arXiv 2406.06465) does after PYoCo, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import Field
@@ -15,7 +15,8 @@ from pydantic import Field
 from ...errors import InputError
 from ..media import Video
 from .base import Source, check_folder, inside
-from .record import Record
+from .faults import entries_of_rows
+from .record import Entry, Record
 from .tables import open_text
 
 LICENCE = "UCF-101: videos of YouTube, for research"
@@ -142,10 +143,11 @@ class Ucf101Source(Source):
         """The list."""
         return self.lists / f"{self.split}list{self.number:02d}.txt"
 
-    def read(self) -> Iterator[Record]:
+    def entries(self) -> Iterator[Entry]:
         check_folder(self.videos, "videos")
         classes = self._classes()
-        for origin, words in _lines(self.place):
+
+        def entries_of(origin: str, words: list[str]) -> Iterator[Record]:
             # A row of a training list ends with the class's number.
             if len(words) != (2 if self.split == "train" else 1):
                 raise InputError(f"{origin}: it is not 'Class/v_Class_g01_c01.avi': fetch the list again.")
@@ -160,6 +162,8 @@ class Ucf101Source(Source):
                 licence=LICENCE,
                 origin=origin,
             )
+
+        yield from entries_of_rows(_lines(self.place), entries_of, lambda words: PurePosixPath(words[0]).stem)
 
     def _classes(self) -> dict[str, str]:
         """Numbers of the classes, as the lists write them."""

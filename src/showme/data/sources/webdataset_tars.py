@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pydantic import Field
 
-from ...errors import InputError
+from ...errors import InputError, tell_once
 from ..media import Media, TarPictures, TarVideo
 from ..media.archive import Member, open_member, read_members
+from ..media.companions import is_companion
 from ..media.pictures import SUFFIXES as PICTURES
 from ..media.pictures import natural_order
+from ..media.series import SeriesError, choose_series, tell_series
 from .base import Source
-from .record import Record
+from .faults import entries_of_rows
+from .record import Entry, Record
 from .tables import cell
 
 _VIDEOS = (".mp4", ".webm", ".avi", ".mkv", ".mov")
 _TEXTS = ("txt", "caption")
 _FIELDS = ("instruction", "caption", "text")
+# Of a json: where in a longer video a clip lies, and how many frames it has.
+_PLACES = {"start", "stop", "end", "start_time", "end_time", "start_sec", "end_sec", "start_frame", "stop_frame"}
+_COUNTS = ("num_frames", "n_frames", "frame_count")
 # Of a text or JSON member.
 _MAX_TEXT = 2**20
 
@@ -30,7 +38,7 @@ class WebDatasetSource(Source):
 
     A sample is what stands before the first dot of the file names: ``0007.mp4`` with ``0007.json``, ``0007.txt`` or
     ``0007.caption``; or, in the place of a video, pictures ``0007.000.jpg``, ``0007.001.jpg``, ... in natural order.
-    Other members, such as ``0007.wav``, are passed over.
+    Other members, such as ``0007.wav``, are passed over, as are those that operating systems leave (``._0007.mp4``).
     """
 
     kind: Literal["webdataset"] = Field(description="tar shards of WebDataset")
@@ -40,6 +48,9 @@ class WebDatasetSource(Source):
         f"{', '.join(_FIELDS)} of the json",
     )  # fmt: skip
     fps: float | None = Field(None, gt=0, description="rate of samples that are pictures; null: not known")
+    pattern: str | None = Field(
+        None, description="names of the pictures that count, such as rgb_*.png; null: the one series that there is"
+    )
     split: str | None = Field(None, description="name of the split")
     licence: str = Field("", description="whose terms hold, in a few words")
 
@@ -52,23 +63,31 @@ class WebDatasetSource(Source):
     def _names(self) -> tuple[str, ...]:
         return (self.shards,) if isinstance(self.shards, str) else self.shards
 
-    def read(self) -> Iterator[Record]:
+    def entries(self) -> Iterator[Entry]:
         for shard in self._paths():
-            for key, members in _samples(shard):
-                origin = f"{shard}, sample {key[:200]!r}"
-                yield Record(
-                    id=key,
-                    media=self._pixels(origin, shard, members),
-                    instruction=self._instruction(origin, shard, members),
-                    split=self.split,
-                    licence=self.licence,
-                    origin=origin,
-                )
+            rows = ((f"{shard}, sample {sample.key[:200]!r}", sample) for sample in _samples(shard))
+            yield from entries_of_rows(rows, partial(self._record, shard), lambda sample: sample.key)
+
+    def _record(self, shard: Path, origin: str, sample: _Sample) -> Iterator[Record]:
+        if sample.fault:
+            raise InputError(f"{shard}: {sample.fault}")
+        media = self._pixels(origin, shard, sample.members)
+        if "json" in sample.members:
+            self._tell_passed_over(origin, shard, sample.members["json"], media)
+        yield Record(
+            id=sample.key,
+            media=media,
+            instruction=self._instruction(origin, shard, sample.members),
+            split=self.split,
+            licence=self.licence,
+            origin=origin,
+        )
 
     def _paths(self) -> list[Path]:
         paths: list[Path] = []
         for name in self._names:
             found = [Path(name)] if Path(name).is_file() else natural_order(_matching(Path(name)))
+            found = [path for path in found if not is_companion(path.name)]
             if not found:
                 raise InputError(f"There is no shard {name}: give tar files, or a pattern such as train-*.tar.")
             paths += found
@@ -82,15 +101,36 @@ class WebDatasetSource(Source):
             raise InputError(f"{origin}: it has the videos {', '.join(videos)[:200]}: keep one.")
         if videos:
             return TarVideo(shard, members[videos[0]])
-        pictures = natural_order(
-            path for path in (PurePosixPath(f"_.{name}") for name in members) if path.suffix.lower() in PICTURES
-        )
+        pictures = {f"_.{name}": name for name in members if PurePosixPath(f"_.{name}").suffix.lower() in PICTURES}
         if len(pictures) < 2:
             raise InputError(f"{origin}: it has {len(pictures)} pictures and no video: a clip has two or more.")
-        numbers = {path.stem for path in pictures}
-        if len(numbers) != len(pictures):
+        if len({PurePosixPath(name).stem for name in pictures}) < 2:
             raise InputError(f"{origin}: two of its pictures differ in their suffix alone: keep one of them.")
-        return TarPictures(shard, tuple(members[path.name.removeprefix("_.")] for path in pictures), self.fps)
+        try:
+            series = choose_series(pictures, None if self.pattern is None else f"_.{self.pattern}")
+        except SeriesError as error:
+            raise InputError(f"{origin}: {str(error).replace('_.', '')}.") from error
+        tell_series(origin, self.place, series)
+        return TarPictures(shard, tuple(members[pictures[name]] for name in series.names), self.fps)
+
+    def _tell_passed_over(self, origin: str, shard: Path, member: Member, media: Media) -> None:
+        """Warn, once, of what the json says of the clip's place and length: whether it is cut already, nobody knows."""
+        try:
+            row = _read_object(origin, shard, member)
+        except InputError:
+            # Told where the instruction is in it.
+            return
+        if places := sorted(row.keys() & _PLACES):
+            tell_once(
+                ("places", self.place),
+                f"{origin}, json: what it says of {', '.join(places)} is passed over, here and in other samples: clips "
+                "are read from their first frame to their last; give their parts as spans in keep.",
+            )
+        said = next((row[name] for name in _COUNTS if isinstance(row.get(name), int)), None)
+        if isinstance(media, TarPictures) and said is not None and said != len(media.members):
+            raise InputError(
+                f"{origin}: it has {len(media.members)} pictures, and its json says {said}: pack it again."
+            )
 
     def _instruction(self, origin: str, shard: Path, members: Mapping[str, Member]) -> str:
         text = next((members[name] for name in _TEXTS if name in members), None)
@@ -113,34 +153,41 @@ def _matching(pattern: Path) -> list[Path]:
     return list(Path(pattern.anchor).glob(str(parts))) if parts.parts else []
 
 
-def _samples(shard: Path) -> Iterator[tuple[str, dict[str, Member]]]:
-    """Keys with their members by what follows the key, as the members stand.
+@dataclasses.dataclass
+class _Sample:
+    """key: before the first dot. members: by what follows it. fault: why they are no sample."""
 
-    Raises:
-        InputError: a name without a key, a member twice, or a sample whose members do not stand together.
-    """
+    key: str
+    members: dict[str, Member] = dataclasses.field(default_factory=dict)
+    fault: str = ""
+
+
+def _samples(shard: Path) -> Iterator[_Sample]:
+    """Samples, as their members stand; one that is wrong has a fault, and the others follow."""
     done: set[str] = set()
-    key, members = "", dict[str, Member]()
+    sample = _Sample("")
     for member in read_members(shard):
         path = PurePosixPath(member.name)
         stem, dot, rest = path.name.partition(".")
         if not stem or not dot or not rest:
-            raise InputError(f"{shard}: its member {member.name[:200]!r} is not named <key>.<suffix>: rename it.")
-        following = (path.parent / stem).as_posix()
-        if following != key:
-            if key:
-                yield key, members
-                done.add(key)
-            if following in done:
-                raise InputError(f"{shard}: the members of {following[:200]!r} do not stand together: sort it.")
-            key, members = following, {}
+            fault = f"its member {member.name[:200]!r} is not named <key>.<suffix>: rename it."
+            yield _Sample(member.name, fault=fault)
+            continue
+        key = (path.parent / stem).as_posix()
+        if key != sample.key:
+            if sample.key:
+                yield sample
+                done.add(sample.key)
+            sample = _Sample(key)
+            if key in done:
+                sample.fault = f"the members of {key[:200]!r} do not stand together: sort it."
         # 0007.JPG and 0007.jpg are one file on many systems.
         lowered = rest.lower()
-        if lowered in members:
-            raise InputError(f"{shard}: its member {member.name[:200]!r} is there twice: keep one.")
-        members[lowered] = member
-    if key:
-        yield key, members
+        if lowered in sample.members:
+            sample.fault = f"its member {member.name[:200]!r} is there twice: keep one."
+        sample.members[lowered] = member
+    if sample.key:
+        yield sample
 
 
 def _read_text(origin: str, shard: Path, member: Member) -> str:
