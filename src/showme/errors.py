@@ -22,6 +22,10 @@ class ToldWarning(UserWarning):
     """Something that a user should know and that stops nothing; the message is one sentence."""
 
 
+class CutWarning(ToldWarning):
+    """The end of an instruction is not read."""
+
+
 class ClipError(InputError):
     """A clip that cannot be read.
 
