@@ -15,6 +15,8 @@ from ...long_text import LONG_INSTRUCTIONS, LongInstructions, too_long, unread_e
 
 # Laid end to end; each costs the cross-attention to text as much as the first.
 _MOST_WINDOWS = 60
+# Texts that are asked about at a time: of a data set's, the encodings of all would not be small.
+_TOGETHER = 1024
 
 
 class InstructionReader:
@@ -66,7 +68,11 @@ class InstructionReader:
         return self._tokens(texts, return_tensors="pt").input_ids
 
     def _unread(self, texts: Sequence[str]) -> dict[str, str]:
-        return unread_ends(texts, self._tokens(texts).encodings)
+        ends: dict[str, str] = {}
+        for start in range(0, len(texts), _TOGETHER):
+            part = texts[start : start + _TOGETHER]
+            ends |= unread_ends(part, self._tokens(part).encodings)
+        return ends
 
     def _encoding(self, text: str) -> Any:
         return self._tokens([text]).encodings[0]
