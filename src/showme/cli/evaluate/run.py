@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ...errors import InputError
+from ...long_text import LongInstructions
 from ..bars import cache_bars
 
 _PREFIXES = ("protocol", "weights", "reference")
@@ -30,6 +31,13 @@ def run(
     name: Annotated[str | None, typer.Option(help="Of the model, in tables.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of what is computed once per clip; in --out else.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N; a GPU when there is one.")] = None,
+    long_instructions: Annotated[
+        LongInstructions | None,
+        typer.Option(
+            help="With --model, instructions longer than it reads: cut their end off, read them in chunks, or refuse "
+            "them; the model's own choice when left out."
+        ),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say in words what the protocol does, and stop.")] = False,
 ) -> None:
     """Judge clips against true ones. An interrupted run goes on where it stopped; several share the work."""
@@ -60,6 +68,7 @@ def run(
         weights=weights_of(fields["weights"]),
         cache=cache,
         device=device,
+        long_instructions=long_instructions,
     )
     # Before what takes seconds to import.
     check_request(request)

@@ -185,17 +185,20 @@ class EgoVLP(VideoText):
     Args:
         network: both towers.
         tokenizer: DistilBERT's.
-        truncate: cut sentences that are longer than the network reads, 512 tokens, instead of refusing them.
+        truncate: cut sentences that are longer than the network reads, 512 tokens, with one warning, instead of
+            refusing them.
         temporal: how the embeddings of time came to be as many as the frames, for the record.
     """
 
     name = "EgoVLP"
     together = 32
+    padding = True
 
     def __init__(
         self, network: FrozenInTime, tokenizer: Any, truncate: bool = False, temporal: str = "as they were trained"
     ):
-        super().__init__(network, tokenizer, network.video_model.frames, truncate)
+        model: Any = network.text_model
+        super().__init__(network, tokenizer, network.video_model.frames, model.config.max_position_embeddings, truncate)
         self.temporal = temporal
 
     @classmethod
@@ -243,13 +246,10 @@ class EgoVLP(VideoText):
         frames = pictures.center_crop(pictures.resize(frames, [side], antialias=False), [side])
         return self.network.videos(pictures.normalize(frames, MEAN, SPREAD).unflatten(0, clips.shape[:2]))
 
-    def _texts(self, sentences: list[str]) -> Tensor:
-        model: Any = self.network.text_model
-        longest = model.config.max_position_embeddings
-        cut = self._cut(longest)
-        tokens = self.tokenizer(sentences, padding=True, return_attention_mask=True, return_tensors="pt", **cut)
-        self._check_lengths(sentences, tokens["attention_mask"].sum(1).tolist(), longest)
-        return self.network.texts({name: tokens[name].to(model.device) for name in ("input_ids", "attention_mask")})
+    def _texts(self, tokens: Any) -> Tensor:
+        device = self.network.text_model.device
+        rows = {name: torch.tensor(tokens[name], device=device) for name in ("input_ids", "attention_mask")}
+        return self.network.texts(rows)
 
 
 def fit_time(weights: Mapping[str, Tensor], frames: int) -> tuple[dict[str, Tensor], str]:
