@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from ...conversion.checkpoint_file import read_weights
 from ...errors import InputError
 from ...manifest import sha256_of
-from .checkpoint import fill, published_file, read_tensors
+from .checkpoint import fill, published_file
 
 SIDE = 299
 Resizing = Literal["torchmetrics", "torch-fidelity", "clean", "pytorch-fid"]
@@ -74,7 +75,7 @@ def load_inception(path: str | Path | None = None) -> Inception:
             f"download {_PUBLISHED} again."
         )
     # The classifier behind the features is not used.
-    tensors = {name: value for name, value in read_tensors(path, _WHAT).items() if not name.startswith("fc.")}
+    tensors = {name: value for name, value in read_weights(path).items() if not name.startswith("fc.")}
     fill(network, tensors, path, _WHAT)
     return network
 
