@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..optional import needed
 from .weights import fill_from_torchvision, load_published
 
 _RAFT_STRIDE = 8
@@ -56,10 +56,8 @@ class DisFlow:
     """
 
     def __init__(self, preset: str = "medium"):
-        try:
+        with needed("cv2", "opencv-python-headless", "perception", "Optical flow"):
             import cv2
-        except ImportError as error:
-            raise InputError('Optical flow needs OpenCV: pip install "showme[perception]".') from error
         self._grey = lambda frame: cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         self._flow = cv2.DISOpticalFlow.create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset.upper()}"))
 

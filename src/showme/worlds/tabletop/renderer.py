@@ -133,8 +133,9 @@ class Renderer:
             np.array([*solid.colour, 1.0], np.float32),
         )
         geom.segid = number
-        # The table throws no shadow: on itself it would only give moire.
-        geom.castshadow = shadow
+        # The table throws no shadow: on itself it would only give moire. Decoration throws none in any MuJoCo.
+        categories = self._mj.mjtCatBit
+        geom.category = categories.mjCAT_DYNAMIC if shadow else categories.mjCAT_DECOR
         geom.specular, geom.shininess = shine, 0.5
         if mesh >= 0:
             geom.dataid = 2 * mesh
