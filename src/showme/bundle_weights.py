@@ -94,7 +94,8 @@ def _assemble(folder: Path, components: dict[str, Any], settings: dict[str, Any]
         return ShowMePipeline(**components, **settings)
     except TypeError as error:
         raise InputError(
-            f"{folder / 'model_index.json'} does not describe a ShowMe pipeline ({first_line(error)}): update showme-video."
+            f"{folder / 'model_index.json'} does not describe a ShowMe pipeline ({first_line(error)}): update "
+            "showme-video."
         ) from error
 
 
