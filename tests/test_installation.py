@@ -76,7 +76,7 @@ def test_files_that_another_package_took_with_it_are_missed(install):
     (folder / "mujoco" / "__init__.py").touch()
     [fault] = find_faults("worlds")
     assert fault.words == "mujoco 4.0.0 is installed and has lost files"
-    assert fault.remedy == "pip install --force-reinstall --no-deps mujoco mujoco-core"
+    assert fault.remedy == 'pip uninstall -y mujoco mujoco-core && pip install "mujoco>=3.3.3"'
     (folder / "mujoco" / "_specs.so").touch()
     assert find_faults("worlds") == []
 

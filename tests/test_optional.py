@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import sys
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
+import showme
 from showme.errors import InputError
-from showme.optional import needed
+from showme.optional import DISTRIBUTION, needed
 
 
 def attempt(module: str = "apparatus", package: str = "apparatus-headless"):
@@ -68,3 +73,35 @@ def test_a_broken_package_is_not_called_absent(package, code, reason):
         f"Optical flow needs the package apparatus-headless, which is installed but cannot be imported ({reason}"
     )
     assert sentence.endswith("): pip install --force-reinstall apparatus-headless.")
+
+
+def gates() -> list[tuple[str, str, str]]:
+    """Module, package and extra of every ``needed(...)`` in the package."""
+    found = []
+    for path in sorted(Path(showme.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "needed":
+                found.append(tuple(ast.literal_eval(argument) for argument in node.args[:3]))
+    return found
+
+
+def test_every_sentence_names_an_extra_that_has_the_package():
+    metadata = importlib.metadata.distribution(DISTRIBUTION)
+    brought = set()
+    for line in metadata.requires:
+        requirement = Requirement(line)
+        for extra in metadata.metadata.get_all("Provides-Extra"):
+            if requirement.marker is not None and requirement.marker.evaluate({"extra": extra}):
+                brought.add((requirement.name, extra))
+    assert len(gates()) > 12
+    assert [gate for gate in gates() if gate[1:] not in brought] == []
+
+
+@pytest.mark.parametrize("module", sorted({module for module, _, _ in gates()}))
+def test_every_package_that_is_asked_for_brings_the_module(module):
+    packages = {package for name, package, _ in gates() if name == module}
+    bringing = importlib.metadata.packages_distributions()
+    top = module.split(".")[0]
+    if top not in bringing:
+        pytest.skip(f"{module} is not installed")
+    assert packages <= {name.lower().replace("_", "-") for name in bringing[top]}

@@ -90,8 +90,10 @@ def _examine(requirement: Requirement) -> Fault | None:
         parts = [found, *filter(None, map(_find, _PARTS.get(name, ())))]
         # Removing one of several packages with one folder takes files of the others.
         if any(map(_has_lost_files, parts)):
+            # Together, for they refuse parts of another version.
             names = " ".join(part.name for part in parts)
-            return Fault(False, f"{has} and has lost files", f"pip install --force-reinstall --no-deps {names}")
+            remedy = f'pip uninstall -y {names} && pip install "{found.name}{versions}"'
+            return Fault(False, f"{has} and has lost files", remedy)
     return None
 
 

@@ -15,7 +15,7 @@ _OSMESA_SENTENCE = "No offscreen OpenGL library was found: install OSMesa with `
 # From 4 on MuJoCo is three packages with one folder; pip removes the older one's files, and with them theirs.
 _UPGRADED = (
     "Rendering needs the package mujoco, which has lost files, as where pip upgrades it from 3 to 4: "
-    "pip install --force-reinstall --no-deps mujoco mujoco-core mujoco-studio."
+    f"pip uninstall -y mujoco mujoco-core mujoco-studio && {install_command('worlds')}."
 )
 
 
