@@ -81,7 +81,7 @@ def what_runs(devices: list[dict[str, Any]], embedded: bool, faults: Sequence[st
     if faults:
         return dict.fromkeys(MODELS, f"no: {faults[0]}")
     best = max(devices, key=lambda device: (device["device"] != "cpu", device["memory_gb"]))
-    verdicts = {"embedded": f"yes, on {best['device']}" if embedded else "no: it is not installed"}
+    verdicts = {"embedded": f"yes, on {best['device']}" if embedded else "no: it is absent or damaged"}
     for name, need in list(MODELS.items())[1:]:
         if best["device"] == "cpu":
             # fp32 doubles the weights; minutes per step make it a last resort.
