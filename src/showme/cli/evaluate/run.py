@@ -9,6 +9,7 @@ import typer
 
 from ...errors import InputError
 from ...long_text import LongInstructions
+from ...optional import needed
 from ..bars import cache_bars
 
 _PREFIXES = ("protocol", "weights", "reference")
@@ -73,11 +74,10 @@ def run(
     # Before what takes seconds to import.
     check_request(request)
     found = find_clips(request)
-    try:
-        from ...evaluation.output import write_outputs
-        from ...evaluation.runner import Evaluation
-    except ModuleNotFoundError as error:
-        raise InputError(f'The package {error.name} is missing: pip install "showme[evaluation]".') from error
+    with needed("torchmetrics", "torchmetrics", "evaluation", "Evaluation"):
+        import torchmetrics  # noqa: F401 (the metrics' base class)
+    from ...evaluation.output import write_outputs
+    from ...evaluation.runner import Evaluation
 
     with cache_bars("evaluating") as progress:
         evaluation = Evaluation(request, progress, found)

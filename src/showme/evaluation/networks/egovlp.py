@@ -3,14 +3,12 @@
 The network is that of Frozen in Time (arXiv 2104.00650): a ViT-B/16 with divided attention over space and time, and
 DistilBERT. Names of weights are those of the released checkpoints, ``egovlp.pth`` (Ego4D, trained on 4 frames;
 by its settings there are embeddings of 16 times, of which training reached 4) and ``epic_mir_plus.pth``
-(EPIC-KITCHENS-100, 16 frames). Beside weights these hold an object of the trainer's settings, which is never loaded
-here: whoever trusts the files writes the weights alone, once, by :data:`CONVERSION`.
+(EPIC-KITCHENS-100, 16 frames). Beside weights these hold an object of the trainer's settings, which is never made here.
 """
 
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -21,19 +19,13 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as pictures
 
 from ...conversion.checkpoint_file import read_weights
-from ...conversion.keys import ConversionError, count_heads, shape_of
-from ...errors import InputError
+from ...conversion.keys import count_heads, shape_of
 from .checkpoint import published_file
 from .video_text import VideoText
 from .video_text_files import check_sizes, count_blocks, load_tokenizer, network_from
 
 MEAN, SPREAD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 TOKENIZER = "distilbert-base-uncased"
-# For `python -c` in a checkout of github.com/showlab/EgoVLP, whose modules FILE asks for. It runs the code in FILE.
-CONVERSION = (
-    "import torch, safetensors.torch as s; w = torch.load('FILE', map_location='cpu', weights_only=False); "
-    "s.save_file({k: v.clone() for k, v in w['state_dict'].items()}, 'FILE.safetensors')"
-)
 
 _PUBLISHED = "egovlp.pth or epic_mir_plus.pth from EgoVLP's or LEGO's release"
 _HEAD_WIDTH = 64
@@ -216,7 +208,7 @@ class EgoVLP(VideoText):
         or filled up with zeros, as the releases do it, and the record says so.
 
         Args:
-            checkpoint: the weights alone, as safetensors or as ``torch.save`` wrote them: see :data:`CONVERSION`.
+            checkpoint: as published, or the weights alone as safetensors.
             tokenizer: folder, or name on the hub.
             frames: 4 for Ego4D, 16 for EPIC-KITCHENS-100.
             truncate: as in :class:`EgoVLP`.
@@ -273,17 +265,7 @@ def fit_time(weights: Mapping[str, Tensor], frames: int) -> tuple[dict[str, Tens
 
 def _read(path: Path) -> dict[str, Tensor]:
     """Name -> weight, without what training in several processes put before the names."""
-    try:
-        weights = read_weights(path)
-    except ConversionError as error:
-        if not isinstance(error.__cause__, pickle.UnpicklingError):
-            raise
-        command = CONVERSION.replace("FILE", path.name)
-        raise InputError(
-            f"{path} holds other objects beside the weights, as EgoVLP's published files do (the trainer's settings), "
-            "and such are never loaded: if you trust the file, run it once through "
-            f"`python -c {command!r}` where github.com/showlab/EgoVLP runs, and give {path.name}.safetensors."
-        ) from error
+    weights = read_weights(path)
     check_sizes(weights, path, "EgoVLP")
     return {key.removeprefix("module."): value for key, value in weights.items() if not key.endswith(_INERT)}
 
