@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import av
 from av.stream import Disposition
 
-from ...errors import ClipError, ToldWarning
+from ...errors import ClipError, tell_once
 from .base import MAX_PIXELS
 
 # Containers that hold a video and nothing else: no playlists, which would fetch what they name.
@@ -81,7 +79,11 @@ def video_stream(path: Path, container: Any, track: int | None = None) -> Any:
         marked = [number for number, each in enumerate(streams) if each.disposition & Disposition.default]
         chosen = marked[0] if marked else 0
         if len(streams) > 1:
-            _warn_of_tracks(path, len(streams), chosen, bool(marked))
+            why = "which is marked as the default" if marked else "the first"
+            tell_once(
+                "video tracks",
+                f"{path} has {len(streams)} video tracks: track {chosen} is read, {why}; the field track chooses.",
+            )
     elif not 0 <= track < len(streams):
         raise ClipError(path, f"it has {len(streams)} video tracks", remedy=f"choose track=0 to {len(streams) - 1}")
     else:
@@ -90,17 +92,6 @@ def video_stream(path: Path, container: Any, track: int | None = None) -> Any:
     if stream.codec_context is None or not stream.time_base:
         raise ClipError(path, "there is no decoder for its video")
     return stream
-
-
-@lru_cache(maxsize=4096)
-def _warn_of_tracks(path: Path, count: int, chosen: int, marked: bool) -> None:
-    why = "which is marked as the default" if marked else "the first"
-    warnings.warn(
-        f"{path} has {count} video tracks: track {chosen} is read, {why}; track={1 - chosen if chosen < 2 else 0} "
-        "reads another.",
-        ToldWarning,
-        stacklevel=4,
-    )
 
 
 def words(error: Exception) -> str:

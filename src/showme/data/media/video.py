@@ -10,7 +10,6 @@ B-frames) are decoded from their beginning, and frames are counted.
 from __future__ import annotations
 
 import logging
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from typing import Any, BinaryIO
 import av
 import numpy as np
 
-from ...errors import ClipError, ToldWarning
+from ...errors import ClipError, tell_once
 from ...machine import usable_cores
 from .base import (
     Frames,
@@ -168,11 +167,10 @@ class VideoFrames(Frames):
         finally:
             decoder.close()
         if warn:
-            warnings.warn(
+            tell_once(
+                self.path,
                 f"{self.path} begins between two keyframes: its first {count} frames cannot be decoded and are left "
                 "out.",
-                ToldWarning,
-                stacklevel=5,
             )
 
     def _positions(self, span: Span | None) -> range:
