@@ -24,8 +24,9 @@ from .base import (
     span_identity,
     span_of_pictures,
 )
+from .colours import DEFAULT, Colours
 from .pictures import SUFFIXES, decode_picture
-from .video import VideoFrames
+from .video import open_video
 
 _MAX_HEADER = 2**20
 _MAX_DIGITS = 18
@@ -46,13 +47,15 @@ class TarVideo(Media):
 
     path: Path
     member: Member
+    colours: Colours = DEFAULT
 
     def open(self, span: Span | None = None) -> Frames:
         check_regular(self.path)
-        return VideoFrames(self.path / self.member.name, lambda: open_member(self.path, self.member), span)
+        name = self.path / self.member.name
+        return open_video(name, lambda: open_member(self.path, self.member), span, self.colours)
 
     def identity(self, span: Span | None = None) -> list:
-        return [member_identity(self.path, self.member), span_identity(span)]
+        return [member_identity(self.path, self.member), span_identity(span), *self.colours.identity()]
 
 
 @dataclass(frozen=True)

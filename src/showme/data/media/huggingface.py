@@ -17,8 +17,9 @@ import numpy as np
 
 from ...errors import ClipError, InputError
 from .base import Frames, Media, Span, changed_at, check_regular, edges_digest, span_identity, span_of_pictures
+from .colours import DEFAULT, Colours
 from .pictures import decode_picture
-from .video import VideoFrames
+from .video import open_video
 
 Fault = Callable[[Path, str], InputError]
 _SCHEMA, _RECORD_BATCH = 1, 3
@@ -31,13 +32,15 @@ class ArrowVideo(Media):
     path: Path
     column: str
     row: int
+    colours: Colours = DEFAULT
 
     def open(self, span: Span | None = None) -> Frames:
         buffer = _bytes(self, _cell(self))
-        return VideoFrames(self.path / self.column / str(self.row), lambda: _reader(buffer), span)
+        return open_video(self.path / self.column / str(self.row), lambda: _reader(buffer), span, self.colours)
 
     def identity(self, span: Span | None = None) -> list:
-        return [*_buffer_identity(_bytes(self, _cell(self))), changed_at(self.path), span_identity(span)]
+        digest = _buffer_identity(_bytes(self, _cell(self)))
+        return [*digest, changed_at(self.path), span_identity(span), *self.colours.identity()]
 
 
 @dataclass(frozen=True)

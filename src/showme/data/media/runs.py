@@ -11,6 +11,8 @@ import numpy as np
 
 from ...errors import ClipError
 from .base import check_same_size
+from .colours import DEFAULT, Colours
+from .decoders import decoder_of
 from .packets import Packets, video_stream, words
 from .rgb import check_frame, picture_of
 
@@ -40,11 +42,13 @@ class RunDecoder:
         path: for messages.
         container: open; closed with this.
         packets: of that file.
+        colours: what the file leaves open.
     """
 
-    def __init__(self, path: Path, container: Any, packets: Packets):
-        self.path, self.container, self.packets = path, container, packets
+    def __init__(self, path: Path, container: Any, packets: Packets, colours: Colours = DEFAULT):
+        self.path, self.container, self.packets, self.colours = path, container, packets, colours
         self.stream = video_stream(path, container)
+        self.context = decoder_of(self.stream)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -57,7 +61,7 @@ class RunDecoder:
             ClipError: one of them cannot be decoded.
         """
         for place, frame in self._decoded(run):
-            yield picture_of(self.path, frame, self.stream, float(self.packets.times[place]))
+            yield picture_of(self.path, frame, self.stream, float(self.packets.times[place]), self.colours)
 
     def verify(self, places: range) -> None:
         """Decode all frames at places in time, converting none.
@@ -68,7 +72,7 @@ class RunDecoder:
         before: tuple[int, ...] | None = None
         for place, frame in self._decoded(places):
             time = float(self.packets.times[place])
-            size = check_frame(self.path, frame, self.stream, time)
+            size = check_frame(self.path, frame, self.stream, time, self.colours)
             check_same_size(self.path, before, size, time)
             before = size
 
@@ -102,7 +106,7 @@ class RunDecoder:
 
     def _frames_from(self, key: int, wanted: Collection[int]) -> Iterator[av.VideoFrame]:
         """Frames whose time stamps are wanted, decoded from a keyframe on."""
-        context = self.stream.codec_context
+        context = self.context
         context.flush_buffers()
         last = max((self.packets.orders[pts] for pts in wanted), default=-1)
         for packet in self._packets_from(key):
@@ -110,7 +114,7 @@ class RunDecoder:
             if packet.pts < self.packets.key_pts[key]:
                 # Shown before the keyframe that they follow: they refer to frames before it, and none is wanted.
                 continue
-            if self.stream.codec_context.name in _DISPOSABLE:
+            if context.name in _DISPOSABLE:
                 context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
             frames = context.decode(packet)
             done = self.packets.orders[packet.pts] == last

@@ -22,6 +22,7 @@ import numpy as np
 
 from ...errors import ClipError
 from ...machine import usable_cores
+from .animation import HEAD, AnimatedWebP, is_animated_webp, opened
 from .base import (
     Frames,
     Media,
@@ -34,7 +35,9 @@ from .base import (
     file_identity,
     span_identity,
 )
+from .colours import DEFAULT, Colours
 from .containers import MAX_FRAMES, check_container
+from .decoders import decoded
 from .packets import Packets, UnindexedError, open_container, read_packets, video_stream, words
 from .rgb import check_frame, picture_of
 from .runs import RunDecoder, runs_of
@@ -65,13 +68,33 @@ class Video(Media):
     """A video file, whatever ffmpeg reads: MP4, WebM, AVI, GIF, ..."""
 
     path: Path
+    colours: Colours = DEFAULT
 
     def open(self, span: Span | None = None) -> Frames:
         check_regular(self.path)
-        return VideoFrames(self.path, lambda: f"file:{self.path}", span)
+        return open_video(self.path, lambda: f"file:{self.path}", span, self.colours)
 
     def identity(self, span: Span | None = None) -> list:
-        return [*file_identity(self.path), span_identity(span)]
+        return [*file_identity(self.path), span_identity(span), *self.colours.identity()]
+
+
+def open_video(
+    path: Path, source: Callable[[], str | BinaryIO], span: Span | None = None, colours: Colours = DEFAULT
+) -> Frames:
+    """The frames of a video file, wherever its bytes are.
+
+    Args:
+        path: for messages.
+        source: gives what PyAV opens, a ``file:`` name or an open file, anew at every call.
+        span: the part that counts; None: all.
+        colours: what the file leaves open.
+
+    Raises:
+        ClipError: as :class:`VideoFrames`.
+    """
+    with opened(path, source) as file:
+        animated = is_animated_webp(file.read(HEAD))
+    return AnimatedWebP(path, source, span) if animated else VideoFrames(path, source, span, colours)
 
 
 class VideoFrames(Frames):
@@ -86,8 +109,10 @@ class VideoFrames(Frames):
         ClipError: no video, damaged, cut short, or a span that reaches past its end.
     """
 
-    def __init__(self, path: Path, source: Callable[[], str | BinaryIO], span: Span | None = None):
-        self.path, self.source = path, source
+    def __init__(
+        self, path: Path, source: Callable[[], str | BinaryIO], span: Span | None = None, colours: Colours = DEFAULT
+    ):
+        self.path, self.source, self.colours = path, source, colours
         self.described = self._check_container()
         self.container = self._open()
         self.decoders: dict[int, RunDecoder] = {}
@@ -98,15 +123,11 @@ class VideoFrames(Frames):
             raise
 
     def _check_container(self) -> bool:
-        source = self.source()
-        try:
-            with Path(source.removeprefix("file:")).open("rb") if isinstance(source, str) else source as file:
-                return check_container(self.path, file)
-        except OSError as error:
-            raise ClipError(self.path, words(error)) from error
+        with opened(self.path, self.source) as file:
+            return check_container(self.path, file)
 
     def _open(self, threads: int = 0) -> Any:
-        return open_container(self.path, self.source(), threads, self.described)
+        return open_container(self.path, self.source(), threads, self.described, self.colours.demuxing())
 
     def _index(self, span: Span | None) -> None:
         if span is not None:
@@ -214,7 +235,7 @@ class VideoFrames(Frames):
         assert self.packets is not None
         if number not in self.decoders:
             # In a damaged file, a container that was read to its end finds other packets than a fresh one.
-            self.decoders[number] = RunDecoder(self.path, self._open(threads), self.packets)
+            self.decoders[number] = RunDecoder(self.path, self._open(threads), self.packets, self.colours)
         return self.decoders[number]
 
     def _count_to(self, wanted: Sequence[int]) -> Iterator[np.ndarray]:
@@ -225,7 +246,7 @@ class VideoFrames(Frames):
         for place, frame in enumerate(self._decode_all()):
             while left and left[0] == place:
                 left.pop(0)
-                yield picture_of(self.path, frame, stream, float(self.times[place]))
+                yield picture_of(self.path, frame, stream, float(self.times[place]), self.colours)
             if not left:
                 return
         raise ClipError(self.path, "it has fewer frames than when it was opened")
@@ -242,11 +263,11 @@ class VideoFrames(Frames):
         time, before = 0.0, None
         try:
             stream = video_stream(self.path, self.container)
-            for number, frame in enumerate(self.container.decode(stream)):
+            for number, frame in enumerate(decoded(self.container, stream)):
                 time = frame.time if frame.time is not None else time
                 if frame.is_corrupt:
                     raise ClipError(self.path, "the frame is damaged", time)
-                size = check_frame(self.path, frame, stream, time)
+                size = check_frame(self.path, frame, stream, time, self.colours)
                 check_same_size(self.path, before, size, time)
                 before = size
                 if number > MAX_FRAMES:

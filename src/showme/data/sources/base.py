@@ -14,8 +14,9 @@ from pydantic import Field
 
 from ...config import Settings
 from ...errors import InputError, ToldWarning
-from ..media import Media
+from ..media import ArrowVideo, Media, TarVideo, Video
 from ..media.base import UNPRINTABLE
+from ..media.colours import Colours
 from ..media.pictures import Pictures
 from .lists import read_exclusions, read_kept
 from .record import Record
@@ -30,6 +31,8 @@ class Source(Settings):
 
     exclude: Path | None = Field(None, description="list of clips to leave out, such as `showme data check` writes")
     keep: Path | None = Field(None, description="list of clips to keep, and where they end, of `showme data curate`")
+
+    colours: Colours = Colours()
 
     @abstractmethod
     def read(self) -> Iterator[Record]:
@@ -92,7 +95,10 @@ class Source(Settings):
                 raise InputError(f"{record.origin}: the id {record.id!r} was given before: ids must differ.")
             seen.add(record.id)
             span = kept[record.id] if kept is not None else None
-            yield record if span is None else replace(record, span=span)
+            record = record if span is None else replace(record, span=span)
+            if self.colours != Colours() and isinstance(record.media, Video | TarVideo | ArrowVideo):
+                record = replace(record, media=replace(record.media, colours=self.colours))
+            yield record
         if excluded and not left_out:
             _warn_foreign("exclude", self.exclude, self.place)
         if kept is not None and kept.keys().isdisjoint(seen | left_out):
