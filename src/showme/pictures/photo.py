@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import InputError
 from ..manifest import sha256_of
+from .camera_raw import open_dng, raw_kind
 from .profile import ProfileError, apply_profile
 
 MIN_SIDE = 16
@@ -43,6 +44,15 @@ def open_photo(path: str | Path) -> Photo:
     path = Path(path)
     size_bytes = _check_file(path)
     notes: list[str] = []
+    with path.open("rb") as file:
+        kind = raw_kind(file)
+    if kind is not None and kind != "DNG":
+        raise InputError(f"{path} is a camera raw file, whose thumbnail is no photo: export it as JPEG or PNG.")
+    if kind == "DNG":
+        notes.append("The photo was developed from a camera raw file (DNG).")
+        image = open_dng(path)
+        _check_size(path, image)
+        return Photo(image, sha256_of(path), size_bytes, "DNG", tuple(notes))
     with _open(path) as image:
         _check_size(path, image)
         count = getattr(image, "n_frames", 1)
