@@ -53,6 +53,7 @@ SUFFIXES = (
     ".mpeg",
     ".ts",
     ".gif",
+    ".apng",
     ".ogv",
     ".wmv",
     ".flv",

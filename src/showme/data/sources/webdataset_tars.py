@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ...errors import InputError
 from ..media import Media, TarPictures, TarVideo
+from ..media.animation import is_animation
 from ..media.archive import Member, open_member, read_members
 from ..media.pictures import SUFFIXES as PICTURES
 from ..media.pictures import natural_order
@@ -18,7 +19,7 @@ from .base import Source
 from .record import Record
 from .tables import cell
 
-_VIDEOS = (".mp4", ".webm", ".avi", ".mkv", ".mov")
+_VIDEOS = (".mp4", ".webm", ".avi", ".mkv", ".mov", ".gif", ".apng")
 _TEXTS = ("txt", "caption")
 _FIELDS = ("instruction", "caption", "text")
 # Of a text or JSON member.
@@ -85,6 +86,11 @@ class WebDatasetSource(Source):
         pictures = natural_order(
             path for path in (PurePosixPath(f"_.{name}") for name in members) if path.suffix.lower() in PICTURES
         )
+        if len(pictures) == 1:
+            member = members[pictures[0].name.removeprefix("_.")]
+            with open_member(shard, member) as file:
+                if is_animation(file):
+                    return TarVideo(shard, member)
         if len(pictures) < 2:
             raise InputError(f"{origin}: it has {len(pictures)} pictures and no video: a clip has two or more.")
         numbers = {path.stem for path in pictures}
