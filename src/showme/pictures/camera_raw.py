@@ -65,7 +65,7 @@ def _kind(file: BinaryIO) -> str | None:
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
     if order is None:
         return None
-    waiting, seen = [struct.unpack(f"{order}I", head[4:8])[0]], set()
+    waiting, seen = [struct.unpack(f"{order}I", head[4:8])[0]], set[int]()
     mosaic = False
     while waiting and len(seen) < _MAX_DIRECTORIES:
         start = waiting.pop()
