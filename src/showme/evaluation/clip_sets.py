@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.media import Media, Npz, PictureFiles, Pictures, Rendered, Video
+from ..data.media.animation import is_animation
 from ..data.media.companions import visible
 from ..data.media.npz import SUFFIX as NPZ
 from ..data.media.pictures import SUFFIXES as PICTURES
@@ -18,7 +19,7 @@ from ..data.sources.record import Record
 from ..data.sources.tables import cell, read_jsonl
 from ..errors import InputError, ToldWarning
 
-VIDEOS = (".mp4", ".gif", ".webm", ".avi", ".mov", ".mkv", ".m4v")
+VIDEOS = (".mp4", ".gif", ".webm", ".avi", ".mov", ".mkv", ".m4v", ".apng")
 # What `showme generate` writes into the folder of one answer.
 ACTION, RESULT = "action.mp4", "result.png"
 _FORMS = f"videos ({', '.join(VIDEOS)}), {NPZ} or {ARRAYS} arrays, pictures, or folders of pictures"
@@ -111,7 +112,11 @@ def _media(path: Path) -> Media | None:
         return Npz(path)
     if suffix == ARRAYS:
         return Rendered(path)
-    return PictureFiles(path.parent, names=(path.name,)) if suffix in PICTURES else None
+    if suffix not in PICTURES:
+        return None
+    with path.open("rb") as file:
+        animated = is_animation(file)
+    return Video(path) if animated else PictureFiles(path.parent, names=(path.name,))
 
 
 def _folder(path: Path) -> Media | None:

@@ -11,6 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import InputError
 from ..manifest import sha256_of
+from .camera_raw import open_dng, raw_kind
+from .depth import note_depth, white_of
+from .profile import ProfileError, apply_profile
 
 MIN_SIDE = 16
 # More than any camera makes; judged from the header, so that a bomb is never decoded.
@@ -42,6 +45,15 @@ def open_photo(path: str | Path) -> Photo:
     path = Path(path)
     size_bytes = _check_file(path)
     notes: list[str] = []
+    with path.open("rb") as file:
+        kind = raw_kind(file)
+    if kind is not None and kind != "DNG":
+        raise InputError(f"{path} is a camera raw file, whose thumbnail is no photo: export it as JPEG or PNG.")
+    if kind == "DNG":
+        notes.append("The photo was developed from a camera raw file (DNG).")
+        image = open_dng(path)
+        _check_size(path, image)
+        return Photo(image, sha256_of(path), size_bytes, "DNG", tuple(notes))
     with _open(path) as image:
         _check_size(path, image)
         count = getattr(image, "n_frames", 1)
@@ -49,6 +61,7 @@ def open_photo(path: str | Path) -> Photo:
             notes.append(f"The file holds {count} pictures: the first was used.")
         # Pillow's decoders raise whatever their parsers hit: OSError, SyntaxError, struct.error, IndexError, ...
         try:
+            note_depth(image)
             image.load()
             upright = ImageOps.exif_transpose(image)
             if image.getexif().get(0x0112, 1) not in (0, 1):
@@ -67,16 +80,38 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
-    """Any Pillow mode as RGB: transparency over white, 16-bit and float greys scaled to 8 bits; ``notes`` says so."""
+    """Any Pillow mode as sRGB: colour profiles applied, transparency over white, 16-bit and float greys scaled to 8
+    bits; ``notes`` says so."""
+    profile = image.info.get("icc_profile")
     if image.mode in _HIGH_RANGE:
-        return _high_range(image, notes)
+        image = _high_range(image, notes)
     if image.mode in ("La", "RGBa"):
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
-    if image.has_transparency_data:
-        layers = image.convert("RGBA")
-        if np.asarray(layers)[..., 3].min() < 255:
-            notes.append("Transparent parts were filled with white.")
-        return Image.alpha_composite(Image.new("RGBA", layers.size, _WHITE), layers).convert("RGB")
+    if not image.has_transparency_data:
+        return _in_srgb(image, profile, notes)
+    layers = image.convert("RGBA")
+    opaque = layers.convert("L" if image.mode == "LA" else "RGB")
+    colours, alpha = _in_srgb(opaque, profile, notes), layers.getchannel("A")
+    if alpha.getextrema()[0] == 255:
+        return colours
+    notes.append("Transparent parts were filled with white.")
+    colours.putalpha(alpha)
+    return Image.alpha_composite(Image.new("RGBA", colours.size, _WHITE), colours).convert("RGB")
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
+    """An opaque picture of 8 bits as RGB, its colours moved from those of its profile."""
+    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
+        image = image.convert("RGB")
+    if profile:
+        try:
+            converted = apply_profile(image, profile)
+        except ProfileError as error:
+            notes.append(f"Its colour profile cannot be used ({error}): its colours were taken for sRGB.")
+        else:
+            if converted is not image:
+                notes.append("Its colours were converted from its colour profile to sRGB.")
+            image = converted
     return image.convert("RGB")
 
 
@@ -90,11 +125,12 @@ def _high_range(image: Image.Image, notes: list[str]) -> Image.Image:
     elif image.mode == "F" and high <= 1:
         notes.append("Its values, 0 to 1, were read as black to white.")
     elif high > 255 or image.mode.startswith("I;16"):
-        values = values / 65535
-        notes.append("Its 16 bits per pixel were reduced to 8.")
+        white = white_of(image, values)
+        values = (values / white).clip(max=1)
+        notes.append(f"Its {white.bit_length()} bits per pixel were reduced to 8.")
     else:
         values = values / 255
-    return Image.fromarray(np.rint(values * 255).astype(np.uint8)).convert("RGB")
+    return Image.fromarray(np.rint(values * 255).astype(np.uint8))
 
 
 def _check_file(path: Path) -> int:

@@ -24,9 +24,10 @@ from .base import (
     span_identity,
     span_of_pictures,
 )
+from .colours import DEFAULT, Colours
 from .companions import is_companion
 from .pictures import SUFFIXES, decode_picture
-from .video import VideoFrames, track_identity
+from .video import chosen_identity, open_video
 
 _MAX_HEADER = 2**20
 _MAX_DIGITS = 18
@@ -43,18 +44,21 @@ class Member:
 
 @dataclass(frozen=True)
 class TarVideo(Media):
-    """A video in an uncompressed tar archive. track: as in :class:`~showme.data.media.Video`."""
+    """A video in an uncompressed tar archive. track, colours: as in :class:`~showme.data.media.Video`."""
 
     path: Path
     member: Member
     track: int | None = None
+    colours: Colours = DEFAULT
 
     def open(self, span: Span | None = None) -> Frames:
         check_regular(self.path)
-        return VideoFrames(self.path / self.member.name, lambda: open_member(self.path, self.member), span, self.track)
+        name = self.path / self.member.name
+        return open_video(name, lambda: open_member(self.path, self.member), span, self.track, self.colours)
 
     def identity(self, span: Span | None = None) -> list:
-        return [member_identity(self.path, self.member), span_identity(span), *track_identity(self.track)]
+        chosen = chosen_identity(self.track, self.colours)
+        return [member_identity(self.path, self.member), span_identity(span), *chosen]
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ import numpy as np
 from ...errors import ClipError, InputError
 from ...optional import needed
 from .base import Frames, Media, Span, changed_at, check_regular, edges_digest, span_identity, span_of_pictures
+from .colours import DEFAULT, Colours
 from .pictures import decode_picture
-from .video import VideoFrames, track_identity
+from .video import chosen_identity, open_video
 
 Fault = Callable[[Path, str], InputError]
 _SCHEMA, _RECORD_BATCH = 1, 3
@@ -27,21 +28,23 @@ _SCHEMA, _RECORD_BATCH = 1, 3
 
 @dataclass(frozen=True)
 class ArrowVideo(Media):
-    """A video file in a row. path: of the Arrow file. column: of bytes, or of structs ``{bytes, path}``. track: as in
-    :class:`~showme.data.media.Video`."""
+    """A video file in a row. path: of the Arrow file. column: of bytes, or of structs ``{bytes, path}``. track,
+    colours: as in :class:`~showme.data.media.Video`."""
 
     path: Path
     column: str
     row: int
     track: int | None = None
+    colours: Colours = DEFAULT
 
     def open(self, span: Span | None = None) -> Frames:
         buffer = _bytes(self, _cell(self))
-        return VideoFrames(self.path / self.column / str(self.row), lambda: _reader(buffer), span, self.track)
+        name = self.path / self.column / str(self.row)
+        return open_video(name, lambda: _reader(buffer), span, self.track, self.colours)
 
     def identity(self, span: Span | None = None) -> list:
-        changed = changed_at(self.path)
-        return [*_buffer_identity(_bytes(self, _cell(self))), changed, span_identity(span), *track_identity(self.track)]
+        digest, chosen = _buffer_identity(_bytes(self, _cell(self))), chosen_identity(self.track, self.colours)
+        return [*digest, changed_at(self.path), span_identity(span), *chosen]
 
 
 @dataclass(frozen=True)

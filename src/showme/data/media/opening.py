@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,6 +31,7 @@ def open_container(
     described: bool = False,
     track: int | None = None,
     strict: bool = True,
+    demuxing: Mapping[str, str] | None = None,
 ) -> Any:
     """A video file, opened for reading; its decoder reports damage instead of painting over it.
 
@@ -39,6 +41,7 @@ def open_container(
         threads: of the decoder; 0: as many as there are cores.
         described: its header says what is otherwise learnt by decoding its first frames.
         track: as in :func:`video_stream`.
+        demuxing: further options of the demuxer.
         strict: every fault of the stream is damage; otherwise those alone that show in frames, which are marked.
 
     Raises:
@@ -47,7 +50,11 @@ def open_container(
     opening: dict[str, Any] = {"stream_options": [{"skip_frame": "all"}] * _STREAMS} if described else {}
     try:
         container = av.open(
-            source, options=dict(_OPTIONS), metadata_errors="replace", timeout=(OPEN_SECONDS, None), **opening
+            source,
+            options=_OPTIONS | dict(demuxing or {}),
+            metadata_errors="replace",
+            timeout=(OPEN_SECONDS, None),
+            **opening,
         )
     except (av.FFmpegError, ValueError, OSError) as error:
         raise ClipError(path, words(error)) from error
@@ -81,7 +88,7 @@ def video_stream(path: Path, container: Any, track: int | None = None) -> Any:
         if len(streams) > 1:
             why = "which is marked as the default" if marked else "the first"
             tell_once(
-                "video tracks",
+                ("video tracks", path.parent),
                 f"{path} has {len(streams)} video tracks: track {chosen} is read, {why}; the field track chooses.",
             )
     elif not 0 <= track < len(streams):

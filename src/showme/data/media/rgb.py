@@ -1,8 +1,9 @@
-"""From a decoded frame to pixels: RGB, square pixels, upright."""
+"""From a decoded frame to pixels: sRGB, on white where it is transparent, square pixels, upright."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,34 +11,49 @@ import av
 import numpy as np
 
 from ...errors import ClipError, tell_once
+from ...pictures.profile import to_srgb
 from .base import check_size
+from .colours import DEFAULT, Colours, check_colours, hdr_curve, matrix_of
+from .hdr import peak_of, tone_map
 from .opening import words
+from .orientation import orientation_of, side_data
+
+# SWS_BILINEAR, SWS_FULL_CHR_H_INT and SWS_ACCURATE_RND, by numbers that PyAV takes in all its versions. Without the
+# last two every channel is cut off instead of rounded, up to three times.
+_EXACT = 0x2 | 0x2000 | 0x40000
+_LIMITED = 1
 
 
-def picture_of(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> np.ndarray:
+def picture_of(path: Path, frame: av.VideoFrame, stream: Any, time: float, colours: Colours = DEFAULT) -> np.ndarray:
     """A decoded frame as uint8 (H, W, 3).
 
     Raises:
-        ClipError: it is too large, or cannot be converted.
+        ClipError: it is too large, cannot be converted, or is of a kind that ``colours`` refuses.
     """
-    check_frame(path, frame, stream, time)
+    check_frame(path, frame, stream, time, colours)
     try:
-        return to_rgb(frame, pixel_aspect(stream))
+        if curve := hdr_curve(stream):
+            return hdr_to_rgb(frame, pixel_aspect(stream), curve, int(stream.codec_context.color_primaries))
+        return to_rgb(frame, pixel_aspect(stream), colours)
     except (av.FFmpegError, ValueError) as error:
         raise ClipError(path, words(error), time) from error
 
 
-def check_frame(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> tuple[int, ...]:
-    """Height and width of a decoded frame, refused where it is too large, and how it is turned."""
+def check_frame(
+    path: Path, frame: av.VideoFrame, stream: Any, time: float, colours: Colours = DEFAULT
+) -> tuple[int, ...]:
+    """Height and width of a decoded frame, refused where it is too large or ``colours`` refuses it, and how it lies."""
     width, height = shown_size(frame, pixel_aspect(stream))
     check_size(path, width, height, time)
+    check_colours(path, frame, stream, colours, time)
     if frame.interlaced_frame:
         tell_once(
-            "interlaced video",
+            ("interlaced video", path.parent),
             f"{path} is interlaced: its frames are read as they are stored, with two moments in one; deinterlace it "
             "first, for example with ffmpeg's filter bwdif.",
         )
-    return (height, width, round(frame.rotation))
+    lies = orientation_of(frame)
+    return (height, width, lies.transposed, lies.left_right, lies.top_bottom)
 
 
 def pixel_aspect(stream: Any) -> Fraction | None:
@@ -52,10 +68,55 @@ def shown_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int
     return max(round(frame.width * pixel_aspect), 1), frame.height
 
 
-def to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> np.ndarray:
-    """A decoded frame as uint8 (H, W, 3): RGB, square pixels, upright."""
+def to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None, colours: Colours = DEFAULT) -> np.ndarray:
+    """A decoded frame of SDR as uint8 (H, W, 3): sRGB to 1 level, square pixels, upright."""
+    size = shown_size(frame, pixel_aspect)
+    frame.colorspace = matrix_of(frame, colours)
+    if any(component.is_alpha for component in frame.format.components) or frame.format.has_palette:
+        opaque = av.VideoFrame.from_ndarray(_on_white(_converted(frame, "gbrap", "rgba")))
+        pixels = _converted(opaque, "gbrp", "rgb24", size)
+    elif len(frame.format.components) == 1 and frame.color_range == _LIMITED:
+        pixels = _limited_grey(frame, size)
+    else:
+        pixels = _converted(frame, "gbrp", "rgb24", size)
+    profile = side_data(frame, "ICC_PROFILE")
+    if profile is not None:
+        pixels = to_srgb(pixels, profile)
+    return orientation_of(frame).lay(pixels)
+
+
+def hdr_to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None, curve: int, primaries: int) -> np.ndarray:
+    """A decoded frame of HDR as uint8 (H, W, 3): sRGB, square pixels, upright; see :mod:`showme.data.media.hdr`."""
     width, height = shown_size(frame, pixel_aspect)
-    pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
-    # The display matrix turns counter-clockwise, as numpy does; one of zeros gives no angle at all.
-    turned = frame.rotation if abs(frame.rotation) <= 360 else 0
-    return np.ascontiguousarray(np.rot90(pixels, round(turned / 90))) if turned else pixels
+    codes = frame.reformat(width, height, "gbrp16le", interpolation=_EXACT).to_ndarray()
+    return orientation_of(frame).lay(tone_map(codes, curve, primaries, peak_of(frame)))
+
+
+def _converted(frame: av.VideoFrame, planar: str, packed: str, size: tuple[int, int] | None = None) -> np.ndarray:
+    """A frame in a packed format of 8-bit RGB, rounded. planar: the same in planes, for which swscale's exact
+    arithmetic is vectorised and five times as fast."""
+    width, height = size or (frame.width, frame.height)
+    if not frame.format.is_rgb and len(frame.format.components) > 1:
+        frame = frame.reformat(width, height, planar, interpolation=_EXACT)
+    return frame.to_ndarray(format=packed, width=width, height=height, interpolation=_EXACT)
+
+
+def _on_white(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 4), alpha last and not multiplied in -> uint8 (H, W, 3)."""
+    alpha = pixels[..., 3:].astype(np.uint16)
+    if alpha.min() == 255:
+        return np.ascontiguousarray(pixels[..., :3])
+    return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _limited_grey(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    """A grey frame whose black is 16 and white 235, which swscale takes for full range."""
+    codes = frame.reformat(*size, "gray16le", interpolation=_EXACT).to_ndarray()
+    return np.repeat(_full_range(frame.format.components[0].bits)[codes][..., None], 3, axis=2)
+
+
+@cache
+def _full_range(bits: int) -> np.ndarray:
+    """Grey, 0 to 255, of limited code values of so many bits that were brought to 16: uint8 (65536,)."""
+    codes = np.arange(65536) / 65535 * (2**bits - 1) / 2 ** (bits - 8)
+    return np.rint(np.clip((codes - 16) / 219, 0, 1) * 255).astype(np.uint8)

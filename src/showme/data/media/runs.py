@@ -10,6 +10,8 @@ import av
 
 from ...errors import ClipError
 from .base import check_same_size
+from .colours import DEFAULT, Colours
+from .decoders import decoder_of
 from .opening import video_stream, words
 from .packets import STREAMED, Packets, identity_of
 from .rgb import check_frame
@@ -47,15 +49,19 @@ class RunDecoder:
         opener: of the file.
         packets: of that file.
         track: which video.
+        colours: what the file leaves open.
     """
 
-    def __init__(self, path: Path, opener: Opener, packets: Packets, track: int | None):
-        self.path, self.opener, self.packets, self.track = path, opener, packets, track
+    def __init__(
+        self, path: Path, opener: Opener, packets: Packets, track: int | None = None, colours: Colours = DEFAULT
+    ):
+        self.path, self.opener, self.packets, self.track, self.colours = path, opener, packets, track, colours
         self._open(strict=True)
 
     def _open(self, strict: bool) -> None:
         self.strict, self.container = strict, self.opener(strict)
         self.stream = video_stream(self.path, self.container, self.track)
+        self.context = decoder_of(self.stream)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -79,7 +85,7 @@ class RunDecoder:
         before: tuple[int, ...] | None = None
         for place, frame in self._decoded(places):
             time = float(self.packets.times[place])
-            size = check_frame(self.path, frame, self.stream, time)
+            size = check_frame(self.path, frame, self.stream, time, self.colours)
             check_same_size(self.path, before, size, time)
             before = size
 
@@ -136,7 +142,7 @@ class RunDecoder:
         last = max(wanted, default=-1)
         begun = False
         for number, packet in self._packets_from(key):
-            context = self.stream.codec_context
+            context = self.context
             if not begun:
                 context.flush_buffers()
                 begun = True

@@ -24,6 +24,7 @@ import numpy as np
 
 from ...errors import ClipError, tell_once
 from ...machine import usable_cores
+from .animation import HEAD, AnimatedWebP, is_animated_webp, opened
 from .base import (
     Frames,
     Media,
@@ -36,7 +37,9 @@ from .base import (
     file_identity,
     span_identity,
 )
+from .colours import DEFAULT, Colours
 from .containers import MAX_FRAMES, Structure, check_container
+from .decoders import decoded
 from .opening import open_container, video_stream, words
 from .packets import UNSHOWN, Packets, UnindexedError, clock_start, read_packets, times_of
 from .rgb import check_frame, picture_of
@@ -53,6 +56,7 @@ SUFFIXES = (
     ".mpeg",
     ".ts",
     ".gif",
+    ".apng",
     ".ogv",
     ".wmv",
     ".flv",
@@ -65,25 +69,51 @@ logging.getLogger("libav").setLevel(logging.CRITICAL)
 
 @dataclass(frozen=True)
 class Video(Media):
-    """A video file, whatever ffmpeg reads: MP4, WebM, AVI, GIF, ...
+    """A video file, whatever ffmpeg reads: MP4, WebM, AVI, GIF, ...; or an animated WebP.
 
-    track: which of its videos, counted from 0; None: the one that is marked as the default.
+    track: which of its videos, counted from 0; None: the one that is marked as the default. colours: what the file
+    leaves open.
     """
 
     path: Path
     track: int | None = None
+    colours: Colours = DEFAULT
 
     def open(self, span: Span | None = None) -> Frames:
         check_regular(self.path)
-        return VideoFrames(self.path, lambda: f"file:{self.path}", span, self.track)
+        return open_video(self.path, lambda: f"file:{self.path}", span, self.track, self.colours)
 
     def identity(self, span: Span | None = None) -> list:
-        return [*file_identity(self.path), span_identity(span), *track_identity(self.track)]
+        return [*file_identity(self.path), span_identity(span), *chosen_identity(self.track, self.colours)]
 
 
-def track_identity(track: int | None) -> list:
-    """A chosen track as JSON."""
-    return [] if track is None else [f"track {track}"]
+def chosen_identity(track: int | None, colours: Colours) -> list:
+    """What was chosen of what a file leaves open, as JSON: nothing where nothing was."""
+    return [*([] if track is None else [f"track {track}"]), *colours.identity()]
+
+
+def open_video(
+    path: Path,
+    source: Callable[[], str | BinaryIO],
+    span: Span | None = None,
+    track: int | None = None,
+    colours: Colours = DEFAULT,
+) -> Frames:
+    """The frames of a video file, wherever its bytes are.
+
+    Args:
+        path: for messages.
+        source: gives what PyAV opens, a ``file:`` name or an open file, anew at every call.
+        span: the part that counts; None: all.
+        track: as in :class:`Video`.
+        colours: what the file leaves open.
+
+    Raises:
+        ClipError: as :class:`VideoFrames`.
+    """
+    with opened(path, source) as file:
+        animated = is_animated_webp(file.read(HEAD))
+    return AnimatedWebP(path, source, span) if animated else VideoFrames(path, source, span, track, colours)
 
 
 class VideoFrames(Frames):
@@ -94,6 +124,7 @@ class VideoFrames(Frames):
         source: makes what PyAV opens: an address of a file, or a file object.
         span: the part that counts; None: all.
         track: as in :class:`Video`.
+        colours: what the file leaves open.
 
     Raises:
         ClipError: no video, damaged, cut short, or a span that reaches past its end.
@@ -105,8 +136,9 @@ class VideoFrames(Frames):
         source: Callable[[], str | BinaryIO],
         span: Span | None = None,
         track: int | None = None,
+        colours: Colours = DEFAULT,
     ):
-        self.path, self.source, self.track = path, source, track
+        self.path, self.source, self.track, self.colours = path, source, track, colours
         self.structure = self._check_container()
         self.container = self._open()
         self.decoders: dict[int, RunDecoder] = {}
@@ -117,15 +149,13 @@ class VideoFrames(Frames):
             raise
 
     def _check_container(self) -> Structure:
-        source = self.source()
-        try:
-            with Path(source.removeprefix("file:")).open("rb") if isinstance(source, str) else source as file:
-                return check_container(self.path, file)
-        except OSError as error:
-            raise ClipError(self.path, words(error)) from error
+        with opened(self.path, self.source) as file:
+            return check_container(self.path, file)
 
     def _open(self, threads: int = 0, strict: bool = True) -> Any:
-        return open_container(self.path, self.source(), threads, self.structure.described, self.track, strict)
+        return open_container(
+            self.path, self.source(), threads, self.structure.described, self.track, strict, self.colours.demuxing()
+        )
 
     def _stream(self) -> Any:
         return video_stream(self.path, self.container, self.track)
@@ -194,7 +224,7 @@ class VideoFrames(Frames):
         return len(self.positions)
 
     def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
-        return self.each(indices, lambda frame, stream, time: picture_of(self.path, frame, stream, time))
+        return self.each(indices, lambda frame, stream, time: picture_of(self.path, frame, stream, time, self.colours))
 
     def each(self, indices: Sequence[int], look: Look[Seen]) -> Iterator[Seen]:
         """What ``look`` makes of the decoded frames at ``indices``, which rise.
@@ -266,7 +296,7 @@ class VideoFrames(Frames):
         return self.decoders[number]
 
     def _run_decoder(self, packets: Packets, threads: int = 0) -> RunDecoder:
-        return RunDecoder(self.path, lambda strict: self._open(threads, strict), packets, self.track)
+        return RunDecoder(self.path, lambda strict: self._open(threads, strict), packets, self.track, self.colours)
 
     def _count_to(self, wanted: Sequence[int], look: Look[Seen]) -> Iterator[Seen]:
         """Frames by their ordinal numbers, from the beginning."""
@@ -320,11 +350,11 @@ class VideoFrames(Frames):
         time, before = 0.0, None
         try:
             stream = self._stream()
-            for number, frame in enumerate(self.container.decode(stream)):
+            for number, frame in enumerate(decoded(self.container, stream)):
                 time = frame.time if frame.time is not None else time
                 if frame.is_corrupt:
                     raise ClipError(self.path, "the frame is damaged", time)
-                size = check_frame(self.path, frame, stream, time)
+                size = check_frame(self.path, frame, stream, time, self.colours)
                 check_same_size(self.path, before, size, time)
                 before = size
                 if number > MAX_FRAMES:

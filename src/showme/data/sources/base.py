@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from ...config import Settings
 from ...errors import InputError, ToldWarning
 from ..media import TRACKED, Media, Span
 from ..media.base import UNPRINTABLE, one_line
+from ..media.colours import DEFAULT, Colours
 from ..media.pictures import Pictures
 from .faults import counted, refusal, row_id
 from .lists import read_exclusions, read_kept
@@ -45,6 +46,7 @@ class Source(Settings):
     track: int | None = Field(
         None, ge=0, description="which video track of each file, from 0; the one marked as the default when left out"
     )
+    colours: Colours = DEFAULT
 
     @abstractmethod
     def entries(self) -> Iterator[Entry]:
@@ -152,7 +154,7 @@ class Source(Settings):
                     continue
                 seen.add(entry.id)
                 span = kept[entry.id] if kept is not None else None
-                yield self._on_track(entry if span is None else _shortened(entry, span))
+                yield self._as_chosen(entry if span is None else _shortened(entry, span))
             else:
                 yield entry
         if excluded and not left_out:
@@ -160,10 +162,13 @@ class Source(Settings):
         if kept is not None and kept.keys().isdisjoint(seen | left_out):
             _warn_foreign("keep", self.keep, self.place)
 
-    def _on_track(self, entry: Record | Fault) -> Record | Fault:
-        if self.track is None or isinstance(entry, Fault) or not isinstance(entry.media, TRACKED):
+    def _as_chosen(self, entry: Record | Fault) -> Record | Fault:
+        """With the track and the colours that this source names."""
+        chosen: dict[str, Any] = {} if self.track is None else {"track": self.track}
+        chosen |= {} if self.colours == DEFAULT else {"colours": self.colours}
+        if not chosen or isinstance(entry, Fault) or not isinstance(entry.media, TRACKED):
             return entry
-        return replace(entry, media=replace(entry.media, track=self.track))
+        return replace(entry, media=replace(entry.media, **chosen))
 
     @property
     @abstractmethod

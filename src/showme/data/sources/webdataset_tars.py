@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ...errors import InputError, tell_once
 from ..media import Media, TarPictures, TarVideo
+from ..media.animation import is_animation
 from ..media.archive import Member, open_member, read_members
 from ..media.companions import is_companion
 from ..media.pictures import SUFFIXES as PICTURES
@@ -23,7 +24,7 @@ from .faults import entries_of_rows
 from .record import Entry, Record
 from .tables import cell
 
-_VIDEOS = (".mp4", ".webm", ".avi", ".mkv", ".mov")
+_VIDEOS = (".mp4", ".webm", ".avi", ".mkv", ".mov", ".gif", ".apng")
 _TEXTS = ("txt", "caption")
 _FIELDS = ("instruction", "caption", "text")
 # Of a json: where in a longer video a clip lies, and how many frames it has.
@@ -102,6 +103,11 @@ class WebDatasetSource(Source):
         if videos:
             return TarVideo(shard, members[videos[0]])
         pictures = {f"_.{name}": name for name in members if PurePosixPath(f"_.{name}").suffix.lower() in PICTURES}
+        if len(pictures) == 1:
+            (name,) = pictures.values()
+            with open_member(shard, members[name]) as file:
+                if is_animation(file):
+                    return TarVideo(shard, members[name])
         if len(pictures) < 2:
             raise InputError(f"{origin}: it has {len(pictures)} pictures and no video: a clip has two or more.")
         if len({PurePosixPath(name).stem for name in pictures}) < 2:

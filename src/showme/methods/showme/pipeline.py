@@ -25,6 +25,7 @@ from ...models.schedulers import rescale_guidance
 from ...pictures.fit import fit_photo
 from ...pictures.photo import upright_rgb
 from .adapters import COMPONENT_FOLDERS, active_adapters, bare_weights, load_adapter, save_adapters
+from .inputs import as_pixels
 from .instructions import InstructionReader, common_windows
 
 TASKS = ("image", "video")
@@ -124,11 +125,11 @@ class ShowMePipeline(DiffusionPipeline):
     @torch.no_grad()
     def __call__(
         self,
-        image: Image.Image | Tensor,
+        image: Image.Image | Tensor | np.ndarray,
         instruction: str,
         task: str | Sequence[str] = "both",
         *,
-        goal: Image.Image | Tensor | bool = False,
+        goal: Image.Image | Tensor | np.ndarray | bool = False,
         num_frames: int | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
@@ -145,9 +146,10 @@ class ShowMePipeline(DiffusionPipeline):
         """Make the picture of the result, the video of the action, or both.
 
         Args:
-            image: the first frame. A PIL image of any size, mode and orientation is turned upright, laid on white
-                where it is transparent, scaled and cropped in the middle to ``height`` x ``width`` of the config. A
-                tensor (1, 3, H, W) in [0, 1] is taken as it is.
+            image: the first frame. A PIL image of any size, mode, colour profile and orientation is turned upright,
+                laid on white where it is transparent, scaled and cropped in the middle to ``height`` x ``width`` of the
+                config. A tensor (1, 3, H, W) or (3, H, W), or an array (H, W, 3), is taken as it is: uint8 is 0 to 255,
+                floats are 0 to 1.
             instruction: what is to be done, one sentence.
             task: ``image``, ``video``, ``both``, or the first two as a sequence or with a comma between.
             goal: the picture that the video is to end with, like ``image``; True takes the picture of the result, which
@@ -168,6 +170,7 @@ class ShowMePipeline(DiffusionPipeline):
             :class:`ShowMeOutput`.
 
         Raises:
+            InputError: an image or a goal of another layout or range, or with NaN.
             ValueError: an unknown task or output type, a size that the codec cannot take, fewer than one step, seed
                 with generator, a goal for a model that was not trained with goals, or goal=True without both tasks.
             InputError: an instruction that is too long, with long_instructions="refuse".
@@ -244,7 +247,7 @@ class ShowMePipeline(DiffusionPipeline):
         """Text, image tokens and z0, each computed once; with guidance the empty conditions come first."""
         # Asked once: diffusers walks through every module of every network for the answer, 12 ms each time.
         device = self._execution_device
-        pixels = self.image_processor.preprocess(self._fitted(image)).to(device, self.vae.dtype)
+        pixels = self._pixels(image, "image").to(device, self.vae.dtype)
         texts, views = [instruction], [pixels]
         if guided:
             texts, views = ["", instruction], [torch.zeros_like(pixels), pixels]
@@ -258,15 +261,17 @@ class ShowMePipeline(DiffusionPipeline):
         """A picture that was given as the goal -> its latent (1, C, 1, h, w)."""
         if isinstance(goal, bool):
             return None
-        pixels = self.image_processor.preprocess(self._fitted(goal)).to(self._execution_device, self.vae.dtype)
+        pixels = self._pixels(goal, "goal").to(self._execution_device, self.vae.dtype)
         return self.encode_latents(pixels)[:, :, None]
 
-    def _fitted(self, image):
-        if not isinstance(image, Image.Image):
-            return image
-        image = upright_rgb(image)
+    def _pixels(self, picture, field: str) -> Tensor:
+        """What was given as ``field`` -> (1, 3, H, W) in [-1, 1]."""
+        if not isinstance(picture, Image.Image):
+            return self.image_processor.preprocess(as_pixels(picture, field))
+        picture = upright_rgb(picture)
         height, width = self.config.height, self.config.width
-        return image if height is None or width is None else fit_photo(image, height, width)[0]
+        fits = height is None or width is None
+        return self.image_processor.preprocess(picture if fits else fit_photo(picture, height, width)[0])
 
     def instruction_reader(self, long_instructions: LongInstructions | None = None) -> InstructionReader:
         """What reads instructions for the text encoder; ``long_instructions`` as for a call."""

@@ -1,0 +1,148 @@
+"""Animated pictures as clips of all their frames: WebP, which ffmpeg reads none of, by Pillow.
+
+Animated PNGs and GIFs are videos to ffmpeg; :func:`is_animation` tells such a file from a still picture.
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from ...errors import ClipError, first_line
+from ...pictures.photo import upright_rgb
+from .base import Frames, Span, check_holds, check_size, check_span
+from .containers import MAX_FRAMES
+
+# Of a file: what tells an animated WebP.
+HEAD = 32
+_ANIMATED = 0x02
+# Seconds of frames that are given none, as browsers have it.
+_NO_DURATION = 0.1
+_PNG = b"\x89PNG\r\n\x1a\n"
+# Chunks before the pixels of a PNG that are looked through for the one of animations.
+_CHUNKS = 1000
+
+
+class AnimatedWebP(Frames):
+    """An open animation, whose frames last as long as each says.
+
+    Args:
+        path: for messages.
+        source: gives a ``file:`` name or an open file, anew at every call.
+        span: the part that counts; None: all.
+
+    Raises:
+        ClipError: damaged, too large, or a span that reaches past its end.
+    """
+
+    def __init__(self, path: Path, source: Callable[[], str | BinaryIO], span: Span | None = None):
+        self.path, self.source = path, source
+        durations = []
+        with self._image() as image:
+            check_size(path, *image.size)
+            count = getattr(image, "n_frames", 1)
+            if count > MAX_FRAMES:
+                raise ClipError(path, f"it has more than {MAX_FRAMES} frames", remedy="cut it into parts")
+            for index in range(count):
+                image.seek(index)
+                image.load()
+                durations.append(image.info.get("duration", 0) / 1000)
+        self._edges = np.cumsum([0.0, *(duration or _NO_DURATION for duration in durations)])
+        self.positions = self._positions(span)
+        self.times = times = self._edges[self.positions.start : self.positions.stop]
+        self.fps = (len(times) - 1) / float(times[-1] - times[0]) if len(times) > 1 else 1 / float(self._edges[1])
+
+    def _positions(self, span: Span | None) -> range:
+        count = len(self._edges) - 1
+        if span is None:
+            return range(count)
+        check_holds(self.path, span)
+        seconds = float(self._edges[-1])
+        if span.unit == "frames":
+            start, stop = int(span.start), int(span.stop)
+        else:
+            # Half a microsecond of grace, as videos have it.
+            start, stop = (int(np.searchsorted(self._edges[:-1], edge - 5e-7)) for edge in (span.start, span.stop))
+            last = seconds - float(self._edges[-2])
+            stop = count + 1 if span.stop > seconds + last else stop
+        check_span(self.path, span, count, start, stop, seconds)
+        return range(start, stop)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        with self._image() as image:
+            for index in indices:
+                image.seek(self.positions[index])
+                yield np.asarray(upright_rgb(image))
+
+    def until(self, index: int, span: Span | None) -> Span:
+        if span is None or span.unit == "frames":
+            return super().until(index, span)
+        place = self.positions[index]
+        return Span(span.start, float(self._edges[place] + self._edges[place + 1]) / 2)
+
+    @contextmanager
+    def _image(self) -> Iterator[Image.Image]:
+        with opened(self.path, self.source) as file:
+            try:
+                with warnings.catch_warnings():
+                    # The size is judged by our own bound.
+                    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                    image = Image.open(file, formats=("WEBP",))
+                yield image
+            except ClipError:
+                raise
+            except Exception as error:
+                # Pillow's decoders raise whatever their parsers hit.
+                raise ClipError(self.path, f"damaged picture: {first_line(error)}") from error
+
+
+@contextmanager
+def opened(path: Path, source: Callable[[], str | BinaryIO]) -> Iterator[BinaryIO]:
+    """What a source of a video gives, as a file open at its beginning.
+
+    Raises:
+        ClipError: also for what goes wrong while it is read.
+    """
+    given = source()
+    try:
+        with Path(given.removeprefix("file:")).open("rb") if isinstance(given, str) else given as file:
+            yield file
+    except OSError as error:
+        raise ClipError(path, first_line(error)) from error
+
+
+def is_animated_webp(head: bytes) -> bool:
+    """Whether a file that begins so is an animated WebP (RFC 9649)."""
+    extended = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
+    return extended and len(head) > 20 and bool(head[20] & _ANIMATED)
+
+
+def is_animation(file: BinaryIO) -> bool:
+    """Whether a file, open at its beginning, is a WebP or PNG of several frames, and none of one."""
+    head = file.read(HEAD)
+    return is_animated_webp(head) or (head[: len(_PNG)] == _PNG and _has_control_chunk(file))
+
+
+def _has_control_chunk(file: BinaryIO) -> bool:
+    """Whether a PNG is said to be animated before its pixels come (PNG, third edition, 11.3.6.1)."""
+    place = len(_PNG)
+    for _ in range(_CHUNKS):
+        file.seek(place)
+        chunk = file.read(8)
+        if len(chunk) < 8 or chunk[4:] == b"IDAT":
+            return False
+        if chunk[4:] == b"acTL":
+            # One of a single frame is a still picture.
+            return int.from_bytes(file.read(4), "big") > 1
+        place += 12 + struct.unpack(">I", chunk[:4])[0]
+    return False
