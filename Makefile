@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint lock
+LOWEST := .venv-lowest
+LOWEST_READY := $(LOWEST)/.ready
+
+.PHONY: demo test test-lowest lint lock
 
 demo: $(READY)
 	$(BIN)/showme generate src/showme/assets/examples/push_left.png "$$(cat src/showme/assets/examples/push_left.txt)" \
@@ -11,6 +14,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# The tests on the lowest versions that pyproject.toml allows: a bound is true only where they pass.
+test-lowest: $(LOWEST_READY)
+	$(LOWEST)/bin/python -m pytest
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -25,6 +32,13 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --requirement requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $(READY)
+
+$(LOWEST_READY): pyproject.toml overrides.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+		--override overrides.txt --editable ".[dev]"
+	@touch $(LOWEST_READY)
 
 # Pins what pyproject.toml asks for; run it after changing the dependencies.
 lock: $(READY)

@@ -14,6 +14,12 @@ TINY_COLOURS, TINY_SHAPES = ("red", "blue", "green"), ("box", "ball", "mug")
 TINY_WORDS = ("push", "pull", "lift", "the", "to", "left", "right", "up", "closer", *TINY_COLOURS, *TINY_SHAPES)
 
 
+@pytest.fixture(autouse=True)
+def nothing_said_yet(monkeypatch):
+    """What is said once in a process is said once in every test."""
+    monkeypatch.setattr("showme.errors._told", set())
+
+
 def make_tiny_tokenizer():
     """A word-level tokenizer like the embedded model's: lower-cased words, [BOS] sentence [EOS], 24 tokens at most."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors

@@ -182,6 +182,32 @@ def test_an_unknown_field_in_the_description_is_named(copy):
         open_bundle(copy)
 
 
+def test_a_bundle_says_which_versions_read_it_and_others_are_refused(copy, monkeypatch):
+    info = json.loads((copy / "bundle.json").read_text())
+    assert info["requires"] == {"transformers": ">=5.6"}
+    (copy / "bundle.json").write_text(json.dumps({**info, "requires": {"transformers": ">=99"}}))
+    write_manifest(copy)
+    with pytest.raises(
+        InputError, match=r'transformers .* is installed, >=99 is needed\): pip install "transf'
+    ) as told:
+        open_bundle(copy)
+    assert "\n" not in str(told.value)
+    # What was saved before bundles said so has the same form.
+    del info["requires"]
+    (copy / "bundle.json").write_text(json.dumps(info))
+    write_manifest(copy)
+    assert open_bundle(copy).info.requires == {"transformers": ">=5.6"}
+
+
+@pytest.mark.parametrize("requires", [{"transformers": "new"}, {"another-package": ">=1"}])
+def test_versions_that_are_none_are_refused(copy, requires):
+    info = json.loads((copy / "bundle.json").read_text())
+    (copy / "bundle.json").write_text(json.dumps({**info, "requires": requires}))
+    write_manifest(copy)
+    with pytest.raises(InputError, match=r"bundle\.json: requires"):
+        open_bundle(copy)
+
+
 def test_a_folder_with_other_files_is_never_replaced(tiny_pipeline, tmp_path):
     (tmp_path / "thesis.txt").write_text("irreplaceable")
     with pytest.raises(InputError, match="holds other files"):

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,13 @@ from PIL import Image
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
-from showme.bundle import load_bundle, save_bundle
+from showme.bundle import load_bundle, open_bundle, save_bundle
 from showme.cli import main
 from showme.config import OptimizerConfig, TrainingConfig, dump_config
-from showme.errors import InputError, ToldWarning
-from showme.experiment import clip_rows, fill_cache, train
+from showme.errors import CutWarning, InputError, ToldWarning
+from showme.experiment import clip_rows, fill_cache, pipeline_for, train
 from showme.methods.showme.adapters import bare_weights
+from showme.methods.showme.cache import clip_parts, open_cache
 from showme.methods.showme.config import ShowMeConfig
 from showme.run_folder import MODEL
 from showme.training import CHECKPOINTS
@@ -348,3 +350,69 @@ def test_wrong_settings_are_told_without_torch(tmp_path):
     command = [sys.executable, "-c", code, "train", str(tmp_path / "run.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (2, "False")
+
+
+def _own(clips: Path, folder: Path) -> Path:
+    """A copy of the clips that may be changed."""
+    shutil.copytree(clips, folder)
+    return folder
+
+
+def test_a_run_goes_on_with_the_clips_that_it_was_begun_with_alone(settings, clips, tmp_path):
+    own = _own(clips, tmp_path / "own")
+    data, shorter, longer = {"source": own}, {"steps": 1}, {"steps": 2}
+    train(settings(training=shorter, data=data))
+    index = own / "index.jsonl"
+    listed = index.read_text()
+    index.write_text(listed.replace("push the red box", "lift the red box", 1))
+    told = r"other clips \(1 has another instruction, such as '0', 'lift the red box' in place of 'push the red box'\)"
+    with pytest.raises(InputError, match=rf"run was begun with {told}: give the old ones back, or start anew"):
+        train(settings(training=longer, data=data))
+    index.write_text(listed)
+    # In the file's middle, where neither its size nor its ends tell.
+    pixels = bytearray((own / "3.safetensors").read_bytes())
+    pixels[9000:12000] = bytes(3000)
+    (own / "3.safetensors").write_bytes(pixels)
+    with pytest.raises(InputError, match=r"other clips \(1 has other pixels, such as '3'\): give the old ones back"):
+        train(settings(training=longer, data=data))
+    # Copied files have other times and the same pixels; and what was refused has changed nothing.
+    shutil.copyfile(clips / "3.safetensors", own / "3.safetensors")
+    resumed = train(settings(training=longer, data=data))
+    straight = train(settings(training=longer, out=tmp_path / "straight"))
+    assert changed(resumed, straight) == set()
+
+
+def test_long_instructions_are_told_once_with_the_clip_and_read_in_windows_by_choice(settings, clips, tmp_path):
+    own = _own(clips, tmp_path / "own")
+    end = "lift the blue mug"
+    for line, words in ((0, "push the red box"), (2, end)):
+        listed = [json.loads(each) for each in (own / "index.jsonl").read_text().splitlines()]
+        listed[line]["instruction"] = " ".join(["push the red box"] * 5 + ["to the", words])
+        (own / "index.jsonl").write_text("".join(json.dumps(each) + "\n" for each in listed))
+    data = {"source": own}
+    with pytest.warns(CutWarning) as told:
+        fill_cache(settings(data=data))
+    (sentence,) = [str(each.message) for each in told if isinstance(each.message, CutWarning)]
+    assert "2 of 6 instructions are longer than the 24 tokens that the model reads: of the first, clip '0'," in sentence
+    assert "'push the red box' is beyond them and is cut off" in sentence
+    with pytest.raises(InputError, match="clip '0', 'push the red box' is beyond them: shorten what is too long"):
+        train(settings(data=data | {"long_instructions": "refuse"}))
+    config = settings("state_video", data=data | {"long_instructions": "chunk"}, dropout={"text": 0.5})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CutWarning)
+        model = train(config)
+    # The model reads as it was trained to, whoever asks it.
+    pipeline = load_bundle(model).pipeline
+    assert pipeline.config.long_instructions == "chunk"
+    cached = open_cached(config)
+    texts = [cached[row]["text"] for row in (0, 1, 2)] + [cached[0]["null_text"]]
+    assert [text.shape for text in texts] == [(48, 16)] * 4
+    assert torch.equal(texts[1][:24], texts[1][24:])
+    assert torch.equal(texts[0][:24], texts[2][:24])
+    assert not torch.equal(texts[0][24:], texts[2][24:])
+
+
+def open_cached(config: ShowMeConfig):
+    files = open_bundle(config.model)
+    rows = clip_rows(config, files.info)
+    return open_cache(config.data.cache, rows, clip_parts(pipeline_for(config, files, "cpu"), rows))

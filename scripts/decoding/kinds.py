@@ -53,12 +53,16 @@ CONTAINERS: dict[str, list[str]] = {
     "wmv": ["wmv2", "mpeg4 with B"],
     "3gp": ["h263", "mpeg4 without B", "h264 with B"],
 }
-# Streams that a copy puts into another container: the stamps that it had, or none, go with it.
-COPIES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "avi to mkv": ("avi", ("mkv",)),
-    "avi to mp4": ("avi", ("mp4",)),
-    "raw to mp4": ("h264", ("mp4",)),
-    "raw to mkv": ("h264", ("mkv",)),
+# Streams that are copied to another container, with their stamps or without any, whole or from their middle on.
+_MADE_UP, _FROM_THE_MIDDLE = ("-fflags", "+genpts"), ("-ss", "0.9")
+COPIES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "avi to mkv": ("avi", "mkv", _MADE_UP),
+    "avi to mp4": ("avi", "mp4", _MADE_UP),
+    "raw to mp4": ("h264", "mp4", _MADE_UP),
+    "raw to mkv": ("h264", "mkv", _MADE_UP),
+    "cut to mp4": ("mkv", "mp4", _FROM_THE_MIDDLE),
+    "cut to mkv": ("mkv", "mkv", _FROM_THE_MIDDLE),
+    "cut to mov": ("mp4", "mov", _FROM_THE_MIDDLE),
 }
 FPS, SECONDS, GROUP = 25, 6, 24
 _SIZE = {"h263": "176x144"}
@@ -83,9 +87,8 @@ def all_kinds() -> list[Kind]:
     plain = [Kind(container, encoder) for container, encoders in CONTAINERS.items() for encoder in encoders]
     copied = [
         Kind(target, encoder, copy)
-        for copy, (source, targets) in COPIES.items()
-        for target in targets
-        for encoder in [*_H264, *(_MPEG4 if source == "avi" else [])]
+        for copy, (source, target, _) in COPIES.items()
+        for encoder in [*_H264, *(_MPEG4 if source == "avi" else []), *(_HEVC if source in ("mkv", "mp4") else [])]
     ]
     return plain + copied
 
@@ -98,7 +101,7 @@ def make(kind: Kind, folder: Path, seconds: int = SECONDS) -> Path | None:
     source = f"testsrc2=s={size}:r={FPS}:d={seconds}"
     done = _run("-f", "lavfi", "-i", source, *ENCODERS[kind.encoder], "-g", str(GROUP), str(first))
     if done and kind.copy:
-        done = _run("-fflags", "+genpts", "-i", str(first), "-c", "copy", str(path))
+        done = _run(*COPIES[kind.copy][2], "-i", str(first), "-c", "copy", str(path))
     return path if done else None
 
 

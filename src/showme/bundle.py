@@ -24,9 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from packaging.specifiers import SpecifierSet
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .errors import InputError
+from .installation import first_unmet
 from .manifest import MANIFEST, verify_manifest, write_manifest
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ CARD = "README.md"
 _ASSETS = Path(__file__).parent / "assets"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # Never a pickle: weights come as safetensors, everything else as text.
+# transformers 5.6 gave the CLIP networks other names of weights. An older one fills them with random numbers.
+_READ_BY: dict[Literal["diffusers", "peft", "transformers"], str] = {"transformers": ">=5.6"}
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.md", "*.model"]
 
 
@@ -61,6 +65,16 @@ class BundleInfo(BaseModel):
     familiarity: dict[str, Any] | None = Field(
         None, description="statistics of its training pictures (showme.generation.familiarity); None: it knows any"
     )
+    requires: dict[Literal["diffusers", "peft", "transformers"], str] = Field(
+        _READ_BY, description="package -> versions that read its files"
+    )
+
+    @field_validator("requires")
+    @classmethod
+    def _check_versions(cls, value: dict[str, str]) -> dict[str, str]:
+        for versions in value.values():
+            SpecifierSet(versions)
+        return value
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,7 @@ def save_bundle(
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
     try:
         write_pipeline(pipeline, staging, dtype)
+        info = info.model_copy(update={"requires": _READ_BY})
         (staging / INFO).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (staging / CARD).write_text(card or _default_card(info), encoding="utf-8")
         bundle_hash = write_manifest(staging)
@@ -135,7 +150,7 @@ def open_bundle(name_or_folder: str | Path) -> BundleFiles:
     """Find a bundle, verify it and read its description, without loading torch.
 
     Raises:
-        InputError: no such model, or a damaged one.
+        InputError: no such model, a damaged one, or one that the installed packages do not read.
     """
     folder = resolve_model(name_or_folder)
     bundle_hash = verify_bundle(folder)
@@ -145,6 +160,8 @@ def open_bundle(name_or_folder: str | Path) -> BundleFiles:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "its JSON"
         raise InputError(f"{folder / INFO}: {field}: {first['msg']}; save the model again.") from error
+    if unmet := first_unmet(info.requires.items()):
+        raise InputError(f"{folder} cannot be read here ({unmet.words}): {unmet.remedy}.")
     return BundleFiles(folder, info, bundle_hash)
 
 
@@ -185,7 +202,7 @@ def resolve_model(name: str | Path) -> Path:
     text = str(name)
     if text == "embedded" or _kind(_ASSETS / text / MANIFEST) == "file":
         if not (_ASSETS / text / MANIFEST).is_file():
-            raise InputError("The embedded model is not in this installation: reinstall showme, or give --model.")
+            raise InputError("The embedded model is not in this installation: reinstall showme-video, or give --model.")
         return _ASSETS / text
     path = Path(text)
     if text and _kind(path) == "folder":

@@ -94,7 +94,8 @@ def _assemble(folder: Path, components: dict[str, Any], settings: dict[str, Any]
         return ShowMePipeline(**components, **settings)
     except TypeError as error:
         raise InputError(
-            f"{folder / 'model_index.json'} does not describe a ShowMe pipeline ({first_line(error)}): update showme."
+            f"{folder / 'model_index.json'} does not describe a ShowMe pipeline ({first_line(error)}): update "
+            "showme-video."
         ) from error
 
 
@@ -108,7 +109,7 @@ def _component_class(folder: Path, name: str, value: list) -> Any:
     except (ImportError, AttributeError) as error:
         raise InputError(
             f"{folder / 'model_index.json'}: {name} needs {library}.{class_name}, which this installation does not "
-            "have: update showme."
+            "have: update showme-video."
         ) from error
 
 

@@ -42,6 +42,10 @@ def tell_once(about: Hashable, sentence: str) -> None:
         warnings.warn(ToldWarning(sentence, about), stacklevel=3)
 
 
+class CutWarning(ToldWarning):
+    """The end of an instruction is not read."""
+
+
 class ClipError(InputError):
     """A clip that cannot be read.
 

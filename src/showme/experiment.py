@@ -20,7 +20,7 @@ from .errors import InputError, ToldWarning
 from .generation.instruction import prompt_for, split_words
 from .methods.showme import ShowMePipeline
 from .methods.showme.adapters import STATE_VIDEO
-from .methods.showme.cache import CachedClips, Progress, clip_parts, open_cache
+from .methods.showme.cache import CachedClips, Progress, check_lengths, clip_parts, open_cache
 from .methods.showme.config import ShowMeConfig
 from .methods.showme.objective import ShowMeObjective
 from .methods.showme.samples import Draw, StateImageSamples, StateVideoSamples
@@ -28,6 +28,7 @@ from .methods.showme.trainable import prepare
 from .methods.showme.validation import Validator
 from .perception import depth_eye, edge_eye
 from .preparation.on_ray import build_on_ray
+from .run_clips import RunClips
 from .run_folder import MODEL, begin_folder, check_folder
 from .training import CHECKPOINTS, Trainer
 from .training.checkpoint import load_weights, newest_checkpoint
@@ -41,24 +42,30 @@ def train(config: ShowMeConfig, progress: Progress | None = None) -> Path:
         progress: told of the rows that are cached before training.
 
     Raises:
-        InputError: the settings do not fit the model, the clips, or the run that is to be resumed.
+        InputError: the settings do not fit the model, the clips, or the run that is to be resumed, which was begun with
+            other clips or instructions.
     """
     check_folder(config.out, config)
     files = open_bundle(config.model)
     rows = clip_rows(config, files.info)
-    pipeline = load_pipeline(files, _own_device(), torch.float32)
+    run_clips = RunClips(config.out, rows, files.hash)
+    pipeline = pipeline_for(config, files, _own_device())
     clips = _open(config, rows, clip_parts(pipeline, rows, config.rewards), progress)
+    run_clips.check_pixels(clips.checksum, pipeline.device)
     prepare(pipeline, config)
     objective = build_objective(pipeline, config)
     samples = build_samples(clips, pipeline, config)
     trainer = Trainer(objective, samples, config.training, config.out, f"{config.stage} of {config.out.name}")
     validator = Validator(config, (files.info.height, files.info.width))
+    if config.validation.source is not None:
+        check_lengths(pipeline, validator.records)
     if validator.records:
         # A sharded network cannot be run by one process: there the checkpoint is looked at.
         trainer.validate = lambda step: validator.run(
             step, tuned_pipeline(config, files) if trainer.sharded else pipeline
         )
     begin_folder(config.out, config)
+    run_clips.keep()
     trainer.run()
     if trainer.accelerator.is_main_process:
         export(config, files)
@@ -92,7 +99,15 @@ def cache_parts(config: ShowMeConfig) -> tuple[ClipRows, list[Part]]:
     """The clips of a run, and what is kept of them; nothing is computed yet."""
     files = open_bundle(config.model)
     rows = clip_rows(config, files.info)
-    return rows, clip_parts(load_pipeline(files, None, torch.float32), rows, config.rewards)
+    return rows, clip_parts(pipeline_for(config, files), rows, config.rewards)
+
+
+def pipeline_for(config: ShowMeConfig, files: BundleFiles, device: str | None = None) -> ShowMePipeline:
+    """The model that is tuned, in fp32, with the run's choice of what becomes of long instructions."""
+    pipeline = load_pipeline(files, device, torch.float32)
+    if config.data.long_instructions is not None:
+        pipeline.register_to_config(long_instructions=config.data.long_instructions)
+    return pipeline
 
 
 class CacheMaker:
@@ -103,6 +118,21 @@ class CacheMaker:
 
     def __call__(self) -> list[Part]:
         return cache_parts(self.config)[1]
+
+
+def check_clips(config: ShowMeConfig) -> None:
+    """Refuse a run that was begun with other clips than it reads now; nothing is trained.
+
+    Raises:
+        InputError: as :func:`train`.
+    """
+    files = open_bundle(config.model)
+    rows = clip_rows(config, files.info)
+    run_clips = RunClips(config.out, rows, files.hash)
+    if run_clips.written:
+        pipeline = pipeline_for(config, files, _own_device())
+        clips = _open(config, rows, clip_parts(pipeline, rows), None)
+        run_clips.check_pixels(clips.checksum, pipeline.device)
 
 
 def clip_rows(config: ShowMeConfig, info: BundleInfo) -> ClipRows:
@@ -191,7 +221,7 @@ def _narrow_frozen(pipeline: ShowMePipeline, dtype: torch.dtype) -> None:
 
 def tuned_pipeline(config: ShowMeConfig, files: BundleFiles) -> ShowMePipeline:
     """The model that was tuned with the weights of the run's newest checkpoint in place."""
-    pipeline = load_pipeline(files, "cpu", torch.float32)
+    pipeline = pipeline_for(config, files, "cpu")
     prepare(pipeline, config)
     newest = newest_checkpoint(config.out / CHECKPOINTS)
     if newest is None:

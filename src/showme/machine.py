@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,6 @@ from .errors import InputError
 _PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors", "av", "pillow", "numpy")
 # Peak memory in GB of one 16-frame video; the published figures of each checkpoint, fp16 or bf16 weights.
 MODELS = {"embedded": 1.5, "dynamicrafter-256": 11.9, "dynamicrafter-512": 12.8, "dynamicrafter-1024": 18.3}
-# What each extra brings, as it is imported; the commands that need one name it.
-EXTRAS = {
-    "worlds": ("mujoco",),
-    "perception": ("cv2",),
-    "hands": ("mediapipe", "tflite"),
-    "data": ("datasets", "google_crc32c", "ijson", "google.protobuf", "pyarrow"),
-    "ray": ("ray",),
-    "train": ("tensorboard",),
-    "evaluation": ("torchmetrics", "scipy", "torch_fidelity"),
-}
 _GB = 10**9
 
 
@@ -35,7 +25,8 @@ def examine() -> dict[str, Any]:
     embedded = check_embedded()
     worlds, worlds_missing = check_worlds()
     encoder = has_h264()
-    missing = list(worlds_missing)
+    faults, extras, missing = check_packages()
+    missing += worlds_missing
     if embedded != "verified":
         missing.append(embedded)
     if not encoder:
@@ -51,9 +42,9 @@ def examine() -> dict[str, Any]:
         "devices": devices,
         "h264": encoder,
         "worlds": worlds,
-        "extras": find_extras(),
+        "extras": extras,
         "embedded": embedded,
-        "can_run": what_runs(devices, embedded == "verified"),
+        "can_run": what_runs(devices, embedded == "verified", faults),
         "missing": missing,
     }
 
@@ -85,10 +76,12 @@ def find_devices() -> list[dict[str, Any]]:
     return devices
 
 
-def what_runs(devices: list[dict[str, Any]], embedded: bool) -> dict[str, str]:
-    """Model -> where it runs and how, or why not."""
+def what_runs(devices: list[dict[str, Any]], embedded: bool, faults: Sequence[str] = ()) -> dict[str, str]:
+    """Model -> where it runs and how, or why not: ``faults`` of the packages that all of them need."""
+    if faults:
+        return dict.fromkeys(MODELS, f"no: {faults[0]}")
     best = max(devices, key=lambda device: (device["device"] != "cpu", device["memory_gb"]))
-    verdicts = {"embedded": f"yes, on {best['device']}" if embedded else "no: it is not installed"}
+    verdicts = {"embedded": f"yes, on {best['device']}" if embedded else "no: it is absent or damaged"}
     for name, need in list(MODELS.items())[1:]:
         if best["device"] == "cpu":
             # fp32 doubles the weights; minutes per step make it a last resort.
@@ -125,20 +118,21 @@ def check_worlds() -> tuple[str, list[str]]:
     return os.environ["MUJOCO_GL"], []
 
 
-def find_extras() -> dict[str, str]:
-    """Extra of this package -> ``installed``, or the first of its modules that is not."""
-    extras = {}
-    for name, modules in EXTRAS.items():
-        missing = [module for module in modules if not _is_installed(module)]
-        extras[name] = f"no {missing[0]}" if missing else "installed"
-    return extras
+def check_packages() -> tuple[list[str], dict[str, str], list[str]]:
+    """What is installed against what this package needs.
 
+    Returns:
+        What is wrong with the packages that every model needs, in words; extra -> ``installed`` or what is wrong with
+        it; and sentences on what to mend. An extra that is absent was not asked for: that is no sentence.
+    """
+    from .installation import extras, find_conflicts, find_faults
 
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+    needed = find_faults()
+    optional = {extra: find_faults(extra) for extra in extras()}
+    broken = [fault for faults in optional.values() for fault in faults if not fault.absent]
+    sentences = find_conflicts() + [f"{fault.words}: {fault.remedy}" for fault in needed + broken]
+    states = {extra: faults[0].words if faults else "installed" for extra, faults in optional.items()}
+    return [fault.words for fault in needed], states, list(dict.fromkeys(sentences))
 
 
 def has_h264() -> bool:

@@ -53,7 +53,7 @@ def test_an_unknown_command_is_one_line(run):
 
 def declared_extras() -> set[str]:
     """Of the package's own metadata."""
-    return set(importlib.metadata.metadata("showme").get_all("Provides-Extra"))
+    return set(importlib.metadata.metadata("showme-video").get_all("Provides-Extra"))
 
 
 def test_doctor_as_json_tells_what_runs(run):
@@ -66,6 +66,37 @@ def test_doctor_as_json_tells_what_runs(run):
     assert set(report["extras"]) == declared_extras() - {"dev"}
     assert set(report["extras"].values()) == {"installed"}
     assert (report["embedded"] == "verified") == report["can_run"]["embedded"].startswith("yes")
+
+
+def test_doctor_compares_what_is_installed_with_what_is_needed(monkeypatch):
+    from showme import installation, machine
+
+    faults = {"": [], "worlds": [installation.Fault(False, "mujoco 3.3.0 is installed, >=3.3.3 is needed", "mend it")]}
+    monkeypatch.setattr(installation, "extras", lambda: ["worlds", "ray"])
+    monkeypatch.setattr(installation, "find_faults", lambda extra="": faults.get(extra, []))
+    assert machine.check_packages()[:2] == ([], {"worlds": faults["worlds"][0].words, "ray": "installed"})
+    assert "mujoco 3.3.0 is installed, >=3.3.3 is needed: mend it" in machine.check_packages()[2]
+    faults[""] = [installation.Fault(True, "peft is missing", 'pip install "peft>=0.18"')]
+    needed, _, sentences = machine.check_packages()
+    assert 'peft is missing: pip install "peft>=0.18"' in sentences
+    devices = [{"device": "cpu", "memory_gb": 64.0, "bf16": False}]
+    assert set(machine.what_runs(devices, embedded=True, faults=needed).values()) == {"no: peft is missing"}
+
+
+def test_an_unforeseen_error_names_a_package_of_the_wrong_version(monkeypatch):
+    from showme import installation
+
+    fault = installation.Fault(False, "mujoco 3.3.0 is installed, >=3.3.3 is needed", "mend it")
+    absent = installation.Fault(True, "ray is missing", "get it")
+    faults = {"": [], "ray": [absent], "worlds": [fault]}
+    monkeypatch.setattr(installation, "extras", lambda: ["ray", "worlds"])
+    monkeypatch.setattr(installation, "find_faults", lambda extra="": faults[extra])
+    assert explain(AttributeError("no such thing")) == (
+        "no such thing (AttributeError; mujoco 3.3.0 is installed, >=3.3.3 is needed: mend it)",
+        1,
+    )
+    del faults["worlds"][0]
+    assert explain(AttributeError("no such thing"))[0] == "no such thing (AttributeError; --debug shows where)"
 
 
 def test_doctor_as_a_table(run):

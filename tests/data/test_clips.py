@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
-from showme.data import clips as clips_module
 from showme.data.clips import Look, read_clip, read_native
 from showme.data.media import Pictures, Rendered, Span, Video
 from showme.data.rows import ClipRows
@@ -154,8 +153,7 @@ def test_native_pixels_come_with_the_window_of_the_look(tmp_path, greys):
     assert window == Window.crop(24, 32, 12, 12)
 
 
-def test_a_variable_rate_is_warned_of_once_under_policies_that_go_by_number(tmp_path, monkeypatch):
-    monkeypatch.setattr(clips_module, "_WARNED", set())
+def test_a_variable_rate_is_warned_of_once_under_policies_that_go_by_number(tmp_path):
     times = [*range(20), *range(20, 220, 10)]
     uneven = [write_clip(tmp_path / f"{name}.mp4", frames=40, times=times) for name in "ab"]
     even = write_clip(tmp_path / "even.mp4")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
 from showme.data.media import Rendered
 from showme.data.sources.record import Record
-from showme.errors import InputError
+from showme.errors import CutWarning, InputError
 from showme.evaluation.baselines import ThroughCodec
 from showme.evaluation.models import Generated, Model
 from showme.evaluation.pairs import ReferenceRows
@@ -69,3 +71,29 @@ def test_the_codec_is_near_its_input_whatever_the_number_of_frames(model):
     assert np.abs(coded.astype(int) - frames).mean() < 12
     one = ThroughCodec(model.codec, model.weights, image=True).frames(0, frames)
     assert np.abs(one.astype(int) - coded[-1:]).max() <= 1
+
+
+def test_instructions_that_are_too_long_are_told_once_and_read_in_windows_by_choice(tiny_bundle, tmp_path):
+    write_set(tmp_path / "true", {n: moving_square(3, 4, 32) for n in "ab"})
+    # [BOS], 22 words and [EOS] are what the tiny model reads.
+    texts = {"a": "push the red box", "b": " ".join(["push the red box"] * 6)}
+    records = [Record(n, Rendered(tmp_path / "true" / f"{n}.safetensors"), text) for n, text in texts.items()]
+    small = load_protocol("embedded", [*FIELDS, "width=32", "height=32"])
+    reference = ReferenceRows(records, small)
+    cut = Generated(Model(str(tiny_bundle), "cpu"), reference, tmp_path)
+    with pytest.warns(CutWarning) as told:
+        cut.make_all()
+    (sentence,) = [str(each.message) for each in told if isinstance(each.message, CutWarning)]
+    assert "1 of 2 instructions is longer than the 24 tokens that the model reads: of the first, clip 'b'," in sentence
+    chunked = Generated(Model(str(tiny_bundle), "cpu", "chunk"), reference, tmp_path)
+    assert chunked.folder != cut.folder
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CutWarning)
+        chunked.make_all()
+    truth = reference.frames(0)
+    assert np.array_equal(chunked.frames(0, truth), cut.frames(0, truth))
+    assert not np.array_equal(chunked.frames(1, truth), cut.frames(1, truth))
+    refusing = Generated(Model(str(tiny_bundle), "cpu", "refuse"), reference, tmp_path / "refused")
+    with pytest.raises(InputError, match="clip 'b', 'red box' is beyond them: shorten"):
+        refusing.make_all()
+    assert not refusing.folder.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -14,13 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from showme.errors import InputError, ToldWarning
+from showme.errors import CutWarning, InputError, ToldWarning
 from showme.evaluation import runner
 from showme.evaluation.protocol import Protocol, load_protocol
-from showme.evaluation.request import Request, Weights
+from showme.evaluation.request import Request, Weights, check_request
 from showme.evaluation.results import FILE, read_result
 from showme.evaluation.runner import evaluate
 from showme.generation.outputs import write_video
+from tests.perception.test_similarity import make_tiny_clip
 
 from .conftest import FRAMES, SIZE, moving_square, write_set
 
@@ -198,3 +200,29 @@ def test_networks_that_are_missing_are_named_before_anything_is_read(sets, tmp_p
         evaluate(request(sets, tmp_path, model="embedded"))
     with pytest.raises(InputError, match="compares with true frames that went through the model's autoencoder"):
         evaluate(request(sets, tmp_path, "through_codec=true"))
+
+
+def test_instructions_that_a_metric_cuts_are_told_once_with_a_count(tmp_path):
+    clips = {name: moving_square(1, level=150) for name in "abc"}
+    true = write_set(tmp_path / "true", clips, index=True)
+    # The tiny CLIP reads 16 tokens, a letter each, its start and end among them.
+    index = true / "index.jsonl"
+    rows = [json.loads(line) for line in index.read_text().splitlines()]
+    rows[1]["instruction"], rows[2]["instruction"] = "push the red box down", "push the red box up"
+    index.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = write_set(tmp_path / "made", {name: moving_square(2) for name in clips})
+    make_tiny_clip(tmp_path / "clip")
+    asked = request((made, true), tmp_path / "out", "metrics=[clip_to_text,clip_video_to_text]",
+                    weights=Weights(clip=str(tmp_path / "clip")))  # fmt: skip
+    for _ in range(2):
+        with pytest.warns(CutWarning) as told:
+            evaluate(asked)
+        assert [str(each.message) for each in told if isinstance(each.message, CutWarning)] == [
+            "2 of 3 instructions are longer than the 16 tokens that CLIP reads: of the first 'down' is beyond them and "
+            "is not judged."
+        ]
+
+
+def test_what_becomes_of_long_instructions_is_chosen_for_a_model_alone(sets, tmp_path):
+    with pytest.raises(InputError, match="--long-instructions is for a model that is asked: give --model NAME"):
+        check_request(request(sets, tmp_path, long_instructions="chunk"))

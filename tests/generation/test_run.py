@@ -159,3 +159,31 @@ def test_tasks(text, tasks):
 def test_settings_out_of_range(request_, change):
     with pytest.raises(InputError, match=f"{next(iter(change))}|task"):
         check_request(replace(request_, **change))
+
+
+def test_an_instruction_that_is_too_long_is_told_once_read_in_parts_or_refused(request_, tmp_path, recwarn):
+    # [BOS], 22 words and [EOS] are what the tiny model reads.
+    long = replace(request_, instruction=" ".join(["push the red box"] * 6))
+    cut = generate(long)
+    (told,) = (note for note in cut.notes if "24 tokens" in note)
+    assert "'red box' is beyond them and was cut off: say it shorter, or choose --long-instructions chunk" in told
+    record = json.loads((long.out / "run.json").read_text())
+    assert told in record["warnings"]
+    assert record["settings"]["long_instructions"] == "cut"
+    assert not [each for each in recwarn if "tokens" in str(each.message)]
+    chunked = generate(replace(long, out=tmp_path / "chunked", long_instructions="chunk"))
+    assert not any("tokens" in note for note in chunked.notes)
+    assert chunked.record.settings.long_instructions == "chunk"
+    assert chunked.result.read_bytes() != cut.result.read_bytes()
+    fits = replace(request_, instruction=" ".join(["push the red box"] * 5 + ["to the"]), long_instructions="refuse")
+    assert not any("tokens" in note for note in generate(fits).notes)
+
+
+def test_a_refused_length_is_told_before_any_network_is_loaded(request_, monkeypatch):
+    monkeypatch.setattr("showme.generation.run.load_pipeline", None)
+    long = replace(request_, instruction=" ".join(["push the red box"] * 6), long_instructions="refuse")
+    with pytest.raises(InputError, match="'red box' is beyond them: say it shorter, or choose --long-instructions"):
+        generate(long)
+    assert not long.out.exists()
+    with pytest.raises(InputError, match="--long-instructions 'no': choose cut, chunk, refuse"):
+        check_request(replace(request_, long_instructions="no"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -29,6 +31,23 @@ def test_dis_measures_the_slide(right, down):
     assert flow.shape == (1, 2, 2, 96, 96)
     middle = flow[..., 16:-16, 16:-16].flatten(3).median(-1).values
     torch.testing.assert_close(middle, torch.tensor([right, down]).float().expand(1, 2, 2), atol=0.25, rtol=0)
+
+
+def test_dis_gives_the_same_flow_whatever_works_on_it():
+    """With any number of OpenCV's threads, and when several of ours call it at once."""
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed: pip install opencv-python-headless")
+    clips = [sliding_clip(right, 1, size=256) for right in (1, 2, 3, 4)]
+    before, flow = cv2.getNumThreads(), DisFlow()
+    try:
+        cv2.setNumThreads(1)
+        alone = [flow(clip) for clip in clips]
+        for threads in (2, 3, 4):
+            cv2.setNumThreads(threads)
+            assert torch.equal(flow(clips[1]), alone[1])
+        with ThreadPoolExecutor(4) as pool:
+            assert all(map(torch.equal, pool.map(flow, clips), alone))
+    finally:
+        cv2.setNumThreads(before)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from fractions import Fraction
 
 import huggingface_hub.constants
@@ -23,7 +24,7 @@ from transformers import (
     Dinov2Model,
 )
 
-from showme.errors import InputError
+from showme.errors import CutWarning, InputError
 from showme.perception import clip_eye, dino_eye
 from showme.perception.similarity import ClipSimilarity, DinoSimilarity
 
@@ -154,7 +155,17 @@ def test_sentences_that_are_too_long_are_refused_or_cut_when_that_is_asked_for(c
     tokens = cut.processor.tokenizer([long], truncation=True, max_length=_LONGEST, return_tensors="pt")
     with torch.no_grad():
         expected = cut.network.text_projection(cut.network.text_model(**tokens).pooler_output)
-    torch.testing.assert_close(cut.texts([long]), torch.nn.functional.normalize(expected, dim=-1))
+    with pytest.warns(CutWarning, match=f"{_LONGEST} tokens that CLIP reads: '{long[_LONGEST - 2 :]}' is beyond them"):
+        features = cut.texts([long])
+    torch.testing.assert_close(features, torch.nn.functional.normalize(expected, dim=-1))
+    with warnings.catch_warnings():
+        # Once for each eye, and never where it was asked before.
+        warnings.simplefilter("error")
+        cut.texts([long])
+        asked = clip_eye(f"transformers:{folders / 'clip'}", truncate=True)
+        assert f"1 of 2 instructions is longer than the {_LONGEST} tokens" in asked.cuts(["a", long])
+        asked.texts([long])
+        assert asked.cuts(["a"]) is None
     assert cut.made_of != clip.made_of
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import signal
+import sys
 
 import pytest
 import torch
 
 from showme.config import OptimizerConfig
 from showme.data.stream import positions, shuffled
-from showme.errors import InputError
+from showme.errors import InputError, ToldWarning
 from showme.training import CHECKPOINTS, Trainer
 from showme.training.checkpoint import load_weights, newest_checkpoint, read_state
 from showme.training.log import LOG
@@ -61,6 +62,14 @@ def test_tensorboard_holds_the_same_figures(tmp_path):
     board = event_accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
     board.Reload()
     assert [event.value for event in board.Scalars("fit")] == pytest.approx([row["fit"] for row in lines(tmp_path)])
+
+
+def test_a_broken_tensorboard_costs_its_log_and_not_the_run(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.warns(ToldWarning, match=r"goes on without it: The tensorboard log needs .* cannot be imported"):
+        train(tmp_path, steps=1, tensorboard=True)
+    assert len(lines(tmp_path)) == 1
+    assert not (tmp_path / "tensorboard").exists()
 
 
 def test_accumulation_gives_the_losses_and_weights_of_the_whole_batch(tmp_path):

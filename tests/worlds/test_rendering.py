@@ -1,8 +1,10 @@
 """Determinism, first frames, the locator, data sets and missing libraries."""
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from showme.worlds.render import clip_path, load_clip, render_dataset
 from showme.worlds.tabletop import render, render_scene, sample_scene, wrong_scene
 from showme.worlds.tabletop.clip import centroid
 from showme.worlds.tabletop.locator import locate
+from showme.worlds.tabletop.renderer import shared_renderer
 from showme.worlds.tabletop.vocabulary import ACTIONS
 
 from .conftest import drawn
@@ -101,9 +104,9 @@ def test_a_missing_opengl_library_is_named(monkeypatch):
 
 
 def test_a_library_that_cannot_be_loaded_is_named(monkeypatch):
-    def fail(name: str) -> None:
-        raise AttributeError("'NoneType' object has no attribute 'glGetError'")
-
+    module = {"__name__": "OpenGL.raw.GL._errors"}
+    exec("def fail(name): return None.glGetError", module)  # as PyOpenGL fails
+    fail = module["fail"]
     monkeypatch.setenv("MUJOCO_GL", "osmesa")
     monkeypatch.setattr(gl.importlib, "import_module", fail)
     with pytest.raises(gl.OpenGLMissingError, match="libosmesa6"):
@@ -116,8 +119,49 @@ def test_a_missing_mujoco_package_is_named(monkeypatch):
 
     monkeypatch.setenv("MUJOCO_GL", "osmesa")
     monkeypatch.setattr(gl.importlib, "import_module", fail)
-    with pytest.raises(gl.MujocoMissingError, match=r'pip install "showme\[worlds\]"'):
+    with pytest.raises(gl.MujocoMissingError, match=r'pip install "showme-video\[worlds\]"'):
         gl.load_mujoco()
+
+
+def test_a_mujoco_that_pip_upgraded_from_3_to_4_is_told_with_what_mends_it(monkeypatch):
+    def fail(name: str) -> None:
+        # As mujoco/__init__.py does where the files of mujoco-core are gone.
+        try:
+            raise ModuleNotFoundError("No module named 'mujoco._specs'", name="mujoco._specs")
+        except ImportError as error:
+            raise ImportError("The 'mujoco' package is installed, but its core bindings are missing.") from error
+
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    monkeypatch.setattr(gl.importlib, "import_module", fail)
+    with pytest.raises(gl.MujocoMissingError, match=r"lost files.*: pip uninstall -y mujoco mujoco-core"):
+        gl.load_mujoco()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ImportError("numpy.core.multiarray failed to import"), "cannot be imported (numpy.core.multiarray failed"),
+        (OSError("libgomp.so.1: cannot open shared object file: No such file"), "apt-get install libgomp1"),
+    ],
+)
+def test_a_broken_mujoco_is_not_taken_for_a_missing_opengl(monkeypatch, error, words):
+    def fail(name: str) -> None:
+        raise error
+
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    monkeypatch.setattr(gl.importlib, "import_module", fail)
+    with pytest.raises(gl.MujocoMissingError, match=re.escape(words)):
+        gl.load_mujoco()
+
+
+def test_the_table_throws_no_shadow(opengl):
+    """Its light is even: from pixel to pixel the colour of a bare table hardly changes."""
+    look = replace(sample_scene(2).look, stripes=0)
+    renderer = shared_renderer()
+    renderer.set_look(look)
+    rows = renderer.picture([])[20:].astype(int)
+    assert np.abs(np.diff(rows, axis=0)).max() <= 2
+    assert np.abs(np.diff(rows, axis=1)).max() <= 2
 
 
 def test_a_model_can_be_loaded_after_a_scene_was_rendered():

@@ -101,7 +101,15 @@ def explain(error: Exception) -> tuple[str, int]:
     if type(error).__module__.startswith("showme."):
         # Our own errors are sentences already, like the one that names the missing OpenGL package.
         return _one_line(str(error)), 1
-    return f"{_one_line(str(error)) or 'no reason given'} ({type(error).__name__}; --debug shows where)", 1
+    return f"{_one_line(str(error)) or 'no reason given'} ({type(error).__name__}; {_hint()})", 1
+
+
+def _hint() -> str:
+    """What may be behind an error that nobody foresaw: a package of a version that was never tried, else the place."""
+    from ..installation import extras, find_faults
+
+    faults = [fault for extra in ("", *extras()) for fault in find_faults(extra) if not (extra and fault.absent)]
+    return f"{faults[0].words}: {faults[0].remedy}" if faults else "--debug shows where"
 
 
 def _one_line(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..long_text import LongInstructions
 from .bars import job_bars
 
 if TYPE_CHECKING:
@@ -35,12 +36,21 @@ def generate(
     goal: Annotated[
         bool, typer.Option("--goal", help="With both tasks: the video is to end with the picture of the result.")
     ] = False,
+    long_instructions: Annotated[
+        LongInstructions | None,
+        typer.Option(
+            help="An instruction longer than the model reads: cut its end off, read it in chunks, or refuse it; the "
+            "model's own choice when left out."
+        ),
+    ] = None,
 ) -> None:
     """Make the picture of the result and the video of the action from one photo and one instruction."""
     from ..generation.request import GenerateRequest
     from ..generation.run import generate as run
 
-    request = GenerateRequest(image, instruction, model, task, out, seed, steps, guidance, frames, fit, device, goal)
+    request = GenerateRequest(
+        image, instruction, model, task, out, seed, steps, guidance, frames, fit, device, goal, long_instructions
+    )
     with job_bars("{task.description:22}") as bars:
         rows: dict = {}
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, first_line
+from .inert_pickle import StoredTensor
 from .keys import ConversionError
+from .torch_file import ByteOrderError, is_torch_file, read_torch_file
 
 # Trainers nest the weights: Lightning under "state_dict", DeepSpeed under "module" with a wrapper's name before each,
 # InternVideo under "model".
@@ -21,20 +20,20 @@ _DEEPSPEED_PREFIX = "_forward_module."
 
 
 def read_weights(source: Path) -> dict[str, Tensor]:
-    """Name -> tensor of a ``.ckpt``/``.pt`` file (torch's zip format) or a ``.safetensors`` file.
+    """Name -> tensor of a ``.safetensors`` file or of one that ``torch.save`` wrote, new format or old.
 
-    The tensors are views of the mapped file: pages are read when they are used. Nothing but tensors and plain
-    containers is unpickled.
+    The tensors are views of the mapped file: pages are read when they are used. What else a checkpoint holds beside
+    them, such as the hyper-parameters, callbacks and loops of a trainer, is neither imported nor called.
 
     Raises:
         InputError: no such file, or a folder.
-        ConversionError: truncated, not a checkpoint, or one with other objects than tensors inside.
+        ConversionError: truncated, damaged, of the other byte order, not a checkpoint, or without weights.
     """
     source = Path(source)
     if not source.is_file():
         what = "is a folder; name the checkpoint file in it" if source.is_dir() else "does not exist"
         raise InputError(f"{source} {what}.")
-    weights = _read_safetensors(source) if source.suffix == ".safetensors" else _unwrap(source, _read_pickle(source))
+    weights = _read_safetensors(source) if source.suffix == ".safetensors" else _read_torch(source)
     if not weights:
         raise ConversionError(f"{source} holds no weights.")
     return weights
@@ -48,25 +47,37 @@ def _read_safetensors(source: Path) -> dict[str, Tensor]:
         raise ConversionError(f"{source} is truncated or no safetensors file ({error}).") from error
 
 
-def _read_pickle(source: Path) -> object:
-    if not zipfile.is_zipfile(source):  # the zip's directory is at its end: a truncated download has none
-        raise ConversionError(f"{source} is truncated or no torch checkpoint; fetch it again.")
+def _read_torch(source: Path) -> dict[str, Tensor]:
     try:
-        return torch.load(source, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).split("\n")[0]
+        if not is_torch_file(source):
+            raise ConversionError(f"{source} is truncated or no torch checkpoint; fetch it again.")
+        file = read_torch_file(source)
+        weights = _weights_of(file.content)
+        if weights is not None:
+            return file.tensors(weights)
+    except ConversionError:
+        raise
+    except ByteOrderError as error:
         raise ConversionError(
-            f"{source} holds objects besides tensors, which are never loaded: save its state_dict alone ({reason})."
+            f"{source} was written on a machine of the other byte order ({error}-endian): save its tensors as "
+            ".safetensors there."
         ) from error
-    except (RuntimeError, EOFError, KeyError, OSError, ValueError) as error:
-        raise ConversionError(f"{source} is damaged or no torch checkpoint; fetch it again ({error}).") from error
+    # Whatever Python's unpickler, its zip reader and torch say of bytes that are other than they should be.
+    except Exception as error:
+        raise ConversionError(
+            f"{source} is damaged or no torch checkpoint; fetch it again ({first_line(error)})."
+        ) from error
+    raise ConversionError(f"{source} is no checkpoint of weights: it holds other things than named tensors.")
 
 
-def _unwrap(source: Path, content: object) -> dict[str, Tensor]:
+def _weights_of(content: object) -> dict[str, StoredTensor] | None:
+    """The named tensors of a checkpoint, out of a trainer's nesting; None where there are other things."""
     if isinstance(content, Mapping):
         content = next((content[name] for name in _NESTED if name in content), content)
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ConversionError(f"{source} is no checkpoint of weights: it holds other things than named tensors.")
+    if not isinstance(content, Mapping):
+        return None
+    if not all(isinstance(key, str) and isinstance(value, StoredTensor) for key, value in content.items()):
+        return None
     return {key.removeprefix(_DEEPSPEED_PREFIX): value for key, value in content.items()}
 
 

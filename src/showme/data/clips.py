@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from ..errors import ClipError, ToldWarning
+from ..errors import ClipError, tell_once
 from ..pictures.window import WINDOWS, Window
 from .media import Frames, Span
 from .sampling import Policy, Sample, draw_sample, is_uneven
 from .sources.record import Record
 from .stream import generator_at, text_seed
-
-# Policies whose uneven frames were warned of, once for all clips.
-_WARNED: set[Policy] = set()
 
 
 @dataclass(frozen=True)
@@ -44,7 +39,11 @@ class Look:
                 remedy = f"say them as the source's field fps (reference.fps=8 in an evaluation), or {remedy}"
             raise ClipError(record.media.path, str(error), remedy=remedy) from error
         if self.sampling != "last_at_8_fps" and frames.times is not None and is_uneven(sample, frames.times):
-            _warn_of_rate(self.sampling, frames.path)
+            tell_once(
+                ("variable rate", self.sampling),
+                f"{frames.path} has a variable rate: {self.sampling} goes by the numbers of frames, so that the frames "
+                "taken lie more than half a stride from even times; other clips may be like it.",
+            )
         return sample
 
 
@@ -79,18 +78,6 @@ def read_native(record: Record, look: Look, draw: int = 0) -> tuple[np.ndarray, 
         ClipError: it cannot be read.
     """
     return _read(record, look, draw, lambda _, frame: frame)[:3]
-
-
-def _warn_of_rate(policy: Policy, path: Path) -> None:
-    if policy in _WARNED:
-        return
-    _WARNED.add(policy)
-    warnings.warn(
-        f"{path} has a variable rate: {policy} goes by the numbers of frames, so that the frames taken lie more than "
-        "half a stride from even times; other clips may be like it.",
-        ToldWarning,
-        stacklevel=4,
-    )
 
 
 def _read(

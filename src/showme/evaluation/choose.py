@@ -186,7 +186,8 @@ class _Makers:
         from .networks.blip import BlipMatching
 
         with _given_as("blip_itm"):
-            return BlipImageText(BlipMatching.from_pretrained(self.weights.blip_itm))
+            # BLIP's release cuts long sentences as well.
+            return BlipImageText(BlipMatching.from_pretrained(self.weights.blip_itm, truncate=True))
 
     def blip_caption_base(self):
         return self._blip_caption("blip_caption_base")

@@ -14,6 +14,7 @@ from ..data.sources.base import is_there
 from ..data.sources.folder import INDEX
 from ..data.sources.record import Record
 from ..errors import InputError
+from ..long_text import LongInstructions
 from .clip_sets import ClipSet, open_clip_set, paired
 from .protocol import Protocol
 
@@ -48,6 +49,8 @@ class Request:
     hub id. reference_fields: ``field=value`` of the source. codec: the model whose autoencoder the upper bound goes
     through; None: ``model``. training: the clips of the training, for the nearest of them. name: of the model, in
     tables. cache: folder of what was computed of each clip; None: in ``out``. device: None: a GPU when there is one.
+    long_instructions: what becomes of those that are longer than ``model`` reads, ``cut``, ``chunk`` or ``refuse``;
+    None: as the model does.
     """
 
     reference: str
@@ -62,6 +65,7 @@ class Request:
     weights: Weights = field(default_factory=Weights)
     cache: Path | None = None
     device: str | None = None
+    long_instructions: LongInstructions | None = None
 
 
 # Networks that nobody may fetch for others: their field, the metrics that look with them, and the published file.
@@ -133,6 +137,8 @@ def check_request(request: Request) -> None:
     """
     if (request.generated is None) == (request.model is None):
         raise InputError("Give a folder of generated clips, or --model NAME to generate them: one of the two.")
+    if request.generated is not None and request.long_instructions is not None:
+        raise InputError("--long-instructions is for a model that is asked: give --model NAME, or leave it out.")
     if request.generated is not None and request.out.resolve().is_relative_to(request.generated.resolve()):
         raise InputError(
             f"{request.out} lies in {request.generated}, where results would be taken for clips: choose another --out."

@@ -21,7 +21,7 @@ from ..data.cache import Part, PartReader, build_parts, code_digest
 from ..data.cache.build import Progress
 from ..data.media import Media, PictureFiles, Pictures
 from ..data.sources.folder import INDEX
-from ..errors import ToldWarning
+from ..errors import CutWarning, ToldWarning
 from ..machine import usable_cores
 from ..perception import hands
 from . import metrics, networks
@@ -64,7 +64,7 @@ class Evaluation:
         self.device = request.device or ("cuda" if torch.cuda.is_available() else "cpu")
         found = found or find_clips(request)
         records = choose_clips(found.known, request, progress)
-        self.model = Model(request.model, request.device) if request.model else None
+        self.model = Model(request.model, request.device, request.long_instructions) if request.model else None
         self.codec = self._codec()
         ids = list(records) if found.given is None else paired(found.given, records, found.known)
         self.records = [records[name] for name in ids]
@@ -72,6 +72,7 @@ class Evaluation:
         self.candidate = self._candidate(found.given, ids)
         self.measures = make_measures(self.protocol, request.weights, self.reference)
         self.sizes = self._check()
+        self._told: set[str] = set()
 
     def run(self) -> Result:
         """Judge the clips and the baselines.
@@ -161,6 +162,7 @@ class Evaluation:
             InputError: a clip that cannot be read.
         """
         protocol, measures = protocol or self.protocol, measures or self.measures
+        self._tell_cuts(measures)
         rows = PairRows(candidate, self.reference, protocol)
         parts = {part.name: part for each in measures.values() for part in self._parts(each, rows)}
         progress = None if self.progress is None else _Sum(self.progress, candidate.name, len(parts))
@@ -176,6 +178,15 @@ class Evaluation:
                 generated, truth = (_side(readers[f"{measure.part}-{side}"]) for side in ("generated", "truth"))
                 told |= set_figures(name, measure, generated, truth, protocol)
         return Column(candidate.name, told, clips)
+
+    def _tell_cuts(self, measures: Mapping[str, Measure]) -> None:
+        """Warn of instructions that a metric reads without their ends: once of each network, whoever is judged."""
+        metrics = [each.metric for each in measures.values() if isinstance(each.metric, ClipMetric)]
+        for reader in {id(each.text_reader): each.text_reader for each in metrics}.values():
+            told = None if reader is None else reader.cuts([record.instruction for record in self.records])
+            if told is not None and told not in self._told:
+                self._told.add(told)
+                warnings.warn(told, CutWarning, stacklevel=3)
 
     def _parts(self, measure: Measure, rows: PairRows) -> Iterator[Part]:
         metric = measure.metric.to(self.device)

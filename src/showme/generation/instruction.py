@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import InputError
+from ..long_text import LongInstructions, too_long, unread
 
 MAX_LENGTH = 1_000
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -85,6 +88,37 @@ def warnings_for(unknown: Collection[UnknownWord], examples: Collection[str]) ->
     if any(word.meaning is None for word in unknown) and examples:
         sentences.append(f'It was trained on instructions like "{next(iter(examples))}".')
     return sentences
+
+
+def note_on_length(prompt: str, model: Path, long_instructions: LongInstructions | None) -> str | None:
+    """What a user should know about a prompt that is longer than the model reads; None where all is read.
+
+    The tokenizer alone is opened, so that a prompt is refused before any network is loaded.
+
+    Args:
+        prompt: of :func:`prompt_for`.
+        model: the folder of a bundle.
+        long_instructions: ``cut``, ``chunk`` or ``refuse``; None: what the model says.
+
+    Raises:
+        InputError: it is too long, with ``refuse``.
+    """
+    from tokenizers import Tokenizer
+
+    settings = json.loads((model / "model_index.json").read_text())
+    choice = long_instructions or settings.get("long_instructions", "cut")
+    if choice == "chunk":
+        return None
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer" / "tokenizer.json"))
+    longest = json.loads((model / "tokenizer" / "tokenizer_config.json").read_text())["model_max_length"]
+    tokenizer.enable_truncation(longest)
+    end = unread(prompt, tokenizer.encode(prompt))
+    if not end:
+        return None
+    told = too_long({prompt: end}, [prompt], longest, "the model")
+    if choice == "refuse":
+        raise InputError(f"{told}: say it shorter, or choose --long-instructions chunk or cut.")
+    return f"{told} and was cut off: say it shorter, or choose --long-instructions chunk, which reads it in parts."
 
 
 def _sentence(unknown: UnknownWord) -> str:

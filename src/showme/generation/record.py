@@ -60,6 +60,7 @@ class SettingsRecord(_Record):
     frames: int
     scalar: float | None = Field(description="frame stride or fps condition; null: the network's own")
     goal: bool = Field(description="whether the video was to end with the picture of the result")
+    long_instructions: str = Field(description="what becomes of an instruction longer than the model reads")
     scheduler: str
     device: str
     dtype: str

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from ..long_text import LONG_INSTRUCTIONS, LongInstructions
 
 TASKS = ("image", "video")
 FITS = ("crop", "pad")
@@ -27,7 +28,8 @@ class GenerateRequest:
     ``image``, ``video``, ``both`` or ``image,video``. out: folder for the results. seed: 0 or more. steps: denoising
     steps per task. guidance: w; 1 turns it off. frames: of the video. fit: ``crop`` or ``pad``. device: ``cpu``,
     ``cuda``, ``cuda:1``, ``mps``; a GPU when there is one when None. goal: the video is to end with the picture of the
-    result; both are made, by a model that was trained for it.
+    result; both are made, by a model that was trained for it. long_instructions: what becomes of an instruction that is
+    longer than the model reads: ``cut`` its end off, ``chunk`` reads it in parts, ``refuse``; None: as the model does.
     """
 
     image: Path
@@ -42,6 +44,7 @@ class GenerateRequest:
     fit: str = "crop"
     device: str | None = None
     goal: bool = False
+    long_instructions: LongInstructions | None = None
 
 
 def check_request(request: GenerateRequest) -> tuple[str, ...]:
@@ -61,6 +64,8 @@ def check_request(request: GenerateRequest) -> tuple[str, ...]:
         raise InputError(f"--guidance {guidance:g}: choose a number from 0 to {MAX_GUIDANCE:g} (1 turns it off).")
     if request.device is not None and not _DEVICE.fullmatch(request.device):
         raise InputError(f"--device {request.device!r}: choose cpu, cuda, cuda:N or mps.")
+    if request.long_instructions not in (None, *LONG_INSTRUCTIONS):
+        raise InputError(f"--long-instructions {request.long_instructions!r}: choose {', '.join(LONG_INSTRUCTIONS)}.")
     if request.goal and len(tasks) < len(TASKS):
         raise InputError("--goal lets the video end with the picture of the result: ask for --task both.")
     return tasks

@@ -19,12 +19,13 @@ from PIL import Image
 
 from ..bundle import BundleFiles, BundleInfo, load_pipeline, open_bundle
 from ..errors import InputError
+from ..long_text import told_before
 from ..manifest import sha256_of
 from ..pictures.fit import Fit, fit_photo
 from ..pictures.photo import Photo, open_photo
 from . import folder
 from .familiarity import is_unfamiliar
-from .instruction import check_instruction, prompt_for, unknown_words, warnings_for
+from .instruction import check_instruction, note_on_length, prompt_for, unknown_words, warnings_for
 from .outputs import make_strip, write_png, write_video
 from .page import Page, render_page
 from .record import InputRecord, ModelRecord, RunRecord, SettingsRecord, machine_record
@@ -114,6 +115,8 @@ def _prepare(request: GenerateRequest) -> _Prepared:
     info = files.info
     if request.goal and not json.loads((files.folder / "model_index.json").read_text()).get("goal_conditioning"):
         raise InputError(f"The model {info.name} was not trained to reach a goal: leave --goal out.")
+    prompt = prompt_for(instruction, info.vocabulary, info.synonyms)
+    length = note_on_length(prompt, files.folder, request.long_instructions)
     first_frame, fit = fit_photo(photo.image, info.height, info.width, request.fit)
     unknown = unknown_words(instruction, info.vocabulary, info.synonyms)
     shape = [fit.words] if fit.changed else []
@@ -122,7 +125,8 @@ def _prepare(request: GenerateRequest) -> _Prepared:
         notes.append(_outside(request, info))
     if "video" in tasks and request.frames not in (None, info.num_frames):
         notes.append(f"The model was trained on videos of {info.num_frames} frames, not {request.frames}.")
-    prompt = prompt_for(instruction, info.vocabulary, info.synonyms)
+    if length is not None:
+        notes.append(length)
     return _Prepared(request, tasks, instruction, prompt, photo, first_frame, fit, files, tuple(notes))
 
 
@@ -154,18 +158,21 @@ def _run_task(pipeline: Pipeline, prepared: _Prepared, task: str, made: _Made, r
         return tensors
 
     report(task, 0, steps)
-    output = pipeline(
-        prepared.first_frame,
-        prepared.prompt,
-        task,
-        num_frames=request.frames or info.num_frames,
-        num_inference_steps=steps,
-        guidance_scale=request.guidance,
-        scalar=info.default_scalar,
-        seed=request.seed,
-        goal=made.image if request.goal and task == "video" else False,
-        callback_on_step_end=after_step,
-    )
+    # A note says it, and each task would say it again.
+    with told_before():
+        output = pipeline(
+            prepared.first_frame,
+            prepared.prompt,
+            task,
+            num_frames=request.frames or info.num_frames,
+            num_inference_steps=steps,
+            guidance_scale=request.guidance,
+            scalar=info.default_scalar,
+            long_instructions=request.long_instructions,
+            seed=request.seed,
+            goal=made.image if request.goal and task == "video" else False,
+            callback_on_step_end=after_step,
+        )
     made.image = output.image or made.image
     made.frames = output.frames or made.frames
 
@@ -202,6 +209,7 @@ def _settings(prepared: _Prepared, pipeline: Pipeline, enlarged: int | None) -> 
         frames=request.frames or info.num_frames,
         scalar=info.default_scalar,
         goal=request.goal,
+        long_instructions=request.long_instructions or config.long_instructions,
         scheduler=type(pipeline.scheduler).__name__,
         device=str(pipeline.device),
         dtype=str(pipeline.unet.dtype).removeprefix("torch."),

@@ -15,34 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..optional import needed
 from .weights import fill_from_torchvision, load_published
 
 _RAFT_STRIDE = 8
 _RAFT_SMALLEST = 128
-
-
-class _OneThread:
-    """While open, OpenCV works with one thread, for one caller."""
-
-    def __init__(self) -> None:
-        self.lock, self.threads = threading.Lock(), 0
-
-    def __enter__(self) -> None:
-        import cv2
-
-        self.lock.acquire()
-        self.threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-
-    def __exit__(self, *_: object) -> None:
-        import cv2
-
-        cv2.setNumThreads(self.threads)
-        self.lock.release()
-
-
-_OPENCV_ONE_THREAD = _OneThread()
 
 
 class DisFlow:
@@ -56,21 +33,17 @@ class DisFlow:
     """
 
     def __init__(self, preset: str = "medium"):
-        try:
+        with needed("cv2", "opencv-python-headless", "perception", "Optical flow"):
             import cv2
-        except ImportError as error:
-            raise InputError('Optical flow needs OpenCV: pip install "showme[perception]".') from error
+        self._lock = threading.Lock()
         self._grey = lambda frame: cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         self._flow = cv2.DISOpticalFlow.create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset.upper()}"))
 
     def __call__(self, clips: Tensor) -> Tensor:
-        # One at a time, by one thread: OpenCV's result depends on the number of threads, and its object keeps a state.
-        with _OPENCV_ONE_THREAD:
-            return self._flows(clips)
-
-    def _flows(self, clips: Tensor) -> Tensor:
         pixels = (clips.detach().clamp(0, 1) * 255).round().byte().permute(0, 1, 3, 4, 2).cpu().numpy()
-        flows = [self._clip_flow(clip) for clip in pixels]
+        # One at a time: OpenCV's object keeps the pictures that it works on.
+        with self._lock:
+            flows = [self._clip_flow(clip) for clip in pixels]
         return torch.from_numpy(np.stack(flows)).permute(0, 1, 4, 2, 3).to(clips.device)
 
     def _clip_flow(self, frames: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..errors import InputError
+from ..optional import needed
 
 # Beyond it, OpenCV's fixed-point numbers overflow. Pictures and their hands are smaller by far.
 _FARTHEST = 1 << 15
@@ -57,10 +57,8 @@ def _masks(frames: Iterable[Sequence[np.ndarray]], height: int, width: int) -> n
 
 def _filled(point_sets: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
     """The hulls of sets of points, united, in one picture."""
-    try:
+    with needed("cv2", "opencv-python-headless", "perception", "A mask of hands"):
         import cv2
-    except ImportError as error:
-        raise InputError('Masks of hands need OpenCV: pip install "showme[perception]".') from error
     mask = np.zeros((height, width), dtype=np.uint8)
     for points in point_sets:
         if not np.all(np.abs(points[:, :2]) < _FARTHEST):

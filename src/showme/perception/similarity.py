@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..long_text import CutTeller
 from ..pretrained import load_pretrained
 
 # Pictures and sentences that go through a network together: bounds the memory.
@@ -31,13 +32,16 @@ class ClipSimilarity(nn.Module):
     Args:
         network: a CLIPModel of transformers.
         processor: its CLIPProcessor: image processor and tokenizer.
-        truncate: cut sentences that are longer than the network reads, 77 tokens in OpenAI's, instead of refusing them.
+        truncate: cut sentences that are longer than the network reads, 77 tokens in OpenAI's, with one warning, instead
+            of refusing them.
     """
 
     def __init__(self, network: nn.Module, processor: Any, truncate: bool = False):
         super().__init__()
         self.network: Any = network
         self.processor, self.truncate = processor, truncate
+        config: Any = network.config
+        self._cuts = CutTeller("CLIP", config.text_config.max_position_embeddings)
         self.requires_grad_(False).eval()
 
     @torch.no_grad()
@@ -66,10 +70,23 @@ class ClipSimilarity(nn.Module):
             parts.append(self.network.text_projection(self.network.text_model(**tokens).pooler_output))
         return F.normalize(torch.cat(parts), dim=-1)
 
+    def cuts(self, sentences: Sequence[str]) -> str | None:
+        """What should be known of sentences that are cut, which :meth:`texts` then says no more; None: all are read.
+
+        Raises:
+            InputError: as :meth:`texts`.
+        """
+        return self._cuts.sentence(sentences, self._encoded(sentences).encodings)
+
+    def _encoded(self, sentences: Sequence[str]) -> Any:
+        cut = {"truncation": True, "max_length": self._cuts.longest} if self.truncate else {}
+        return self.processor.tokenizer(
+            list(sentences), padding=True, return_attention_mask=True, return_tensors="pt", **cut
+        )
+
     def _tokens(self, sentences: list[str]) -> dict[str, Tensor]:
-        tokenizer, longest = self.processor.tokenizer, self.network.config.text_config.max_position_embeddings
-        cut = {"truncation": True, "max_length": longest} if self.truncate else {}
-        tokens = tokenizer(sentences, padding=True, return_attention_mask=True, return_tensors="pt", **cut)
+        tokens, longest = self._encoded(sentences), self._cuts.longest
+        self._cuts.warn(sentences, tokens.encodings)
         lengths = tokens["attention_mask"].sum(1).tolist()
         for sentence, length in zip(sentences, lengths, strict=True):
             if length > longest:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..conversion.checkpoint_file import read_weights
 from ..errors import InputError, OutsideError
 
 _DAMAGED = (
@@ -45,9 +46,8 @@ def load_published(
     if not path.is_file():
         raise InputError(f"There is no {what} file {path}: download {published} and give its path.")
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-        renamed = {re.sub(*rename, key): weight for key, weight in weights.items()}
-    except _DAMAGED as error:
+        renamed = {re.sub(*rename, key): weight for key, weight in read_weights(path).items()}
+    except InputError as error:
         raise InputError(f"{path} is damaged or holds no torch weights: fetch {what}'s anew.") from error
     try:
         network.load_state_dict(renamed)

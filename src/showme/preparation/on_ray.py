@@ -12,6 +12,7 @@ from typing import Any
 from ..data.cache import Part, missing_shards
 from ..data.cache.build import Progress, Teller, prepare_folders, write_shard
 from ..errors import InputError, OutsideError
+from ..optional import needed
 
 _REMEDY = "start one (`ray start --head`), or say local"
 
@@ -130,11 +131,9 @@ def _answers(address: str) -> None:
 
 
 def _connect(address: str) -> Any:
-    try:
+    with needed("ray", "ray", "ray", "--ray"):
         import ray
         import ray.data
-    except ImportError as error:
-        raise InputError('--ray needs Ray: pip install "showme[ray]".') from error
     if not ray.is_initialized():
         _answers(address)
         try:

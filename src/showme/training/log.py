@@ -6,11 +6,15 @@ import importlib.util
 import json
 import resource
 import sys
+import warnings
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ..errors import InputError, ToldWarning
+from ..optional import needed
 
 LOG = "log.jsonl"
 
@@ -23,7 +27,8 @@ class RunLog:
         title: of the progress bar.
         step: steps done before; lines of later ones, which a killed run took after its last checkpoint, are dropped.
         main: whether this process writes.
-        tensorboard: whether to write that log too; skipped where tensorboard is not installed.
+        tensorboard: whether to write that log too; skipped where tensorboard is not installed, and
+            with a warning where it is broken.
     """
 
     def __init__(self, folder: Path, title: str, step: int, main: bool, tensorboard: bool):
@@ -36,9 +41,14 @@ class RunLog:
         _forget_after(self.path, step)
         self.board = None
         if tensorboard and importlib.util.find_spec("tensorboard"):
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
+            try:
+                with needed("tensorboard", "tensorboard", "train", "The tensorboard log"):
+                    from torch.utils.tensorboard import SummaryWriter
+            except InputError as error:
+                # A run is not lost for a second copy of its log.
+                warnings.warn(f"The run goes on without it: {error}", ToldWarning, stacklevel=2)
+            else:
+                self.board = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
 
     def __enter__(self) -> RunLog:
         if self.main:

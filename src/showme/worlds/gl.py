@@ -4,19 +4,27 @@ import contextlib
 import ctypes.util
 import importlib
 import os
+import traceback
 from pathlib import Path
 from types import ModuleType
 
+from showme.errors import InputError
+from showme.optional import explain_import, install_command
+
 _OSMESA_SENTENCE = "No offscreen OpenGL library was found: install OSMesa with `apt-get install libosmesa6`."
-_MUJOCO_SENTENCE = 'The mujoco package is missing: pip install "showme[worlds]".'
+# From 4 on MuJoCo is three packages with one folder; pip removes the older one's files, and with them theirs.
+_UPGRADED = (
+    "Rendering needs the package mujoco, which has lost files, as where pip upgrades it from 3 to 4: "
+    f"pip uninstall -y mujoco mujoco-core mujoco-studio && {install_command('worlds')}."
+)
 
 
 class OpenGLMissingError(RuntimeError):
     """Raised when no offscreen OpenGL library can be loaded."""
 
 
-class MujocoMissingError(RuntimeError):
-    """Raised when the mujoco package is not installed."""
+class MujocoMissingError(InputError):
+    """Raised when the mujoco package is not installed, or installed and broken."""
 
 
 def has_nvidia_device() -> bool:
@@ -54,7 +62,7 @@ def load_mujoco() -> ModuleType:
 
     Raises:
         OpenGLMissingError: no offscreen OpenGL library can be loaded.
-        MujocoMissingError: the mujoco package is not installed.
+        MujocoMissingError: the mujoco package is not installed, or broken.
     """
     failure: Exception | None = None
     for backend in backends():
@@ -63,14 +71,25 @@ def load_mujoco() -> ModuleType:
             _load_triton_first()
         try:
             return importlib.import_module("mujoco")
-        except ModuleNotFoundError as error:
-            if error.name == "mujoco":
-                raise MujocoMissingError(_MUJOCO_SENTENCE) from error
-            raise
-        except (ImportError, OSError, AttributeError) as error:
-            # PyOpenGL and mujoco report an absent library as any of these three.
+        except Exception as error:
+            if not _is_of_opengl(error):
+                raise MujocoMissingError(_what_is_wrong(error)) from error
             failure = error
     raise OpenGLMissingError(_OSMESA_SENTENCE) from failure
+
+
+def _is_of_opengl(error: Exception) -> bool:
+    """Whether an import failed in PyOpenGL, which reports an absent library as errors of several kinds."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(str(frame.f_globals.get("__name__")).split(".")[0] == "OpenGL" for frame, _ in frames)
+
+
+def _what_is_wrong(error: Exception) -> str:
+    """The sentence on a mujoco that cannot be imported."""
+    cause = error.__cause__ or error
+    if isinstance(cause, ModuleNotFoundError) and str(cause.name).startswith("mujoco."):
+        return _UPGRADED
+    return f"Rendering needs {explain_import(error, 'mujoco', 'mujoco', install_command('worlds'))}."
 
 
 def _load_triton_first() -> None:

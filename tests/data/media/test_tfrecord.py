@@ -167,9 +167,9 @@ def test_a_damaged_picture_is_named_with_its_time(tmp_path):
 def test_missing_packages_are_named(clips, monkeypatch):
     (offset, payload), _ = read_records(clips)
     monkeypatch.setitem(sys.modules, "google_crc32c", None)
-    with pytest.raises(InputError, match=r'google-crc32c: pip install "showme\[data\]"'):
+    with pytest.raises(InputError, match=r'google-crc32c: pip install "showme-video\[data\]"'):
         list(read_records(clips))
     module._example_class.cache_clear()
     monkeypatch.setitem(sys.modules, "google.protobuf", None)
-    with pytest.raises(InputError, match=r'protobuf: pip install "showme\[data\]"'):
+    with pytest.raises(InputError, match=r'protobuf: pip install "showme-video\[data\]"'):
         parse_example(clips, offset, payload)

@@ -389,7 +389,7 @@ def test_a_missing_package_is_named(v21, monkeypatch):
     record = source(v21, SIDE).records()[0]
     assert isinstance(record.media, ParquetPictures)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(InputError, match=r'pyarrow: pip install "showme\[data\]"'):
+    with pytest.raises(InputError, match=r'pyarrow: pip install "showme-video\[data\]"'):
         record.media.open()
 
 

@@ -154,6 +154,9 @@ def test_long_instructions_are_refused_or_cut(frames, folder):
     pairs = _pairs(slice(0, 1))
     long = Pairs(pairs.generated, pairs.reference, ["abcdefghijklmnopqrstuvwxyz"], pairs.ids)
     cut = ClipFrames(ClipSimilarity.from_pretrained(folder, truncate=True))
+    assert (
+        ClipToText(cut).text_reader.cuts(long.instructions).endswith("'opqrstuvwxyz' is beyond them and is not judged.")
+    )
     for kind in (ClipToText, ClipVideoToText):
         with pytest.raises(InputError, match="has 28 tokens"):
             kind(frames).score(long)

@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from showme.conversion.checkpoint_file import read_weights
 from showme.errors import InputError
-from showme.evaluation.networks.checkpoint import is_torchscript, read_tensors
+from showme.evaluation.networks.checkpoint import is_torchscript
 
 
 def harmed(content: bytes, chance: random.Random) -> bytes:
@@ -39,7 +40,7 @@ def test_harmed_files_are_read_or_refused_in_one_sentence(tmp_path, kind):
         path.write_bytes(harmed(content, chance))
         is_torchscript(path)
         try:
-            tensors = read_tensors(path, "a network")
+            tensors = read_weights(path)
         except InputError as error:
             sentences.append(str(error))
         else:

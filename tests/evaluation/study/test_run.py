@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from showme.bundle import open_bundle
 from showme.cli.evaluate.study import study as command
 from showme.config import load_config
-from showme.errors import InputError
+from showme.errors import InputError, ToldWarning
 from showme.evaluation.results import FILE, read_result
 from showme.evaluation.study import StudyConfig
 from showme.evaluation.study.plan import Cell, plan
@@ -64,6 +64,7 @@ def test_a_study_trains_judges_and_tells_what_it_found(studied, monkeypatch, tin
     assert load_config(out / "study.yaml", StudyConfig) == load_config(file, StudyConfig)
     _check_that_a_second_run_computes_nothing(file, out, written, monkeypatch)
     _check_that_a_change_redoes_what_it_touches_alone(file, out)
+    _check_that_trainings_on_other_clips_are_no_part_of_it(file, out, cells)
 
 
 def _check_trainings(cells: list[Cell], tiny_bundle: Path) -> None:
@@ -128,6 +129,28 @@ def _check_that_a_change_redoes_what_it_touches_alone(file: Path, out: Path) -> 
     tree["rows"][1]["trainings"][1]["fields"] = ["training.workers=1", "training.checkpoint_seconds=9"]
     file.write_text(yaml.safe_dump(tree))
     assert of(planned(file, out), "tuned").request.out == old.request.out, "neither decides the weights"
+
+
+def _check_that_trainings_on_other_clips_are_no_part_of_it(file: Path, out: Path, cells: list[Cell]) -> None:
+    record = of(cells, "tuned").trainings[0].config.out / "clips.jsonl"
+    kept = record.read_text()
+    record.write_text(kept.replace("push the red box", "lift the red box", 1))
+    with pytest.raises(InputError, match=r"row 'tuned': .* was begun with other clips \(1 has another instruction"):
+        run(file, out)
+    record.unlink()
+    with pytest.warns(ToldWarning, match=f"1 finished trainings, such as {record.parent}, kept no record of their"):
+        run(file, out)
+    record.write_text(kept)
+
+
+def test_other_clips_for_the_nearest_are_judged_anew(study_file, tmp_path):
+    nearest = write_clips(tmp_path / "nearest")
+    file = study_file(training_clips=str(nearest))
+    before = [cell.request.out for cell in planned(file, tmp_path / "out")]
+    assert [cell.request.out for cell in planned(file, tmp_path / "out")] == before
+    index = nearest / "index.jsonl"
+    index.write_text(index.read_text().replace("red", "blue"))
+    assert not {cell.request.out for cell in planned(file, tmp_path / "out")} & set(before)
 
 
 def test_a_killed_study_ends_as_an_unbroken_one_and_repeats_nothing(study_file, tmp_path):

@@ -146,5 +146,16 @@ def test_eyes_for_hands_by_name(hand_bundle, tmp_path, monkeypatch):
         with pytest.raises(InputError, match=r"other\.task is not"):
             hand_eye(f"{family}:{tmp_path / 'other.task'}")
     monkeypatch.setitem(sys.modules, "mediapipe", None)
-    with pytest.raises(InputError, match=r'pip install "showme\[hands\]"'):
+    with pytest.raises(InputError, match=r'pip install "showme-video\[hands\]"'):
+        hand_eye(f"mediapipe:{hand_bundle}")
+
+
+def test_mediapipe_without_its_opengl_library_says_what_brings_it(hand_bundle, monkeypatch):
+    tasks = pytest.importorskip("mediapipe.tasks.python", reason="MediaPipe is not installed: pip install mediapipe")
+
+    def create(options):
+        raise OSError("libGLESv2.so.2: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(tasks.vision.HandLandmarker, "create_from_options", create)
+    with pytest.raises(InputError, match=r"by MediaPipe needs .* libGLESv2\.so\.2, .*: apt-get install libgles2\.$"):
         hand_eye(f"mediapipe:{hand_bundle}")

@@ -126,5 +126,5 @@ def test_an_unknown_operator_is_named(palm_file, tmp_path):
 
 def test_without_the_package_the_remedy_is_named(palm_file, monkeypatch):
     monkeypatch.setitem(sys.modules, "tflite", None)
-    with pytest.raises(InputError, match=r'package tflite: pip install "showme\[hands\]"'):
+    with pytest.raises(InputError, match=r'package tflite: pip install "showme-video\[hands\]"'):
         read_tflite(palm_file)

@@ -44,11 +44,8 @@ def render(
 
 
 def _render(out: Path, count: int, split: str, seed: int | None, processes: int | None, labels: bool) -> Path:
-    try:
-        from ...worlds.render import render_dataset
-        from ...worlds.tabletop.splits import SPLITS
-    except ModuleNotFoundError as error:
-        raise InputError(f'The package {error.name} is missing: pip install "showme[worlds]".') from error
+    from ...worlds.render import render_dataset
+    from ...worlds.tabletop.splits import SPLITS
 
     owned = SPLITS[split]
     first = owned.start if seed is None else seed

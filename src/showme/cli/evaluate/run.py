@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from ...errors import InputError
+from ...long_text import LongInstructions
+from ...optional import needed
 from ..bars import cache_bars
 
 _PREFIXES = ("protocol", "weights", "reference")
@@ -30,6 +32,13 @@ def run(
     name: Annotated[str | None, typer.Option(help="Of the model, in tables.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of what is computed once per clip; in --out else.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N; a GPU when there is one.")] = None,
+    long_instructions: Annotated[
+        LongInstructions | None,
+        typer.Option(
+            help="With --model, instructions longer than it reads: cut their end off, read them in chunks, or refuse "
+            "them; the model's own choice when left out."
+        ),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say in words what the protocol does, and stop.")] = False,
 ) -> None:
     """Judge clips against true ones. An interrupted run goes on where it stopped; several share the work."""
@@ -60,15 +69,15 @@ def run(
         weights=weights_of(fields["weights"]),
         cache=cache,
         device=device,
+        long_instructions=long_instructions,
     )
     # Before what takes seconds to import.
     check_request(request)
     found = find_clips(request)
-    try:
-        from ...evaluation.output import write_outputs
-        from ...evaluation.runner import Evaluation
-    except ModuleNotFoundError as error:
-        raise InputError(f'The package {error.name} is missing: pip install "showme[evaluation]".') from error
+    with needed("torchmetrics", "torchmetrics", "evaluation", "Evaluation"):
+        import torchmetrics  # noqa: F401 (the metrics' base class)
+    from ...evaluation.output import write_outputs
+    from ...evaluation.runner import Evaluation
 
     with cache_bars("evaluating") as progress:
         evaluation = Evaluation(request, progress, found)

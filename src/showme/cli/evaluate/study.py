@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ...errors import InputError
+from ...optional import needed
 from ..bars import cache_bars
 
 
@@ -24,10 +24,10 @@ def study(
 
     # Before what takes seconds to import.
     settings = load_config(config, StudyConfig, fields or ())
-    try:
-        from ...evaluation.study.run import run_study
-    except ModuleNotFoundError as error:
-        raise InputError(f'The package {error.name} is missing: pip install "showme[evaluation]".') from error
+    with needed("torchmetrics", "torchmetrics", "evaluation", "A study"):
+        import torchmetrics  # noqa: F401 (the metrics' base class)
+    from ...evaluation.study.run import run_study
+
     written = run_study(settings, config, out, lambda told: typer.echo(told, err=True), cache_bars)
     typer.echo(written.table)
     typer.echo(f"tables:  {written.text}, {written.latex.name}, {', '.join(path.name for path in written.csv)}")

@@ -104,6 +104,11 @@ class PartReader:
             self.sound.add(row)
         return values
 
+    def checksum(self, row: int, name: str) -> int:
+        """CRC-32 of a row's tensor as it was written; the tensor itself is not read."""
+        shard, place = divmod(row, SHARD_ROWS)
+        return self._file(shard)[1][name][place]
+
     @cached_property
     def size(self) -> int:
         """Bytes on disk."""

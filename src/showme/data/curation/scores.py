@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from torch import Tensor, nn
 
-from ...errors import InputError
+from ...optional import needed
 from ...perception.region_of_motion import hull_over_hands, hull_per_hand, region_of_motion
 from ..cache import weights_digest
 from ..sampling import Sample
@@ -192,10 +192,8 @@ def motion_score(frames: np.ndarray) -> float:
         InputError: OpenCV is not installed.
         ValueError: fewer than two frames.
     """
-    try:
+    with needed("cv2", "opencv-python-headless", "perception", "The motion score"):
         import cv2
-    except ImportError as error:
-        raise InputError('The motion score needs OpenCV: pip install "showme[perception]".') from error
     if len(frames) < 2:
         raise ValueError(f"motion is seen in two frames or more, not in {len(frames)}.")
     colours = (cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2HSV) for frame in frames)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ClipError, InputError
+from ...optional import needed
 from .base import Frames, Media, Span, changed_at, check_regular, edges_digest, span_identity, span_of_pictures
 from .pictures import decode_picture
 from .video import VideoFrames, track_identity
@@ -89,10 +90,8 @@ def open_arrow(path: Path, fault: Fault = ClipError) -> Any:
     Raises:
         InputError: made by ``fault``: missing, no Arrow stream, or one that is compressed, whose size nobody knows.
     """
-    try:
+    with needed("pyarrow", "pyarrow", "data", "Reading Arrow files"):
         from pyarrow import ArrowException
-    except ImportError as error:
-        raise InputError('Reading Arrow files needs the package pyarrow: pip install "showme[data]".') from error
     check_regular(path)
     try:
         status = path.stat()

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import av
 from av.stream import Disposition
 
-from ...errors import ClipError, ToldWarning
+from ...errors import ClipError, tell_once
 from .base import MAX_PIXELS
 
 # Containers that hold a video and nothing else: no playlists, which would fetch what they name.
 _FORMATS = ("mov", "matroska", "webm", "avi", "gif", "mpegts", "mpeg", "mpegvideo", "ogg", "asf", "flv", "apng", "h264",
             "hevc", "ivf", "m4v", "mjpeg", "mxf", "nut", "dv")  # fmt: skip
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
-_DECODING = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+_DECODING = {"max_pixels": str(MAX_PIXELS)}
+_STRICT = {"err_detect": "explode"}
 # Streams of a file at most that are told not to be decoded while it is opened.
 _STREAMS = 64
 # Of looking for a header; in a damaged file of many gigabytes it is looked for everywhere.
@@ -25,7 +24,12 @@ OPEN_SECONDS = 120.0
 
 
 def open_container(
-    path: Path, source: str | BinaryIO, threads: int = 0, described: bool = False, track: int | None = None
+    path: Path,
+    source: str | BinaryIO,
+    threads: int = 0,
+    described: bool = False,
+    track: int | None = None,
+    strict: bool = True,
 ) -> Any:
     """A video file, opened for reading; its decoder reports damage instead of painting over it.
 
@@ -35,6 +39,7 @@ def open_container(
         threads: of the decoder; 0: as many as there are cores.
         described: its header says what is otherwise learnt by decoding its first frames.
         track: as in :func:`video_stream`.
+        strict: every fault of the stream is damage; otherwise those alone that show in frames, which are marked.
 
     Raises:
         ClipError: no video in it.
@@ -48,7 +53,7 @@ def open_container(
         raise ClipError(path, words(error)) from error
     try:
         context = video_stream(path, container, track).codec_context
-        context.options = dict(_DECODING)
+        context.options = _DECODING | (_STRICT if strict else {})
         context.thread_type, context.thread_count = "AUTO", threads
     except ClipError:
         container.close()
@@ -74,7 +79,11 @@ def video_stream(path: Path, container: Any, track: int | None = None) -> Any:
         marked = [number for number, each in enumerate(streams) if each.disposition & Disposition.default]
         chosen = marked[0] if marked else 0
         if len(streams) > 1:
-            _warn_of_tracks(path, len(streams), chosen, bool(marked))
+            why = "which is marked as the default" if marked else "the first"
+            tell_once(
+                "video tracks",
+                f"{path} has {len(streams)} video tracks: track {chosen} is read, {why}; the field track chooses.",
+            )
     elif not 0 <= track < len(streams):
         raise ClipError(path, f"it has {len(streams)} video tracks", remedy=f"choose track=0 to {len(streams) - 1}")
     else:
@@ -83,17 +92,6 @@ def video_stream(path: Path, container: Any, track: int | None = None) -> Any:
     if stream.codec_context is None or not stream.time_base:
         raise ClipError(path, "there is no decoder for its video")
     return stream
-
-
-@lru_cache(maxsize=4096)
-def _warn_of_tracks(path: Path, count: int, chosen: int, marked: bool) -> None:
-    why = "which is marked as the default" if marked else "the first"
-    warnings.warn(
-        f"{path} has {count} video tracks: track {chosen} is read, {why}; track={1 - chosen if chosen < 2 else 0} "
-        "reads another.",
-        ToldWarning,
-        stacklevel=4,
-    )
 
 
 def words(error: Exception) -> str:

@@ -16,7 +16,7 @@ from ...errors import ClipError
 from .base import Span
 from .containers import MAX_FRAMES
 from .opening import video_stream, words
-from .order import Order, order_of, shown_order
+from .order import Order, UnorderedError, order_of, shown_order
 
 # Containers round durations; what is missing beyond this was cut off.
 _SLACK_SECONDS = 0.5
@@ -33,7 +33,7 @@ STREAMED = {"mpeg", "mpegts"}
 UNSHOWN = {"avi"}
 
 # Opens the file anew, at its beginning.
-Opener = Callable[[], Any]
+Reopen = Callable[[], Any]
 # Of a packet, read twice: its time stamps and its size.
 Identity = tuple[int | None, int | None, int]
 
@@ -43,14 +43,14 @@ class UnindexedError(Exception):
 
 
 class _Row(NamedTuple):
-    """A packet. key: of its picture in the order of display."""
+    """A packet. key: of its picture in the order of display; None where its header is damaged."""
 
     identity: Identity
     pts: int | None
     dts: int | None
     is_keyframe: bool
     is_discard: bool
-    key: tuple[int, int]
+    key: tuple[int, int] | None
     duration: int
 
 
@@ -68,9 +68,10 @@ class Packets:
 
     stamps: int (n,), rising, in the stream's time base. times: float (n,), seconds since the container's start.
     decode_order: int (n,), numbers of packets. key_stamps, key_orders: int (k,), of keyframes in the order of time.
-    key_seeks: int (k,), where to seek for them. all_stamps: int (packets,), in decoding order. numbers: packets by what
-    is known of them when they are read again. to_end: whether the file's end was read. lost: frames before the first
-    keyframe, which cannot be decoded.
+    key_seeks: int (k,), where to seek for them. all_stamps: int (packets,), in decoding order. identities: in decoding
+    order, what is known of packets when they are read again. numbers: the first packets of these. to_end: whether the
+    file's end was read. early: the packets of the file's frames that are shown before its first keyframe, and not among
+    the others.
     """
 
     stamps: np.ndarray
@@ -80,6 +81,7 @@ class Packets:
     key_orders: np.ndarray
     key_seeks: np.ndarray
     all_stamps: np.ndarray
+    identities: list[Identity]
     numbers: dict[Identity, int]
     to_end: bool
     early: np.ndarray
@@ -97,6 +99,13 @@ class Packets:
             key_seeks=np.concatenate([stamps[:1], self.key_seeks]),
             early=self.early[:0],
         )
+
+    @property
+    def begins_open(self) -> bool:
+        """Whether pictures are stored behind the first keyframe that are shown before it, and refer to what is not
+        there."""
+        first = int(self.key_orders.min())
+        return bool((self.all_stamps[first:] < self.all_stamps[first]).any())
 
     def keyframe_before(self, place: int) -> int:
         """Which keyframe a frame is reached from: the last one that is shown no later."""
@@ -119,7 +128,7 @@ def times_of(packet: av.Packet) -> tuple[int | None, int | None]:
 
 
 def read_packets(
-    path: Path, container: Any, reopen: Opener, span: Span | None, whole: bool, track: int | None
+    path: Path, container: Any, reopen: Reopen, span: Span | None, whole: bool, track: int | None
 ) -> Packets:
     """Index the packets that a span needs, or all.
 
@@ -149,7 +158,7 @@ def read_packets(
 class _Reading:
     """The packets of a file, in decoding order."""
 
-    def __init__(self, path: Path, container: Any, reopen: Opener, track: int | None):
+    def __init__(self, path: Path, container: Any, reopen: Reopen, track: int | None):
         self.path, self.reopen, self.track = path, reopen, track
         self._use(container)
         self.base, self.clock = float(self.stream.time_base), clock_start(container)
@@ -195,12 +204,10 @@ class _Reading:
             if keys < first_key:
                 continue
             shown = row.dts if row.pts is None else row.pts
-            if shown is None:
-                raise UnindexedError
-            if first_key and not rows and shown > start:
+            if first_key and not rows and (shown is None or shown > start):
                 return None
             rows.append(row)
-            if row.is_keyframe and shown > stop:
+            if row.is_keyframe and shown is not None and shown > stop:
                 return _Part(rows, not first_key, False)
         return _Part(rows, not first_key, True) if rows or not first_key else None
 
@@ -215,8 +222,11 @@ class _Reading:
                     raise ClipError(self.path, "it is cut short or damaged", self._time(last))
                 try:
                     key = order.key(memoryview(packet))
-                except (ValueError, IndexError) as error:
+                except UnorderedError as error:
                     raise UnindexedError from error
+                except (ValueError, IndexError):
+                    # Damaged: its decoder will say so, if it is wanted.
+                    key = None
                 identity = identity_of(packet)
                 pts, dts = times_of(packet)
                 yield _Row(identity, pts, dts, packet.is_keyframe, packet.is_discard, key, packet.duration or 0)
@@ -247,14 +257,25 @@ def _proven_stamps(rows: list[_Row]) -> np.ndarray:
 
     Where pictures are shown as they are decoded, the stamps of decoding serve as well.
     """
-    order = shown_order([row.key for row in rows])
+    known = np.flatnonzero([row.key is not None for row in rows])
+    order = known[shown_order([row.key for row in rows if row.key is not None])]
     stamps = [row.pts for row in rows]
-    if None in stamps and (order == np.arange(len(rows))).all():
+    if None in stamps and (order == known).all():
         stamps = [row.dts for row in rows]
+    # What is shown before the first keyframe cannot be decoded where it is cut off there: writers give it any stamps.
+    first = next((number for number, row in enumerate(rows) if row.is_keyframe), 0)
+    key = stamps[first]
+    if key is None or first not in known:
+        raise UnindexedError
+    begun = int(np.flatnonzero(order == first)[0])
+    for before, number in enumerate(order[:begun]):
+        stamp = stamps[number]
+        stamps[number] = key - begun + before if stamp is None else stamp
     if None in stamps:
         raise UnindexedError
     found = np.array(stamps, dtype=np.int64)
-    if (np.diff(found[order]) <= 0).any() or len({row.identity for row in rows}) < len(rows):
+    early = (found[order[:begun]] >= key).any()
+    if early or (np.diff(found[order[begun:]]) <= 0).any():
         raise UnindexedError
     return found
 
@@ -270,6 +291,7 @@ def _packets(part: _Part, stamps: np.ndarray, base: float, clock: float) -> Pack
     shown = order[~hidden[order]]
     # Before the first keyframe nothing can be decoded.
     begun = stamps[shown] >= stamps[keys[0]]
+    identities = [row.identity for row in rows]
     seeks = np.array([stamp if row.dts is None else row.dts for stamp, row in zip(stamps, rows, strict=True)])
     return Packets(
         stamps=stamps[shown[begun]],
@@ -279,7 +301,8 @@ def _packets(part: _Part, stamps: np.ndarray, base: float, clock: float) -> Pack
         key_orders=keys,
         key_seeks=seeks[keys],
         all_stamps=stamps,
-        numbers={row.identity: number for number, row in enumerate(rows)},
+        identities=identities,
+        numbers={identity: number for number, identity in reversed(list(enumerate(identities)))},
         to_end=part.to_end,
         early=shown[~begun] if part.from_beginning else shown[:0],
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ClipError, InputError
+from ...optional import needed
 from .base import Frames, Media, Span, check_regular, file_identity, one_line, span_identity, span_of_pictures
 from .pictures import decode_picture
 
@@ -127,11 +128,9 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[st
 @contextmanager
 def _opened(path: Path, columns: Sequence[str], fault: Callable[[Path, str], InputError] = ClipError) -> Iterator[Any]:
     """A ParquetFile that has ``columns``; pyarrow's errors inside become ``fault``."""
-    try:
+    with needed("pyarrow", "pyarrow", "data", "Reading Parquet files"):
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        raise InputError('Reading Parquet files needs the package pyarrow: pip install "showme[data]".') from error
     try:
         with ParquetFile(path) as file:
             _check(path, file, columns, fault)

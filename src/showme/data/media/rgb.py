@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 
-from ...errors import ClipError, ToldWarning
+from ...errors import ClipError, tell_once
 from .base import check_size
 from .opening import words
 
@@ -34,18 +32,12 @@ def check_frame(path: Path, frame: av.VideoFrame, stream: Any, time: float) -> t
     width, height = shown_size(frame, pixel_aspect(stream))
     check_size(path, width, height, time)
     if frame.interlaced_frame:
-        _warn_of_fields(path)
+        tell_once(
+            "interlaced video",
+            f"{path} is interlaced: its frames are read as they are stored, with two moments in one; deinterlace it "
+            "first, for example with ffmpeg's filter bwdif.",
+        )
     return (height, width, round(frame.rotation))
-
-
-@lru_cache(maxsize=4096)
-def _warn_of_fields(path: Path) -> None:
-    warnings.warn(
-        f"{path} is interlaced: its frames are read as they are stored, with two moments in one; deinterlace it first, "
-        "for example with ffmpeg's filter bwdif.",
-        ToldWarning,
-        stacklevel=5,
-    )
 
 
 def pixel_aspect(stream: Any) -> Fraction | None:

@@ -11,7 +11,7 @@ import av
 from ...errors import ClipError
 from .base import check_same_size
 from .opening import video_stream, words
-from .packets import STREAMED, Opener, Packets, identity_of
+from .packets import STREAMED, Packets, identity_of
 from .rgb import check_frame
 
 # Frames that nothing refers to can be left out without a change to the others. HEVC's marks are weaker.
@@ -19,6 +19,8 @@ _DISPOSABLE = {"h264", "vp9", "mpeg4", "mpeg2video", "mpeg1video"}
 # Fewer packets than this between two runs are decoded rather than sought over.
 _WORTH_SEEKING = 4
 
+# Opens the file anew, with a decoder that takes every fault for damage, or not.
+Opener = Callable[[bool], Any]
 Seen = TypeVar("Seen")
 # What is made of a decoded frame, given its stream and its time in seconds.
 Look = Callable[[av.VideoFrame, Any, float], Seen]
@@ -49,10 +51,10 @@ class RunDecoder:
 
     def __init__(self, path: Path, opener: Opener, packets: Packets, track: int | None):
         self.path, self.opener, self.packets, self.track = path, opener, packets, track
-        self._open()
+        self._open(strict=True)
 
-    def _open(self) -> None:
-        self.container = self.opener()
+    def _open(self, strict: bool) -> None:
+        self.strict, self.container = strict, self.opener(strict)
         self.stream = video_stream(self.path, self.container, self.track)
 
     def close(self) -> None:
@@ -90,15 +92,28 @@ class RunDecoder:
 
     def _decoded(self, run: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """``(place, frame)`` of places in time, which rise."""
-        missing = {int(self.packets.decode_order[place]): place for place in run}
-        key = self.packets.keyframe_before(run[0])
+        packets = self.packets
+        if packets.begins_open:
+            # Frames of the first group say that others be forgotten which were never there: no damage.
+            first = [place for place in run if packets.keyframe_before(place) == 0]
+            yield from self._attempted(first, [(0, True), (0, False)])
+            run = run[len(first) :]
         # Some encoders let frames refer to what lies before their keyframe: then all is decoded, from the beginning.
-        for start in (key, 0) if key else (0,):
+        key = packets.keyframe_before(run[0]) if run else 0
+        yield from self._attempted(run, [(key, True), (0, True)] if key else [(0, True)])
+
+    def _attempted(self, run: Sequence[int], attempts: list[tuple[int, bool]]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Frames at places, decoded from one of the keyframes, strictly or not."""
+        missing = {int(self.packets.decode_order[place]): place for place in run}
+        for start, strict in attempts if missing else ():
+            if strict != self.strict:
+                self.container.close()
+                self._open(strict)
             try:
                 yield from self._decoded_from(start, missing)
                 return
             except (av.FFmpegError, ValueError) as error:
-                if start == 0:
+                if (start, strict) == attempts[-1]:
                     raise self._broken(words(error), min(missing.values(), default=run[-1])) from error
 
     def _decoded_from(self, key: int, missing: dict[int, int]) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -151,7 +166,7 @@ class RunDecoder:
         for seek in (early, None):
             if seek is None or seek < 0:
                 self.container.close()
-                self._open()
+                self._open(self.strict)
             else:
                 try:
                     self.container.seek(int(self.packets.key_seeks[seek]), stream=self.stream)
@@ -168,22 +183,25 @@ class RunDecoder:
 
     def _numbered(self, start: int) -> Iterator[tuple[int, av.Packet]]:
         """Packets with their numbers from ``start`` on; nothing where the file stands behind it."""
-        expected: int | None = None
+        number: int | None = None
         for packet in self.container.demux(self.stream):
             if not packet.size:
                 continue
-            number = self.packets.numbers.get(identity_of(packet))
-            if expected is None:
+            identity = identity_of(packet)
+            if number is None:
+                number = self.packets.numbers.get(identity)
                 if number is not None and number > start:
                     return
                 if number != start:
+                    number = None
                     continue
-            elif expected == len(self.packets.all_stamps):
-                return
-            elif number != expected:
-                raise ValueError("other packets come than when it was indexed")
+            else:
+                number += 1
+                if number == len(self.packets.identities):
+                    return
+                if self.packets.identities[number] != identity:
+                    raise ValueError("other packets come than when it was indexed")
             yield number, packet
-            expected = number + 1
 
     def _broken(self, reason: str, place: int) -> ClipError:
         return ClipError(self.path, reason, float(self.packets.times[place]))

@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ...errors import ClipError, InputError
+from ...errors import ClipError
+from ...optional import needed
 from .base import Frames, Media, Span, check_regular, span_identity, span_of_pictures
 from .pictures import decode_picture
 
@@ -188,10 +189,8 @@ def _is_compressed(start: bytes) -> bool:
 
 def _masked_crc(data: bytes) -> int:
     """CRC-32C, rotated and shifted, so that checksums of checksums do not meet."""
-    try:
+    with needed("google_crc32c", "google-crc32c", "data", "Reading TFRecord"):
         from google_crc32c import value
-    except ImportError as error:
-        raise InputError('Reading TFRecord needs the package google-crc32c: pip install "showme[data]".') from error
     crc = value(data)
     return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
 
@@ -199,10 +198,8 @@ def _masked_crc(data: bytes) -> int:
 @cache
 def _example_class() -> Any:
     """A message class for tf.train.Example, of the fields that are read."""
-    try:
+    with needed("google.protobuf", "protobuf", "data", "Reading TFRecord"):
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-    except ImportError as error:
-        raise InputError('Reading TFRecord needs the package protobuf: pip install "showme[data]".') from error
     kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="showme/example.proto", package="showme", syntax="proto3")
 

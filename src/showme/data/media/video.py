@@ -10,7 +10,6 @@ B-frames) are decoded from their beginning, and frames are counted.
 from __future__ import annotations
 
 import logging
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from typing import Any, BinaryIO
 import av
 import numpy as np
 
-from ...errors import ClipError, ToldWarning
+from ...errors import ClipError, tell_once
 from ...machine import usable_cores
 from .base import (
     Frames,
@@ -125,8 +124,8 @@ class VideoFrames(Frames):
         except OSError as error:
             raise ClipError(self.path, words(error)) from error
 
-    def _open(self, threads: int = 0) -> Any:
-        return open_container(self.path, self.source(), threads, self.structure.described, self.track)
+    def _open(self, threads: int = 0, strict: bool = True) -> Any:
+        return open_container(self.path, self.source(), threads, self.structure.described, self.track, strict)
 
     def _stream(self) -> Any:
         return video_stream(self.path, self.container, self.track)
@@ -160,7 +159,7 @@ class VideoFrames(Frames):
         assert self.packets is not None
         count = len(self.packets.early)
         every = self.packets.with_early(seconds_per_stamp)
-        decoder = RunDecoder(self.path, self._open, every, self.track)
+        decoder = self._run_decoder(every)
         try:
             if decoder.decodes_all(range(count)):
                 self.packets = every
@@ -168,11 +167,10 @@ class VideoFrames(Frames):
         finally:
             decoder.close()
         if warn:
-            warnings.warn(
+            tell_once(
+                self.path,
                 f"{self.path} begins between two keyframes: its first {count} frames cannot be decoded and are left "
                 "out.",
-                ToldWarning,
-                stacklevel=5,
             )
 
     def _positions(self, span: Span | None) -> range:
@@ -264,8 +262,11 @@ class VideoFrames(Frames):
         assert self.packets is not None
         if number not in self.decoders:
             # In a damaged file, a container that was read to its end finds other packets than a fresh one.
-            self.decoders[number] = RunDecoder(self.path, lambda: self._open(threads), self.packets, self.track)
+            self.decoders[number] = self._run_decoder(self.packets, threads)
         return self.decoders[number]
+
+    def _run_decoder(self, packets: Packets, threads: int = 0) -> RunDecoder:
+        return RunDecoder(self.path, lambda strict: self._open(threads, strict), packets, self.track)
 
     def _count_to(self, wanted: Sequence[int], look: Look[Seen]) -> Iterator[Seen]:
         """Frames by their ordinal numbers, from the beginning."""

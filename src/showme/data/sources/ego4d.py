@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ...errors import InputError, ToldWarning
+from ...optional import needed
 from ..media import Media, PictureFiles, Span, Video
 from .base import Source, check_folder, inside
 from .faults import entries_of_rows, field_id
@@ -283,10 +284,8 @@ class _Bounded:
 
     def events(self) -> Iterator[tuple[str, Any]]:
         """Events of :mod:`ijson`, without those of fields that are not read."""
-        try:
+        with needed("ijson", "ijson", "data", "Reading fho_main.json"):
             import ijson
-        except ImportError as error:
-            raise InputError('Reading fho_main.json needs the package ijson: pip install "showme[data]".') from error
         depth, unread = 0, None
         try:
             for item in ijson.basic_parse(self, use_float=True):

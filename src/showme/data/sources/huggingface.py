@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from ...errors import InputError
+from ...optional import needed
 from ..media import ArrowPictures, ArrowVideo, Media, PictureFiles, Video
 from ..media.base import one_line
 from ..media.companions import is_companion
@@ -167,10 +168,8 @@ class HuggingFaceSource(Source):
 
     def _prepared(self) -> tuple[str, list[Path]]:
         """Split and Arrow files of what ``datasets`` keeps in its cache, and brings there if need be."""
-        try:
+        with needed("datasets", "datasets", "data", "Reading this data set"):
             import datasets
-        except ImportError as error:
-            raise InputError('Reading this data set needs the package datasets: pip install "showme[data]".') from error
         try:
             if self.path is not None:
                 name = self._format()

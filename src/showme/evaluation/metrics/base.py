@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -38,6 +38,13 @@ class Pairs:
         return Pairs(*clips, self.instructions, self.ids, pictures, first)
 
 
+class TextReader(Protocol):
+    """What looks at instructions for a metric, such as CLIP."""
+
+    def cuts(self, sentences: Sequence[str], /) -> str | None:
+        """What should be known of sentences that it reads without their ends; None where it reads all."""
+
+
 class ClipMetric(Metric):
     """One number per clip, and their mean.
 
@@ -68,6 +75,11 @@ class ClipMetric(Metric):
     def made_of(self) -> dict[str, Any]:
         """All that decides the values beside the clips and the code, as JSON: settings and digests of weights."""
         return {}
+
+    @property
+    def text_reader(self) -> TextReader | None:
+        """What reads the instructions and may cut them; None: nothing does."""
+        return None
 
     def update(self, pairs: Pairs | Tensor) -> None:
         """Add the clips of a batch; or their values (B,), which :meth:`score` gave before."""

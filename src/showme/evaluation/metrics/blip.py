@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..networks.blip import BlipCaptioner, BlipMatching
-from .base import ClipMetric, Pairs
+from .base import ClipMetric, Pairs, TextReader
 from .eyes import bytes_of
 
 
-class TextEncoder(Protocol):
+class TextEncoder(TextReader, Protocol):
     """What turns sentences into features that compare, such as ``ClipSimilarity`` or EgoVLP's text tower."""
 
     @property
@@ -45,6 +45,10 @@ class BlipImageText(ClipMetric):
     @property
     def made_of(self) -> dict[str, Any]:
         return {"blip": self.eye.made_of, "kind": self.kind}
+
+    @property
+    def text_reader(self) -> TextReader:
+        return self.eye
 
     def score(self, pairs: Pairs) -> Tensor:
         """(B,).
@@ -77,6 +81,10 @@ class BlipCaption(ClipMetric):
     @property
     def made_of(self) -> dict[str, Any]:
         return {"blip": self.captioner.made_of, "text": self.encoder.made_of}
+
+    @property
+    def text_reader(self) -> TextReader:
+        return self.encoder
 
     def score(self, pairs: Pairs) -> Tensor:
         """(B,), -1 to 1.

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...perception.similarity import ClipSimilarity
-from .base import ClipMetric, Pairs
+from .base import ClipMetric, Pairs, TextReader
 from .eyes import bytes_of
 
 # Frames that go through the network together: bounds the memory.
@@ -106,7 +106,15 @@ class ClipToTruth(_ClipCosine):
         return (self.frames(pairs.generated) * self.frames(pairs.reference)).sum(-1).mean(1)
 
 
-class ClipToText(_ClipCosine):
+class _ClipTextCosine(_ClipCosine):
+    """A cosine with the instruction."""
+
+    @property
+    def text_reader(self) -> TextReader:
+        return self.frames.eye
+
+
+class ClipToText(_ClipTextCosine):
     """Cosine of each generated frame with the instruction; the mean over frames ("CLIP-T", "I2T").
 
     An instruction that is longer than CLIP reads is an ``InputError``, unless the eye's ``truncate`` is set.
@@ -124,7 +132,7 @@ class ClipToConsecutive(_ClipCosine):
         return (frames[:, :-1] * frames[:, 1:]).sum(-1).mean(1)
 
 
-class ClipVideoToText(_ClipCosine):
+class ClipVideoToText(_ClipTextCosine):
     """Cosine of the whole clip with the instruction ("V2T"): of the mean over frames of their features of length 1.
 
     It is :class:`ClipToText` divided by the length of that mean, so that it is the larger the more frames differ. An

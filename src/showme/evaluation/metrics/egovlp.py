@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..networks.egovlp import EgoVLP
-from .base import ClipMetric, Pairs
+from .base import ClipMetric, Pairs, TextReader
 
 
 class _EgoVlpCosine(ClipMetric):
@@ -77,6 +77,10 @@ class EgoVlpToText(_EgoVlpCosine):
 
     An instruction that is longer than EgoVLP reads is an ``InputError``, unless the eye's ``truncate`` is set.
     """
+
+    @property
+    def text_reader(self) -> TextReader:
+        return self.eye
 
     def score(self, pairs: Pairs) -> Tensor:
         texts = self.eye.texts(pairs.instructions).double()

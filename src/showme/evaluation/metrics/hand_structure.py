@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
+from ...optional import needed
 from ...perception.hands import Hand
 from .base import ClipMetric, Pairs
 from .eyes import HandEye, bytes_of, eye_record
@@ -206,10 +207,8 @@ def matched_errors(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], han
     """
     if not len(ours) or not len(theirs):
         return []
-    try:
+    with needed("scipy", "scipy", "evaluation", "Matching hands"):
         from scipy.optimize import linear_sum_assignment
-    except ImportError as error:
-        raise InputError('Matching hands needs scipy: pip install "showme[evaluation]".') from error
     apart = np.linalg.norm(np.stack(ours)[:, None] - np.stack(theirs)[None], axis=-1).mean(-1).astype(np.float64)
     rows, columns = linear_sum_assignment(apart)
     return [

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..networks.viclip import ViCLIP
-from .base import ClipMetric, Pairs
+from .base import ClipMetric, Pairs, TextReader
 
 
 class ViClipToText(ClipMetric):
@@ -28,6 +28,10 @@ class ViClipToText(ClipMetric):
     @property
     def made_of(self) -> dict[str, Any]:
         return {"viclip": self.eye.made_of}
+
+    @property
+    def text_reader(self) -> TextReader:
+        return self.eye
 
     def score(self, pairs: Pairs) -> Tensor:
         texts = self.eye.texts(pairs.instructions).double()

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import InputError
+from ...long_text import CutTeller
 from ...perception.similarity import _made_of, _prepared
 from ...pretrained import load_pretrained
 
@@ -32,7 +33,7 @@ class BlipMatching(nn.Module):
     Args:
         network: a BlipForImageTextRetrieval of transformers.
         processor: its BlipProcessor: pictures are resized to the network's square, without a crop.
-        truncate: cut sentences of more than ``max_tokens`` instead of refusing them.
+        truncate: cut sentences of more than ``max_tokens``, with one warning, instead of refusing them.
         max_tokens: that a sentence may have, start and end among them. BLIP's release cuts at 35.
     """
 
@@ -40,6 +41,7 @@ class BlipMatching(nn.Module):
         super().__init__()
         self.network: Any = network
         self.processor, self.truncate, self.max_tokens = processor, truncate, max_tokens
+        self._cuts = CutTeller("BLIP", max_tokens)
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> BlipMatching:
@@ -79,7 +81,20 @@ class BlipMatching(nn.Module):
         read = self.network.text_encoder(**repeated, encoder_hidden_states=patches).last_hidden_state[:, 0]
         return self.network.itm_head(read).softmax(-1)[:, 1]
 
+    def cuts(self, sentences: Sequence[str]) -> str | None:
+        """What should be known of sentences that are cut, which the figures then say no more; None: all are read.
+
+        Raises:
+            InputError: a sentence is too long, and may not be cut.
+        """
+        return self._cuts.sentence(sentences, [self._encoded(sentence).encodings[0] for sentence in sentences])
+
     def _tokens(self, sentence: str) -> dict[str, Tensor]:
+        tokens = self._encoded(sentence)
+        self._cuts.warn([sentence], tokens.encodings)
+        return {name: tokens[name].to(self.network.device) for name in ("input_ids", "attention_mask")}
+
+    def _encoded(self, sentence: str) -> Any:
         cut = {"truncation": True, "max_length": self.max_tokens} if self.truncate else {}
         tokens = self.processor.tokenizer([sentence], return_attention_mask=True, return_tensors="pt", **cut)
         length = tokens["input_ids"].shape[1]
@@ -88,7 +103,7 @@ class BlipMatching(nn.Module):
                 f"The instruction {sentence[:60]!r}... has {length} tokens and BLIP reads {self.max_tokens}: shorten "
                 "it, or let long ones be cut (truncate)."
             )
-        return {name: tokens[name].to(self.network.device) for name in ("input_ids", "attention_mask")}
+        return tokens
 
     @cached_property
     def made_of(self) -> dict[str, Any]:

@@ -3,14 +3,12 @@
 The network is that of Frozen in Time (arXiv 2104.00650): a ViT-B/16 with divided attention over space and time, and
 DistilBERT. Names of weights are those of the released checkpoints, ``egovlp.pth`` (Ego4D, trained on 4 frames;
 by its settings there are embeddings of 16 times, of which training reached 4) and ``epic_mir_plus.pth``
-(EPIC-KITCHENS-100, 16 frames). Beside weights these hold an object of the trainer's settings, which is never loaded
-here: whoever trusts the files writes the weights alone, once, by :data:`CONVERSION`.
+(EPIC-KITCHENS-100, 16 frames). Beside weights these hold an object of the trainer's settings, which is never made here.
 """
 
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -21,19 +19,13 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as pictures
 
 from ...conversion.checkpoint_file import read_weights
-from ...conversion.keys import ConversionError, count_heads, shape_of
-from ...errors import InputError
+from ...conversion.keys import count_heads, shape_of
 from .checkpoint import published_file
 from .video_text import VideoText
 from .video_text_files import check_sizes, count_blocks, load_tokenizer, network_from
 
 MEAN, SPREAD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 TOKENIZER = "distilbert-base-uncased"
-# For `python -c` in a checkout of github.com/showlab/EgoVLP, whose modules FILE asks for. It runs the code in FILE.
-CONVERSION = (
-    "import torch, safetensors.torch as s; w = torch.load('FILE', map_location='cpu', weights_only=False); "
-    "s.save_file({k: v.clone() for k, v in w['state_dict'].items()}, 'FILE.safetensors')"
-)
 
 _PUBLISHED = "egovlp.pth or epic_mir_plus.pth from EgoVLP's or LEGO's release"
 _HEAD_WIDTH = 64
@@ -185,17 +177,20 @@ class EgoVLP(VideoText):
     Args:
         network: both towers.
         tokenizer: DistilBERT's.
-        truncate: cut sentences that are longer than the network reads, 512 tokens, instead of refusing them.
+        truncate: cut sentences that are longer than the network reads, 512 tokens, with one warning, instead of
+            refusing them.
         temporal: how the embeddings of time came to be as many as the frames, for the record.
     """
 
     name = "EgoVLP"
     together = 32
+    padding = True
 
     def __init__(
         self, network: FrozenInTime, tokenizer: Any, truncate: bool = False, temporal: str = "as they were trained"
     ):
-        super().__init__(network, tokenizer, network.video_model.frames, truncate)
+        model: Any = network.text_model
+        super().__init__(network, tokenizer, network.video_model.frames, model.config.max_position_embeddings, truncate)
         self.temporal = temporal
 
     @classmethod
@@ -213,7 +208,7 @@ class EgoVLP(VideoText):
         or filled up with zeros, as the releases do it, and the record says so.
 
         Args:
-            checkpoint: the weights alone, as safetensors or as ``torch.save`` wrote them: see :data:`CONVERSION`.
+            checkpoint: as published, or the weights alone as safetensors.
             tokenizer: folder, or name on the hub.
             frames: 4 for Ego4D, 16 for EPIC-KITCHENS-100.
             truncate: as in :class:`EgoVLP`.
@@ -243,13 +238,10 @@ class EgoVLP(VideoText):
         frames = pictures.center_crop(pictures.resize(frames, [side], antialias=False), [side])
         return self.network.videos(pictures.normalize(frames, MEAN, SPREAD).unflatten(0, clips.shape[:2]))
 
-    def _texts(self, sentences: list[str]) -> Tensor:
-        model: Any = self.network.text_model
-        longest = model.config.max_position_embeddings
-        cut = self._cut(longest)
-        tokens = self.tokenizer(sentences, padding=True, return_attention_mask=True, return_tensors="pt", **cut)
-        self._check_lengths(sentences, tokens["attention_mask"].sum(1).tolist(), longest)
-        return self.network.texts({name: tokens[name].to(model.device) for name in ("input_ids", "attention_mask")})
+    def _texts(self, tokens: Any) -> Tensor:
+        device = self.network.text_model.device
+        rows = {name: torch.tensor(tokens[name], device=device) for name in ("input_ids", "attention_mask")}
+        return self.network.texts(rows)
 
 
 def fit_time(weights: Mapping[str, Tensor], frames: int) -> tuple[dict[str, Tensor], str]:
@@ -273,17 +265,7 @@ def fit_time(weights: Mapping[str, Tensor], frames: int) -> tuple[dict[str, Tens
 
 def _read(path: Path) -> dict[str, Tensor]:
     """Name -> weight, without what training in several processes put before the names."""
-    try:
-        weights = read_weights(path)
-    except ConversionError as error:
-        if not isinstance(error.__cause__, pickle.UnpicklingError):
-            raise
-        command = CONVERSION.replace("FILE", path.name)
-        raise InputError(
-            f"{path} holds other objects beside the weights, as EgoVLP's published files do (the trainer's settings), "
-            "and such are never loaded: if you trust the file, run it once through "
-            f"`python -c {command!r}` where github.com/showlab/EgoVLP runs, and give {path.name}.safetensors."
-        ) from error
+    weights = read_weights(path)
     check_sizes(weights, path, "EgoVLP")
     return {key.removeprefix("module."): value for key, value in weights.items() if not key.endswith(_INERT)}
 

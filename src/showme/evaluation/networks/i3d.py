@@ -18,8 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...conversion.checkpoint_file import read_weights
 from ...errors import InputError
-from .checkpoint import fill, is_torchscript, published_file, read_tensors
+from .checkpoint import fill, is_torchscript, published_file
 
 SIDE = 224
 CLASSES = 400
@@ -200,7 +201,7 @@ def load_i3d(path: str | Path, epsilon: float = EPSILON) -> I3D | TorchScriptI3D
         return _load_torchscript(path)
     network = I3D(epsilon)
     # How many batches the network was trained on decides nothing, and not every copy of the file has it.
-    tensors = {key: value for key, value in read_tensors(path, "I3D").items() if "num_batches_tracked" not in key}
+    tensors = {key: value for key, value in read_weights(path).items() if "num_batches_tracked" not in key}
     fill(network, tensors, path, "I3D")
     return network
 

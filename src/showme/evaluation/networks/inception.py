@@ -17,9 +17,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from ...conversion.checkpoint_file import read_weights
 from ...errors import InputError
 from ...manifest import sha256_of
-from .checkpoint import fill, published_file, read_tensors
+from ...optional import needed
+from .checkpoint import fill, published_file
 
 SIDE = 299
 Resizing = Literal["torchmetrics", "torch-fidelity", "clean", "pytorch-fid"]
@@ -74,7 +76,7 @@ def load_inception(path: str | Path | None = None) -> Inception:
             f"download {_PUBLISHED} again."
         )
     # The classifier behind the features is not used.
-    tensors = {name: value for name, value in read_tensors(path, _WHAT).items() if not name.startswith("fc.")}
+    tensors = {name: value for name, value in read_weights(path).items() if not name.startswith("fc.")}
     fill(network, tensors, path, _WHAT)
     return network
 
@@ -90,10 +92,8 @@ def _in_torch_hub() -> Path:
 
 
 def _layers() -> OrderedDict[str, nn.Module]:
-    try:
+    with needed("torch_fidelity", "torch-fidelity", "evaluation", "FID"):
         from torch_fidelity import feature_extractor_inceptionv3 as blocks
-    except ImportError as error:
-        raise InputError('FID needs torch-fidelity: pip install "showme[evaluation]".') from error
     return OrderedDict(
         Conv2d_1a_3x3=blocks.BasicConv2d(3, 32, kernel_size=3, stride=2),
         Conv2d_2a_3x3=blocks.BasicConv2d(32, 32, kernel_size=3),

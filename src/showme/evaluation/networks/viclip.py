@@ -175,11 +175,13 @@ class ViCLIP(VideoText):
         network: both towers.
         tokenizer: a CLIPTokenizer of transformers.
         preprocessing: one of :data:`PREPROCESSINGS`.
-        truncate: cut sentences that are longer than the network reads, 32 tokens, instead of refusing them.
+        truncate: cut sentences that are longer than the network reads, 32 tokens, with one warning, instead of
+            refusing them.
     """
 
     name = "ViCLIP"
     together = 16
+    padding = False
 
     def __init__(
         self,
@@ -190,7 +192,7 @@ class ViCLIP(VideoText):
     ):
         if preprocessing not in PREPROCESSINGS:
             raise ValueError(f"preprocessing is one of {', '.join(PREPROCESSINGS)}, not {preprocessing!r}.")
-        super().__init__(network, tokenizer, network.vision_encoder.frames, truncate)
+        super().__init__(network, tokenizer, network.vision_encoder.frames, network.text_encoder.context, truncate)
         self.preprocessing = preprocessing
 
     @classmethod
@@ -231,15 +233,13 @@ class ViCLIP(VideoText):
         frames = clips.flatten(0, 1).to(vision.proj.device, vision.proj.dtype)
         return vision(PREPROCESSINGS[self.preprocessing](frames, vision.side).unflatten(0, clips.shape[:2]))
 
-    def _texts(self, sentences: list[str]) -> Tensor:
-        return self.network.text_encoder(self._ids(sentences))
+    def _texts(self, tokens: Any) -> Tensor:
+        return self.network.text_encoder(self._ids(tokens))
 
-    def _ids(self, sentences: list[str]) -> Tensor:
+    def _ids(self, tokens: Any) -> Tensor:
         """(M, L), zeros behind the end."""
-        longest = self.network.text_encoder.context
-        rows = self.tokenizer(sentences, **self._cut(longest))["input_ids"]
-        self._check_lengths(sentences, [len(row) for row in rows], longest)
-        ids = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+        rows = [torch.tensor(row) for row in tokens["input_ids"]]
+        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
         return ids.to(self.network.text_encoder.text_projection.device)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ...data.sampling import evenly_spaced
 from ...errors import InputError
+from ...long_text import CutTeller
 from .blip import vocabulary_digest
 
 
@@ -23,20 +24,24 @@ class VideoText(nn.Module, ABC):
         network: both towers.
         tokenizer: of transformers.
         frames: that are looked at.
-        truncate: cut sentences that are longer than the network reads, instead of refusing them.
+        longest: tokens that it reads.
+        truncate: cut sentences that are longer, with one warning, instead of refusing them.
 
     Attributes:
         name: of the network.
         together: frames, and sentences, that go through the network at once, which bounds the memory. A clip is never
             divided.
+        padding: whether the tokenizer brings sentences to one length.
     """
 
     name: ClassVar[str]
     together: ClassVar[int]
+    padding: ClassVar[bool]
 
-    def __init__(self, network: Any, tokenizer: Any, frames: int, truncate: bool):
+    def __init__(self, network: Any, tokenizer: Any, frames: int, longest: int, truncate: bool):
         super().__init__()
         self.network, self.tokenizer, self.frames, self.truncate = network, tokenizer, frames, truncate
+        self._cuts = CutTeller(self.name, longest)
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
@@ -68,7 +73,15 @@ class VideoText(nn.Module, ABC):
             InputError: a sentence is longer than the network reads, and ``truncate`` is not set.
         """
         parts = [sentences[start : start + self.together] for start in range(0, len(sentences), self.together)]
-        return F.normalize(torch.cat([self._texts(list(part)) for part in parts]), dim=-1)
+        return F.normalize(torch.cat([self._part(part) for part in parts]), dim=-1)
+
+    def cuts(self, sentences: Sequence[str]) -> str | None:
+        """What should be known of sentences that are cut, which :meth:`texts` then says no more; None: all are read.
+
+        Raises:
+            InputError: as :meth:`texts`.
+        """
+        return self._cuts.sentence(sentences, self._encoded(sentences).encodings)
 
     @cached_property
     def made_of(self) -> dict[str, Any]:
@@ -90,26 +103,31 @@ class VideoText(nn.Module, ABC):
         """(B, T, 3, H, W) in [0, 1], of all the frames that are looked at -> (B, F)."""
 
     @abstractmethod
-    def _texts(self, sentences: list[str]) -> Tensor:
-        """-> (M, F)."""
+    def _texts(self, tokens: Any) -> Tensor:
+        """``input_ids`` and ``attention_mask`` of M sentences, as the tokenizer gives them -> (M, F)."""
 
     @abstractmethod
     def _made_of(self) -> dict[str, Any]:
         """What decides the features of this network alone."""
 
-    def _cut(self, longest: int) -> dict[str, Any]:
-        """What the tokenizer must be told, so that sentences fit where they may be cut."""
-        return {"truncation": True, "max_length": longest} if self.truncate else {}
+    def _part(self, sentences: Sequence[str]) -> Tensor:
+        tokens = self._encoded(sentences)
+        self._cuts.warn(sentences, tokens.encodings)
+        return self._texts(tokens)
 
-    def _check_lengths(self, sentences: Sequence[str], lengths: Sequence[int], longest: int) -> None:
-        """Refuse sentences of more tokens than the network reads.
+    def _encoded(self, sentences: Sequence[str]) -> Any:
+        """``input_ids`` and ``attention_mask`` as the tokenizer gives them, none longer than the network reads.
 
         Raises:
-            InputError: the first of them.
+            InputError: a sentence is too long, and may not be cut.
         """
-        for sentence, length in zip(sentences, lengths, strict=True):
-            if length > longest:
+        longest = self._cuts.longest
+        cut = {"truncation": True, "max_length": longest} if self.truncate else {}
+        tokens = self.tokenizer(list(sentences), padding=self.padding, return_attention_mask=True, **cut)
+        for sentence, mask in zip(sentences, tokens["attention_mask"], strict=True):
+            if sum(mask) > longest:
                 raise InputError(
-                    f"The instruction {sentence[:60]!r}... has {length} tokens and {self.name} reads {longest}: "
+                    f"The instruction {sentence[:60]!r}... has {sum(mask)} tokens and {self.name} reads {longest}: "
                     "shorten it, or let long ones be cut (truncate)."
                 )
+        return tokens

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from ...optional import install_command
 from ..protocol import protocol_title
 from ..report_style import render_page
 from ..results import Column, Figure, Result
@@ -179,7 +180,7 @@ def _wheel(shown: Mapping[str, Shown], folder: str) -> str:
         else ""
     )
     if not any(each.files.flows for each in shown.values()):
-        lacks = 'Pictures of optical flow need OpenCV: pip install "showme[perception]".'
+        lacks = f"Pictures of optical flow need OpenCV: {install_command('perception')}."
         return f'<p class="soft under">{told} {escape(lacks)}</p>' if told else ""
     wheel = _image(f"{folder}/{WHEEL}", "colour wheel of optical flow", (WHEEL_SIDE, WHEEL_SIDE))
     return (

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ...optional import needed
 from ..intervals import Interval
 
 
@@ -40,7 +41,8 @@ def paired_interval(differences: np.ndarray, resamples: int, seed: int) -> Inter
 
 def seeds_interval(differences: np.ndarray) -> Interval | None:
     """Mean of one difference per seed with Student's 95% interval; None of fewer than two seeds, or of NaN."""
-    from scipy import stats
+    with needed("scipy", "scipy", "evaluation", "An interval over seeds"):
+        from scipy import stats
 
     count = len(differences)
     if count < 2 or not np.isfinite(differences).all():

@@ -6,6 +6,7 @@ the same trainings share them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from pathlib import Path
 from ...bundle import open_bundle
 from ...config import load_config
 from ...data.cache.fingerprint import digest_of
-from ...errors import InputError
+from ...errors import InputError, ToldWarning
+from ...experiment import check_clips
 from ...methods.showme.config import ShowMeConfig
+from ...run_clips import CLIPS
 from ...run_folder import MODEL
 from ..choose import make_measures
 from ..pairs import ReferenceRows, check_reference
@@ -85,7 +88,8 @@ def check(study: StudyConfig, file: Path, cells: list[Cell]) -> None:
     """Look at all that would only be missed after hours of training: clips of both kinds, and networks of metrics.
 
     Raises:
-        InputError: the first that is missing or does not fit, naming the row.
+        InputError: the first that is missing or does not fit, naming the row; or trainings that were begun with other
+            clips or instructions.
     """
     seen: set[str] = set()
     for cell in cells:
@@ -98,7 +102,25 @@ def check(study: StudyConfig, file: Path, cells: list[Cell]) -> None:
             for training, source in zip(cell.trainings, sources, strict=True):
                 if source not in seen:
                     training.config.data.source.records(training.config.data.clips)
-        seen |= {known, *sources}
+            for training in cell.trainings:
+                if training.fingerprint not in seen and (training.config.out / CLIPS).is_file():
+                    check_clips(training.config)
+                if not training.model.is_dir():
+                    # What comes after it starts from a model that is still to be made.
+                    break
+        seen |= {known, *sources, *(training.fingerprint for training in cell.trainings)}
+    _warn_of_unrecorded({each.config.out for cell in cells for each in cell.trainings if each.model.is_dir()})
+
+
+def _warn_of_unrecorded(finished: set[Path]) -> None:
+    unrecorded = sorted(out for out in finished if not (out / CLIPS).is_file())
+    if unrecorded:
+        warnings.warn(
+            f"{len(unrecorded)} finished trainings, such as {unrecorded[0]}, kept no record of their clips: whether "
+            "these are the same cannot be told.",
+            ToldWarning,
+            stacklevel=3,
+        )
 
 
 def _check_clips(request: Request, wrong: bool) -> None:
@@ -157,6 +179,9 @@ class _Planner:
         model = str(before[-1].model) if chained else step.model or config.model
         started = (before[-1].fingerprint, before[-1].kind) if chained else (self._hash(model), self._hash(model))
         tree = config.model_dump(mode="json", exclude={"out", "model", "validation"})
+        if tree["data"]["long_instructions"] is None:
+            # What was trained before there was a choice is still what it was.
+            del tree["data"]["long_instructions"]
         tree["training"] = {name: value for name, value in tree["training"].items() if name not in {*_FREE, "seed"}}
         kind = digest_of([tree, started[1]])
         fingerprint = digest_of([tree, started[0], seed])
@@ -188,7 +213,8 @@ class _Planner:
         study = self.study
         codec = None if study.codec is None else self._hash(study.codec)
         told = [protocol.model_dump(mode="json"), study.weights.model_dump(mode="json")]
-        return digest_of([*told, reference, weights, codec, study.training_clips, row.instructions])
+        training = None if study.training_clips is None else self._identity(study.training_clips, [], protocol)
+        return digest_of([*told, reference, weights, codec, training, row.instructions])
 
 
 def _recipe(path: Path, fields: list[str], number: int) -> ShowMeConfig:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ...bundle import load_pipeline, open_bundle
+from ...bundle import open_bundle
 from ...config import TrainingConfig
-from ...experiment import build_objective, build_samples, clip_rows
+from ...experiment import build_objective, build_samples, clip_rows, pipeline_for
 from ...methods.showme.cache import clip_parts, open_cache
 from ...methods.showme.config import ShowMeConfig
 from ...methods.showme.trainable import prepare
@@ -83,7 +83,7 @@ class Steps:
     def __init__(self, config: ShowMeConfig):
         files = open_bundle(config.model)
         rows = clip_rows(config, files.info)
-        pipeline = load_pipeline(files, None, torch.float32)
+        pipeline = pipeline_for(config, files)
         clips = open_cache(
             config.data.cache, rows, clip_parts(pipeline, rows, config.rewards), config.data.frame_stride
         )

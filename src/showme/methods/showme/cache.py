@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,11 @@ from ...data.cache.build import Progress
 from ...data.cache.fingerprint import digest_of
 from ...data.rows import ClipRows
 from ...data.sampling import FIRST_FRAMES, LAST_FRAMES
+from ...data.sources.record import Record
 from ...losses import motion
 from ...perception import depth_eye, edge_eye, flow_eye
 from .config import RewardConfig
+from .instructions import common_windows
 from .pipeline import ShowMePipeline
 
 
@@ -42,6 +45,10 @@ class CachedClips:
         }
         self.scalar = scalar
 
+    def checksum(self, row: int) -> int:
+        """Of the row's latents: another for other pixels."""
+        return self.parts["latents"].checksum(row, "latents")
+
     def __getitem__(self, row: int) -> dict[str, Tensor]:
         clip = dict(self.nulls)
         for part in self.parts.values():
@@ -65,20 +72,29 @@ def clip_parts(pipeline: ShowMePipeline, rows: ClipRows, rewards: RewardConfig |
         pipeline: whose frozen networks encode.
         rows: the clips, at the pipeline's size.
         rewards: whose targets are wanted.
+
+    Raises:
+        InputError: instructions that are longer than the pipeline reads, where it refuses them.
     """
+    words = list(sentences(rows))
+    check_lengths(pipeline, rows.records)
+    windows = common_windows(pipeline.instruction_reader().windows(words))
     encode = _Encoders(pipeline, rows)
     size = [rows.look.height, rows.look.width]
     code = {"code of the encoders": code_digest((sys.modules[__name__], motion))}
     clips = rows.made_of | code
     vae, image = {"codec": weights_digest(pipeline.vae)}, {"image encoder": weights_digest(pipeline.image_encoder)}
-    text = {"text encoder": weights_digest(pipeline.text_encoder), "vocabulary": _digest_of(pipeline.tokenizer)}
-    words = list(sentences(rows))
+    text: dict[str, Any] = {
+        "windows": windows,
+        "text encoder": weights_digest(pipeline.text_encoder),
+        "vocabulary": _digest_of(pipeline.tokenizer),
+    }
     ids = rows.identities
     parts = [
         Part("latents", clips | vae, ids, encode.latents),
         Part("image", clips | image | {"first": FIRST_FRAMES}, ids, encode.image),
         Part("null_image", code | image | {"size": size}, ["black"], encode.null_image),
-        Part("text", code | text, words, lambda chosen: encode.text([words[row] for row in chosen]), 64),
+        Part("text", code | text, words, lambda chosen: encode.text([words[row] for row in chosen], windows), 64),
     ]
     last = clips | {"last": LAST_FRAMES}
     for name, eye_name in (rewards.structure if rewards else {}).items():
@@ -91,6 +107,16 @@ def clip_parts(pipeline: ShowMePipeline, rows: ClipRows, rewards: RewardConfig |
         made_of = clips | {"eye": rewards.motion, "weights": weights, "code of the eye": _code_of(flow)}
         parts.append(Part("flow", made_of | {"latent size": latent}, ids, partial(encode.flow, flow, latent)))
     return parts
+
+
+def check_lengths(pipeline: ShowMePipeline, records: Sequence[Record]) -> None:
+    """Warn, once, of clips whose instructions are longer than the pipeline reads; or refuse them, as it says.
+
+    Raises:
+        InputError: one is too long, and the pipeline refuses such.
+    """
+    places = [f"clip {record.id!r}" for record in records]
+    pipeline.instruction_reader().check([record.instruction for record in records], places)
 
 
 def open_cache(
@@ -133,8 +159,8 @@ class _Encoders:
         return {"null_image": self.pipeline.image_tokens(self._view(black)).half()}
 
     @torch.no_grad()
-    def text(self, chosen: list[str]) -> dict[str, Tensor]:
-        return {"text": self.pipeline.encode_text(chosen).half()}
+    def text(self, chosen: list[str], windows: int) -> dict[str, Tensor]:
+        return {"text": self.pipeline.encode_text(chosen, count=windows).half()}
 
     @torch.no_grad()
     def seen(self, name: str, eye: nn.Module, rows: Sequence[int]) -> dict[str, Tensor]:

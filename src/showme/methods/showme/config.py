@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from ...config import Settings, TrainingConfig
 from ...data.sampling import ClipPolicy, is_random
 from ...data.sources import AnySource
+from ...long_text import LongInstructions
 
 
 class DataConfig(Settings):
@@ -23,6 +24,11 @@ class DataConfig(Settings):
     draws: int = Field(1, ge=1, description="rows per clip, each drawn anew, with a random sampling")
     fit: Literal["crop", "squash"] = Field(
         "crop", description="crop: the middle; squash: all of it, brought to the model's shape"
+    )
+    long_instructions: LongInstructions | None = Field(
+        None,
+        description="of more tokens than the text encoder reads; cut: their end is left out; chunk: they are read in "
+        "windows; refuse: an error; null: as the model that is tuned",
     )
     frame_stride: Annotated[float, Field(gt=0)] | Literal["clip"] | None = Field(
         None,

@@ -19,11 +19,13 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModel, PreTrainedTokenizerBase
 
+from ...long_text import LongInstructions
 from ...models import ImageProjector, VideoUNet, split_image_tokens
 from ...models.schedulers import rescale_guidance
 from ...pictures.fit import fit_photo
 from ...pictures.photo import upright_rgb
 from .adapters import COMPONENT_FOLDERS, active_adapters, bare_weights, load_adapter, save_adapters
+from .instructions import InstructionReader, common_windows
 
 TASKS = ("image", "video")
 
@@ -64,6 +66,9 @@ class ShowMePipeline(DiffusionPipeline):
         height, width: what photos are brought to; None takes them as they are.
         goal_conditioning: whether the video may know its end: it was trained with the result's latent in the last slot
             of the condition for a share of the clips.
+        long_instructions: what becomes of an instruction of more tokens than the text encoder reads, when a call does
+            not say: ``cut`` leaves its end out, with a warning; ``chunk`` reads it in windows of the encoder's length
+            and lays their tokens end to end; ``refuse`` is an error.
     """
 
     model_cpu_offload_seq = "text_encoder->image_encoder->image_projector->unet->vae"
@@ -88,6 +93,7 @@ class ShowMePipeline(DiffusionPipeline):
         height: int | None = None,
         width: int | None = None,
         goal_conditioning: bool = False,
+        long_instructions: LongInstructions = "cut",
     ):
         super().__init__()
         self.register_modules(
@@ -110,6 +116,7 @@ class ShowMePipeline(DiffusionPipeline):
             height=height,
             width=width,
             goal_conditioning=goal_conditioning,
+            long_instructions=long_instructions,
         )
         self.vae_scale_factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
@@ -128,6 +135,7 @@ class ShowMePipeline(DiffusionPipeline):
         guidance_rescale: float | None = None,
         eta: float | None = None,
         scalar: float | None = None,
+        long_instructions: LongInstructions | None = None,
         seed: int | None = None,
         generator: torch.Generator | None = None,
         output_type: str = "pil",
@@ -150,6 +158,7 @@ class ShowMePipeline(DiffusionPipeline):
             guidance_rescale: phi in [0, 1] of arXiv 2305.08891.
             eta: DDIM's stochasticity, 0 to 1.
             scalar: frame stride or frames per second, as the model was trained; its own default when None.
+            long_instructions: ``cut``, ``chunk`` or ``refuse``, as above.
             seed: a whole number; each task draws from its own generator seeded with it. Excludes ``generator``.
             generator: torch generator that both tasks draw from in turn.
             output_type: ``pil``, ``np``, ``pt`` or ``latent``.
@@ -161,6 +170,7 @@ class ShowMePipeline(DiffusionPipeline):
         Raises:
             ValueError: an unknown task or output type, a size that the codec cannot take, fewer than one step, seed
                 with generator, a goal for a model that was not trained with goals, or goal=True without both tasks.
+            InputError: an instruction that is too long, with long_instructions="refuse".
         """
         tasks = resolve_tasks(task)
         if goal is not False and not self.config.goal_conditioning:
@@ -175,7 +185,8 @@ class ShowMePipeline(DiffusionPipeline):
         if seed is not None and generator is not None:
             raise ValueError("Give seed or generator, not both.")
         scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
-        conditions = self._encode(image, instruction, guided=scale != 1.0)
+        self.instruction_reader(long_instructions).check([instruction])
+        conditions = self._encode(image, instruction, scale != 1.0, long_instructions)
         output = ShowMeOutput()
         end = self._goal_latent(goal)
         for name in tasks:
@@ -229,7 +240,7 @@ class ShowMePipeline(DiffusionPipeline):
     def _generator(self, seed: int | None) -> torch.Generator | None:
         return None if seed is None else torch.Generator("cpu").manual_seed(seed)
 
-    def _encode(self, image, instruction: str, guided: bool) -> _Conditions:
+    def _encode(self, image, instruction: str, guided: bool, long: LongInstructions | None) -> _Conditions:
         """Text, image tokens and z0, each computed once; with guidance the empty conditions come first."""
         # Asked once: diffusers walks through every module of every network for the answer, 12 ms each time.
         device = self._execution_device
@@ -238,7 +249,7 @@ class ShowMePipeline(DiffusionPipeline):
         if guided:
             texts, views = ["", instruction], [torch.zeros_like(pixels), pixels]
         return _Conditions(
-            text=self.encode_text(texts, device),
+            text=self.encode_text(texts, device, long),
             image_tokens=self.encode_image(torch.cat(views)),
             first_latent=self.encode_latents(pixels),
         )
@@ -257,11 +268,39 @@ class ShowMePipeline(DiffusionPipeline):
         height, width = self.config.height, self.config.width
         return image if height is None or width is None else fit_photo(image, height, width)[0]
 
-    def encode_text(self, texts: list[str], device: torch.device | None = None) -> Tensor:
-        """Sentences -> text tokens (B, L, D) that the UNet attends to, on ``device`` (the pipeline's when None)."""
-        longest = self.tokenizer.model_max_length
-        batch = self.tokenizer(texts, padding="max_length", truncation=True, max_length=longest, return_tensors="pt")
-        return self.text_encoder(batch.input_ids.to(device or self._execution_device)).last_hidden_state
+    def instruction_reader(self, long_instructions: LongInstructions | None = None) -> InstructionReader:
+        """What reads instructions for the text encoder; ``long_instructions`` as for a call."""
+        return InstructionReader(self.tokenizer, long_instructions or self.config.long_instructions)
+
+    def encode_text(
+        self,
+        texts: Sequence[str],
+        device: torch.device | None = None,
+        long_instructions: LongInstructions | None = None,
+        count: int | None = None,
+    ) -> Tensor:
+        """Sentences -> text tokens (B, n L, D) that the UNet attends to: L of the encoder, n = 1 unless ``chunk`` needs
+        more windows.
+
+        A text of fewer windows than n, such as the empty one of guidance, is repeated until it fills them: attention to
+        the same tokens several times over equals attention to them once.
+
+        Args:
+            texts: sentences; that their end is cut off is not said here, but by the reader's ``check``.
+            device: the pipeline's when None.
+            long_instructions: as for a call.
+            count: n, a multiple of each text's own number of windows; None: the least.
+
+        Raises:
+            InputError: n would be more than 60.
+        """
+        reader = self.instruction_reader(long_instructions)
+        parts = reader.windows(texts)
+        count = count or common_windows(parts)
+        ids = reader.ids([window for text in parts for window in text])
+        states = self.text_encoder(ids.to(device or self._execution_device)).last_hidden_state
+        rows = states.split([len(text) for text in parts])
+        return torch.stack([row.flatten(0, 1).repeat(count // len(row), 1) for row in rows])
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) in [-1, 1] -> image context tokens (B, N, D), through encoder and projector."""

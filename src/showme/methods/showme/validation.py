@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from ...data.cache.fingerprint import digest_of
 from ...data.clips import Look, read_clip
 from ...data.sources import Record
+from ...errors import ToldWarning
 from ...generation.outputs import write_png, write_video
+from ...long_text import told_before
 from ...pictures.psnr import psnr
+from ...staged_files import staged
 from ...training.validation import Scene, Validated, add_validation
 from .config import ShowMeConfig
 from .pipeline import ShowMePipeline
 
 _FPS = 8.0
+# What the page shows, by fingerprints.
+_SCENES = "scenes.json"
 
 
 class Validator:
@@ -34,8 +43,8 @@ class Validator:
         self.config, self.size = config, size
         self.task = "image" if config.stage == "state_image" else "video"
         source = config.validation.source or config.data.source
-        count = config.validation.scenes
-        self.records: list[Record] = source.records(count) if count else []
+        scenes = config.validation.scenes
+        self.records: list[Record] = source.records(scenes) if scenes else []
         self.folder: Path = config.out / "validation"
 
     @cached_property
@@ -46,7 +55,7 @@ class Validator:
 
     def run(self, step: int, pipeline: ShowMePipeline) -> dict[str, float]:
         """Generate every scene with ``pipeline`` and write the page; returns the figures."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._own_folder()
         scenes = [self._scene(number) for number in range(len(self.records))]
         pipeline.set_progress_bar_config(disable=True)
         files, gains = [], []
@@ -58,6 +67,22 @@ class Validator:
         title = f"{self.config.stage} of {self.config.out.name}"
         add_validation(self.folder, title, scenes, Validated(step, files, figures))
         return figures
+
+    def _own_folder(self) -> None:
+        """Make the folder; one that shows other scenes steps aside: pictures of two do not belong in one row."""
+        path = self.folder / _SCENES
+        scenes = [digest_of([each.id, each.instruction, each.media.identity(each.span)]) for each in self.records]
+        if path.exists() and json.loads(path.read_text()) != scenes:
+            aside = next(name for n in count(1) if not (name := self.folder.with_name(f"validation-{n}")).exists())
+            self.folder.rename(aside)
+            warnings.warn(
+                f"{self.folder} is of other scenes than before: what it showed of those is now in {aside}.",
+                ToldWarning,
+                stacklevel=2,
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with staged(path) as neighbour:
+            neighbour.write_text(json.dumps(scenes))
 
     def _scene(self, number: int) -> Scene:
         first, truth = f"scene{number}-first.png", f"scene{number}-truth." + ("png" if self.task == "image" else "mp4")
@@ -75,14 +100,16 @@ class Validator:
     ) -> tuple[str, np.ndarray]:
         """The file that was written, and the end that the model foretells."""
         stem = f"scene{number}-step{step:07d}"
-        output = pipeline(
-            Image.fromarray(clip[0]),
-            record.instruction,
-            self.task,
-            num_frames=len(clip),
-            num_inference_steps=self.config.validation.steps,
-            seed=number,
-        )
+        # The beginning of the run tells of instructions that are cut; every validation would tell of them again.
+        with told_before():
+            output = pipeline(
+                Image.fromarray(clip[0]),
+                record.instruction,
+                self.task,
+                num_frames=len(clip),
+                num_inference_steps=self.config.validation.steps,
+                seed=number,
+            )
         if self.task == "image":
             write_png(output.image, self.folder / f"{stem}.png")
             return f"{stem}.png", np.asarray(output.image)

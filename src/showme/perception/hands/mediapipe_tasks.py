@@ -10,7 +10,10 @@ import numpy as np
 from torch import Tensor
 
 from ...errors import InputError
+from ...optional import explain_import, install_command, needed
 from .detector import Hand, check_frames
+
+_WHAT = "Finding hands by MediaPipe"
 
 
 class MediapipeHands:
@@ -26,7 +29,8 @@ class MediapipeHands:
         min_presence: ``min_hand_presence_confidence``.
 
     Raises:
-        InputError: no such file, another one, or the package ``mediapipe`` is not installed.
+        InputError: no such file, another one, or the package ``mediapipe`` is not installed, broken, or without the
+            libraries of the system that it is linked with.
     """
 
     def __init__(self, path: str | Path, num_hands: int = 2, min_palm_score: float = 0.1, min_presence: float = 0.1):
@@ -44,6 +48,10 @@ class MediapipeHands:
         )
         try:
             self._landmarker = tasks.vision.HandLandmarker.create_from_options(options)
+        except OSError as error:
+            # Its native library is loaded only now, and with it those of the system that it is linked with.
+            reason = explain_import(error, "mediapipe", "mediapipe", install_command("hands"))
+            raise InputError(f"{_WHAT} needs {reason}.") from error
         except (RuntimeError, ValueError) as error:
             raise InputError(f"{path} is not MediaPipe's hand_landmarker.task: fetch it anew.") from error
         # Left to the interpreter's end, the library's own destructor finds itself torn down and says so.
@@ -72,9 +80,7 @@ class MediapipeHands:
 
 
 def _import_mediapipe() -> tuple[Any, Any]:
-    try:
+    with needed("mediapipe", "mediapipe", "hands", _WHAT):
         import mediapipe
         from mediapipe.tasks import python as tasks
-    except ImportError as error:
-        raise InputError('MediaPipe is not installed: pip install "showme[hands]".') from error
     return mediapipe, tasks

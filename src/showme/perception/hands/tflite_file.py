@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ...optional import needed
 
 # Hands' networks have 8 MB and 413 tensors. What a file claims beyond these bounds is not allocated.
 _LARGEST_FILE = 64 << 20
@@ -131,10 +132,8 @@ def _content(path: Path, member: str | None) -> tuple[bytes, str]:
 
 
 def _import_tflite() -> Any:
-    try:
+    with needed("tflite", "tflite", "hands", "Reading hand networks"):
         import tflite
-    except ImportError as error:
-        raise InputError('Reading hand networks needs the package tflite: pip install "showme[hands]".') from error
     return tflite
 
 

@@ -51,6 +51,8 @@ class Renderer:
         self._window = self._mj.MjrRect(0, 0, _DRAWN, _DRAWN)
         self._rgb = np.zeros((_DRAWN, _DRAWN, 3), np.uint8)
         self._depth = np.zeros((_DRAWN, _DRAWN), np.float32)
+        # By whether it throws a shadow; decoration throws none in any MuJoCo.
+        self._categories = int(self._mj.mjtCatBit.mjCAT_DECOR), int(self._mj.mjtCatBit.mjCAT_DYNAMIC)
         self._kinds = self._kind_table()
         self._table: list[Primitive] = []
 
@@ -134,7 +136,7 @@ class Renderer:
         )
         geom.segid = number
         # The table throws no shadow: on itself it would only give moire.
-        geom.castshadow = shadow
+        geom.category = self._categories[shadow]
         geom.specular, geom.shininess = shine, 0.5
         if mesh >= 0:
             geom.dataid = 2 * mesh

@@ -10,17 +10,25 @@ from typing import Protocol
 
 import numpy as np
 
+from .bits import UnorderedError
 from .h263 import H263Order
 from .h264 import H264Order
 from .hevc import HevcOrder
 from .mpeg import MpegOrder
+
+__all__ = ["Order", "UnorderedError", "order_of", "shown_order"]
 
 
 class Order(Protocol):
     """Of packets that are read in decoding order."""
 
     def key(self, packet: memoryview) -> tuple[int, int]:
-        """Of a packet's picture; ValueError where it does not say."""
+        """Of a packet's picture: pictures are shown in the order of their keys, equal ones as they were decoded.
+
+        Raises:
+            UnorderedError: it does not say when it is shown.
+            ValueError, IndexError: it is damaged, or no picture.
+        """
 
 
 class DecodingOrder:
@@ -48,7 +56,7 @@ def order_of(codec: str, reorders: bool, extradata: bytes) -> Order | None:
             return H263Order()
         if codec in ("mpeg1video", "mpeg2video", "mpeg4"):
             return MpegOrder(extradata, codec == "mpeg4")
-    except (ValueError, IndexError):
+    except (UnorderedError, ValueError, IndexError):
         return None
     return None if reorders else DecodingOrder()
 

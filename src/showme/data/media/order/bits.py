@@ -7,6 +7,10 @@ import re
 _ESCAPED = re.compile(rb"\x00\x00\x03")
 
 
+class UnorderedError(Exception):
+    """Pictures whose headers do not say when they are shown, or whether."""
+
+
 class Bits:
     """Reads unsigned numbers from the first bit on; past the end it raises ValueError."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .bits import Bits
+from .bits import Bits, UnorderedError
 
 _START, _EXTENDED = 0b1_00000, 7
 
@@ -14,7 +14,8 @@ class H263Order:
         """The same for all.
 
         Raises:
-            ValueError: no picture, or one of the extended kinds, among which B pictures may be.
+            UnorderedError: one of the extended kinds, among which B pictures may be.
+            ValueError: no picture.
         """
         bits = Bits(bytes(packet[:8]))
         if bits.read(22) != _START:
@@ -22,9 +23,9 @@ class H263Order:
         # Temporal reference, two fixed bits, three of display.
         bits.skip(8, 5)
         if bits.read(3) == _EXTENDED:
-            raise ValueError("its pictures are of the extended kind")
+            raise UnorderedError
         # Coding type and three options, then whether a B picture is folded in.
         bits.skip(4)
         if bits.read(1):
-            raise ValueError("its packets hold two pictures")
+            raise UnorderedError
         return 0, 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .bits import Bits, payload
+from .bits import Bits, UnorderedError, payload
 from .units import split_lengths, split_start_codes
 
 _SLICE, _IDR, _SPS, _PPS = 1, 5, 7, 8
@@ -47,11 +47,7 @@ class H264Order:
                 self._read_set(unit)
 
     def key(self, packet: memoryview) -> tuple[int, int]:
-        """Of the packet's picture; pictures are shown in the order of their keys.
-
-        Raises:
-            ValueError: it does not say.
-        """
+        """Of the packet's picture, as :class:`~showme.data.media.order.Order`: coded sequence, picture order count."""
         units = (
             split_lengths(packet, self.length_size, _WHOLE) if self.length_size else split_start_codes(packet, _WHOLE)
         )
@@ -83,8 +79,10 @@ class H264Order:
         # first_mb_in_slice, slice_type.
         bits.skip_golomb(2)
         found = self.sequences.get(self.pictures.get(bits.golomb(), -1))
-        if found is None or found.order_type == 1:
-            raise ValueError("its parameters are missing, or their kind of order is not known")
+        if found is None:
+            raise ValueError("its parameters are missing")
+        if found.order_type == 1:
+            raise UnorderedError
         self.count += 1
         idr = unit[0] & 31 == _IDR
         if found.order_type == 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .bits import Bits, payload
+from .bits import Bits, UnorderedError, payload
 from .units import split_lengths, split_start_codes
 
 _SPS, _PPS = 33, 34
@@ -47,11 +47,7 @@ class HevcOrder:
                 self._read_set(unit)
 
     def key(self, packet: memoryview) -> tuple[int, int]:
-        """Of the packet's picture; pictures are shown in the order of their keys.
-
-        Raises:
-            ValueError: it does not say.
-        """
+        """Of the packet's picture, as :class:`~showme.data.media.order.Order`: coded sequence, picture order count."""
         units = (
             split_lengths(packet, self.length_size, _WHOLE) if self.length_size else split_start_codes(packet, _WHOLE)
         )
@@ -94,7 +90,7 @@ class HevcOrder:
         bits.skip(picture.extra_bits)
         bits.golomb()
         if picture.output_flag and not bits.read(1):
-            raise ValueError("a picture that is not shown")
+            raise UnorderedError
         bits.skip(2 if planes else 0)
         low = 0 if kind in _IDR else bits.read(order_bits)
         if kind in _IDR or kind in _BLA or (kind == _CRA and not self.sequence):

@@ -5,7 +5,7 @@ ISO/IEC 11172-2 and 13818-2, sections 6.1.1.11 and 6.2.3; ISO/IEC 14496-2, secti
 
 from __future__ import annotations
 
-from .bits import Bits
+from .bits import Bits, UnorderedError
 
 _PICTURE, _VOP, _LAYERS = b"\x00\x00\x01\x00", b"\x00\x00\x01\xb6", range(0x20, 0x30)
 _B = {_PICTURE: 3, _VOP: 2}
@@ -30,10 +30,9 @@ class MpegOrder:
             self._read_layer(extradata)
 
     def key(self, packet: memoryview) -> tuple[int, int]:
-        """Of the packet's picture; pictures are shown in the order of their keys, equal ones as they were decoded.
+        """Of the packet's picture, as :class:`~showme.data.media.order.Order`: references so far, 1 for such a one.
 
-        Raises:
-            ValueError: it does not say, or holds several pictures or none.
+        Not told are packets of several pictures, and pictures that are not coded.
         """
         data = bytes(packet)
         place = data.find(self.start)
@@ -43,7 +42,7 @@ class MpegOrder:
         if self.visual:
             self._read_layer(data[:place])
             if data.find(self.start, place + 4) >= 0:
-                raise ValueError("two pictures in one packet")
+                raise UnorderedError
             kind = self._coded_kind(Bits(head))
         else:
             bits = Bits(head)
@@ -62,7 +61,7 @@ class MpegOrder:
             pass
         bits.skip(1, self.time_bits, 1)
         if not bits.read(1):
-            raise ValueError("a picture that is not coded")
+            raise UnorderedError
         return kind
 
     def _read_layer(self, data: bytes) -> None:
