@@ -150,8 +150,13 @@ def _fault_of(record: Record, quick: bool, seconds: int) -> Finding:
             with warnings.catch_warnings(record=True) as caught:
                 finding = finding_of(record, quick, seconds)
             # The process that asked says each thing once, however many processes have something to say of it.
-            said = [each.message for each in caught if isinstance(each.message, ToldWarning)]
-            return replace(finding, warnings=tuple((warning.about, str(warning)) for warning in said))
+            said = []
+            for each in caught:
+                if isinstance(each.message, ToldWarning):
+                    said.append((each.message.about, str(each.message)))
+                else:
+                    warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+            return replace(finding, warnings=tuple(said))
         finally:
             faulthandler.cancel_dump_traceback_later()
 

@@ -33,6 +33,11 @@ def test_numbers_go_by_their_value_and_case_says_nothing():
     assert choose_series(["im_10.JPG", "IM_9.jpg", "im_2.jpeg"]).names == ["im_2.jpeg", "IM_9.jpg", "im_10.JPG"]
     stamps = ["9.5.png", "10.033.png", "10.066.png", "11.0.png"]
     assert choose_series(stamps[::-1]).names == stamps
+    # Ten a second, from the beginning of one.
+    stamps = [f"{second}.{tenth}.png" for second in range(3) for tenth in range(10)]
+    assert choose_series(stamps[::-1]).names == stamps
+    with pytest.raises(SeriesError, match=r"of 3 series, cam0\.\*\.png \(10\) and cam1"):
+        choose_series([f"cam{name}" for name in stamps])
 
 
 def test_of_two_formats_of_the_same_frames_the_faithful_one_is_the_clip():

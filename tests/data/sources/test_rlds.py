@@ -234,7 +234,10 @@ def test_episodes_that_the_camera_did_not_see_are_left_out_by_name(tmp_path, cap
         assert [record.instruction for record in source(tmp_path).records()] == ["a", "d", "e"]
     with pytest.raises(SystemExit):
         main(["data", "list", "rlds", f"path={tmp_path}"])
-    assert "not in:  2 episodes without image_0 (has_image_0 = 0) were left out" in capsys.readouterr().out
+    shard, absent = "toy-train.tfrecord-00000-of-00001", "without image_0 (has_image_0 = 0)"
+    assert (
+        f"not in:  {shard}/1: {absent}\nnot in:  {shard}/2: {absent}\nnot in:  2 episodes {absent} were left out"
+    ) in capsys.readouterr().out
 
 
 def test_the_real_shard_has_one_camera_that_saw_nothing(real_data):

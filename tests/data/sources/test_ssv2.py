@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from showme.data.clips import Look, read_clip
 from showme.data.sources import open_source
 from showme.data.sources.ssv2 import Ssv2Source, normalise
-from showme.errors import InputError
+from showme.errors import InputError, ToldWarning
 
 from ..media.videos import HEIGHT, WIDTH, decode_all, picture, write_clip
 
@@ -152,3 +152,12 @@ def test_places(tmp_path):
             source(path, **fields)
     with pytest.raises(InputError, match=r"There is no folder .*nowhere: give the one of the videos"):
         source(path, videos=tmp_path / "nowhere").records()
+
+
+def test_of_two_files_of_a_clip_the_one_that_is_read_is_told(tmp_path):
+    annotations = write_json(tmp_path, [{**ROWS[0], "id": name} for name in "12"])
+    for name in ("1.webm", "1.mp4", "2.webm", "2.mp4"):
+        (tmp_path / name).touch()
+    with pytest.warns(ToldWarning, match=r"row 1: 1\.webm and 1\.mp4 are both there: the first is read") as told:
+        records = source(annotations, videos=tmp_path).records()
+    assert ([record.media.path.name for record in records], len(told)) == (["1.webm", "2.webm"], 1)

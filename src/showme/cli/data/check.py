@@ -35,12 +35,14 @@ def list_clips(
     opened = open_source(source, fields or ())
     faults: list[Fault] = []
     left_out = LeftOuts()
+    named: list[LeftOut] = []
     for entry in opened.selected():
         if isinstance(entry, Fault):
             faults.append(entry)
             continue
         if isinstance(entry, LeftOut):
             left_out.add(entry)
+            named = [*named, entry][:count]
             continue
         split = entry.split or "no split"
         splits[split] = splits.get(split, 0) + 1
@@ -52,6 +54,8 @@ def list_clips(
     total = ", ".join(f"{number} {split}" for split, number in splits.items())
     if splits:
         typer.echo(f"clips:   {total}; {len(instructions)} different instructions")
+    for entry in named:
+        typer.echo(f"not in:  {one_line(entry.id)}: {entry.reason}")
     if left_out.first:
         typer.echo(f"not in:  {left_out.sentence(opened.noun)}")
     if error := opened.refusal(faults, bool(splits)):

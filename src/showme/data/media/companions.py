@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +21,13 @@ def is_companion(name: str) -> bool:
     return any(part.startswith(_FORK) or part.lower() in _NAMES for part in PurePosixPath(name).parts)
 
 
+def visible_names(folder: Path) -> list[str]:
+    """Names of what a folder holds, but for hidden files and those that systems leave."""
+    # As names: a path for each would take longer than reading the folder.
+    names = os.listdir(folder)  # noqa: PTH208
+    return [name for name in names if not name.startswith(".") and name.lower() not in _NAMES]
+
+
 def visible(folder: Path) -> Iterator[Path]:
-    """What a folder holds, but for hidden files and those that systems leave."""
-    return (each for each in folder.iterdir() if not each.name.startswith(".") and not is_companion(each.name))
+    """As :func:`visible_names`, as paths."""
+    return (folder / name for name in visible_names(folder))

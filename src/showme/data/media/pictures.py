@@ -28,7 +28,7 @@ from .base import (
     span_identity,
     span_of_pictures,
 )
-from .companions import visible
+from .companions import visible_names
 from .series import Series, SeriesError, choose_series, natural_key, tell_series
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -90,7 +90,7 @@ class Pictures(Media):
         return [self.path / self.pattern.format(number) for number in numbers]
 
     def _series(self) -> Series:
-        names = [each.name for each in visible(self.path) if each.suffix.lower() in SUFFIXES]
+        names = [name for name in visible_names(self.path) if name.lower().endswith(SUFFIXES)]
         if not names:
             raise ClipError(self.path, "it holds no pictures")
         try:

@@ -17,6 +17,8 @@ from ...errors import tell_once
 
 # No longer run of digits is a number to count with.
 _NUMBER = re.compile(r"[0-9]{1,18}")
+# Not of a name such as cam1.0001.png.
+_DECIMALS = re.compile(r"(?<![a-zA-Z0-9])[0-9]+\.([0-9]{1,18})\.[a-zA-Z]+$")
 _WORD = re.compile(r"[a-z]+")
 # What a series beside the frames is called: measurements and drawings of what the frames show.
 _BESIDE = {
@@ -191,7 +193,7 @@ def _jump(numbers: Sequence[int]) -> tuple[int, int] | None:
 def _check_cameras(columns: Sequence[Sequence[int]], names: Sequence[str]) -> None:
     """Refuse names in which one number says which camera, and each camera's frames are numbered from the same on.
 
-    Clocks in names start anew as well, but not where they stood when the recording began.
+    Clocks in names start anew as well, but not where they stood when the recording began; seconds with decimals may.
     """
     leading = list(zip(*columns[:-1], strict=True))
     groups: dict[tuple[int, ...], list[int]] = {}
@@ -200,9 +202,21 @@ def _check_cameras(columns: Sequence[Sequence[int]], names: Sequence[str]) -> No
     starts = {columns[-1][places[0]] for places in groups.values()}
     if len(groups) < 2 or len(starts) > 1 or min(map(len, groups.values())) < 2:
         return
+    first, *_ = groups.values()
+    if _are_decimals(names[first[-1]], [columns[-1][place] for place in first]):
+        return
     counts: dict[str, int] = {}
     for places in groups.values():
-        first = names[places[0]]
-        last = list(_NUMBER.finditer(first))[-1]
-        counts[f"{first[: last.start()]}*{first[last.end() :]}"] = len(places)
+        name = names[places[0]]
+        last = list(_NUMBER.finditer(name))[-1]
+        counts[f"{name[: last.start()]}*{name[last.end() :]}"] = len(places)
     raise _undecided(counts)
+
+
+def _are_decimals(name: str, numbers: Sequence[int]) -> bool:
+    """Whether numbers behind a point, of which ``name`` has the last, go on to the next whole one: 12.0, ..., 12.9."""
+    decimals = _DECIMALS.search(name)
+    if decimals is None:
+        return False
+    step = median_low([after - before for before, after in pairwise(numbers)])
+    return 10 ** len(decimals[1]) - numbers[-1] < 2 * step

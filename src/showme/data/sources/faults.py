@@ -56,7 +56,7 @@ def refusal(faults: Iterable[Fault], command: str | None) -> InputError | None:
 
     Args:
         faults: in the order of the records.
-        command: that writes the list of them for ``exclude``; None where no record is right, and none would be left.
+        command: that writes the list of them, ``exclude.jsonl``; None where no record is right, and none would be left.
     """
     first, names, count = "", [], 0
     for count, fault in enumerate(faults, 1):
@@ -68,7 +68,11 @@ def refusal(faults: Iterable[Fault], command: str | None) -> InputError | None:
     more = f" and {count - _NAMED} more" if count > _NAMED else ""
     wrong = f"; {count} records are wrong so or otherwise ({', '.join(names)}{more})" if count > 1 else ""
     them = "them" if count > 1 else "it"
-    listed = "" if command is None else f"; to leave {them} out, `{command}` writes the list for exclude"
+    listed = (
+        ""
+        if command is None
+        else f"; to leave {them} out, `{command}` writes the list that exclude=exclude.jsonl reads"
+    )
     return InputError(f"{first}{wrong}{listed}.")
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ...errors import InputError
+from ...errors import ClipError, InputError
 from ..media import Span, TFRecordPictures
 from ..media.base import is_black
 from ..media.companions import visible
@@ -118,7 +118,11 @@ class RldsSource(Source):
         if row is None or isinstance(row, InputError):
             return
         _, offset, payload = row
-        features = parse_example(path, offset, payload)
+        try:
+            features = parse_example(path, offset, payload)
+        except ClipError:
+            # A fault of this record, which is told with its name.
+            return
         for field in ("image", "instruction"):
             self._check_name(f"{path}, record 0", features, field)
 

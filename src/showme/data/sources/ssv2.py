@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from ...errors import InputError
+from ...errors import InputError, tell_once
 from ..media import Media, Pictures, Video
 from .base import Source, check_folder, inside
 from .faults import entries_of_rows, field_id
@@ -86,7 +86,11 @@ class Ssv2Source(Source):
         assert self.videos is not None
         suffixes = (".mp4", ".webm") if self._captioned else (".webm", ".mp4")
         paths = [inside(self.videos, name + suffix, origin) for suffix in suffixes]
-        return Video(next((path for path in paths if path.exists()), paths[0]))
+        found = [path for path in paths if path.exists()]
+        if len(found) > 1:
+            both = f"{found[0].name} and {found[1].name} are both there"
+            tell_once(("two files", self.videos), f"{origin}: {both}: the first is read, here and for other clips.")
+        return Video(next(iter(found), paths[0]))
 
     def _kept(self, rows: list[_Row]) -> Iterator[_Row]:
         """Rows of the classes that are wanted."""

@@ -73,12 +73,13 @@ class WebDatasetSource(Source):
         if sample.fault:
             raise InputError(f"{shard}: {sample.fault}")
         media = self._pixels(origin, shard, sample.members)
-        if "json" in sample.members:
-            self._tell_passed_over(origin, shard, sample.members["json"], media)
+        row = _read_object(origin, shard, sample.members["json"]) if "json" in sample.members else None
+        if row is not None and not isinstance(row, InputError):
+            self._tell_passed_over(origin, row, media)
         yield Record(
             id=sample.key,
             media=media,
-            instruction=self._instruction(origin, shard, sample.members),
+            instruction=self._instruction(origin, shard, sample.members, row),
             split=self.split,
             licence=self.licence,
             origin=origin,
@@ -102,30 +103,24 @@ class WebDatasetSource(Source):
             raise InputError(f"{origin}: it has the videos {', '.join(videos)[:200]}: keep one.")
         if videos:
             return TarVideo(shard, members[videos[0]])
-        pictures = {f"_.{name}": name for name in members if PurePosixPath(f"_.{name}").suffix.lower() in PICTURES}
+        pictures = [name for name in members if f".{name}".endswith(PICTURES)]
         if len(pictures) == 1:
-            (name,) = pictures.values()
-            with open_member(shard, members[name]) as file:
+            with open_member(shard, members[pictures[0]]) as file:
                 if is_animation(file):
-                    return TarVideo(shard, members[name])
+                    return TarVideo(shard, members[pictures[0]])
         if len(pictures) < 2:
             raise InputError(f"{origin}: it has {len(pictures)} pictures and no video: a clip has two or more.")
         if len({PurePosixPath(name).stem for name in pictures}) < 2:
             raise InputError(f"{origin}: two of its pictures differ in their suffix alone: keep one of them.")
         try:
-            series = choose_series(pictures, None if self.pattern is None else f"_.{self.pattern}")
+            series = choose_series(pictures, self.pattern)
         except SeriesError as error:
-            raise InputError(f"{origin}: {str(error).replace('_.', '')}.") from error
+            raise InputError(f"{origin}: {error}.") from error
         tell_series(origin, self.place, series)
-        return TarPictures(shard, tuple(members[pictures[name]] for name in series.names), self.fps)
+        return TarPictures(shard, tuple(members[name] for name in series.names), self.fps)
 
-    def _tell_passed_over(self, origin: str, shard: Path, member: Member, media: Media) -> None:
-        """Warn, once, of what the json says of the clip's place and length: whether it is cut already, nobody knows."""
-        try:
-            row = _read_object(origin, shard, member)
-        except InputError:
-            # Told where the instruction is in it.
-            return
+    def _tell_passed_over(self, origin: str, row: dict[str, Any], media: Media) -> None:
+        """Warn, once, of a place in a longer video: whether the clip is cut already, nobody knows. Refuse a length."""
         if places := sorted(row.keys() & _PLACES):
             tell_once(
                 ("places", self.place),
@@ -138,17 +133,20 @@ class WebDatasetSource(Source):
                 f"{origin}: it has {len(media.members)} pictures, and its json says {said}: pack it again."
             )
 
-    def _instruction(self, origin: str, shard: Path, members: Mapping[str, Member]) -> str:
+    def _instruction(
+        self, origin: str, shard: Path, members: Mapping[str, Member], row: dict[str, Any] | InputError | None
+    ) -> str:
         text = next((members[name] for name in _TEXTS if name in members), None)
         if self.field is None and text is not None:
             sentence = " ".join(_read_text(origin, shard, text).split())
             if not sentence:
                 raise InputError(f"{origin}: its {text.name[-80:]} is empty: write the instruction there.")
             return sentence
-        if "json" not in members:
+        if row is None:
             what = "json" if self.field else "txt, caption or json"
             raise InputError(f"{origin}: it has no {what}: pack one with the instruction beside the clip.")
-        row = _read_object(origin, shard, members["json"])
+        if isinstance(row, InputError):
+            raise row
         fields = _FIELDS if self.field is None else (self.field,)
         found = next((name for name in fields if row.get(name) is not None), fields[0])
         return cell(f"{origin}, json", row, found)
@@ -207,13 +205,14 @@ def _read_text(origin: str, shard: Path, member: Member) -> str:
         raise InputError(f"{origin}: its {name} is not UTF-8 text: save it as UTF-8.") from error
 
 
-def _read_object(origin: str, shard: Path, member: Member) -> dict[str, Any]:
+def _read_object(origin: str, shard: Path, member: Member) -> dict[str, Any] | InputError:
+    """The object of a json; or what is wrong with it, which matters where the instruction is in it."""
     try:
         row = json.loads(_read_text(origin, shard, member))
-        if not isinstance(row, dict):
-            raise ValueError("another value")
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{origin}: its {member.name[-80:]} is no JSON object: write one.") from error
-    return row
+    except InputError as error:
+        return error
+    except (ValueError, RecursionError):
+        row = None
+    return (
+        row if isinstance(row, dict) else InputError(f"{origin}: its {member.name[-80:]} is no JSON object: write one.")
+    )
