@@ -82,9 +82,9 @@ def test_greys(tmp_path, mode):
 @pytest.mark.parametrize(
     ("values", "suffix"),
     [
-        (np.uint16(1) * 257, "png"),
-        (np.uint16(1) * 257, "tiff"),
-        (np.int32(1) * 257, "tiff"),
+        (np.uint16(257), "png"),
+        (np.uint16(257), "tiff"),
+        (np.int32(257), "tiff"),
         (np.int32(1), "tiff"),
         (np.float32(1), "tiff"),
         (np.float32(1) / np.float32(255), "tiff"),
