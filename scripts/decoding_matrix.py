@@ -3,7 +3,8 @@
     python scripts/decoding_matrix.py
 
 For each container and codec as they go together: all frames one by one, in random order, and 40 spans in seconds,
-chosen by time stamp and compared before colours are converted. The exit code is 1 where anything differs.
+chosen by time stamp and compared before colours are converted; then all frames as RGB, within 1 level. The exit code is
+1 where anything differs.
 """
 
 from __future__ import annotations

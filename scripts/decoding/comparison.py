@@ -60,7 +60,7 @@ def truth_of(path: Path) -> Truth:
 
 
 def compare(path: Path) -> Outcome:
-    """All frames one by one, in random order, and 40 spans in seconds, before colours are converted."""
+    """All frames one by one, in random order, and 40 spans in seconds, before colours are converted; then as RGB."""
     truth = truth_of(path)
     outcome = Outcome(0, [])
     with warnings.catch_warnings():
@@ -74,6 +74,7 @@ def compare(path: Path) -> Outcome:
                 for index in [*range(len(frames)), *order.tolist()]:
                     _note(outcome, f"frame {index}", list(frames.each([index], digest)), [truth.digests[index]])
                 _note(outcome, "all frames", list(frames.each(range(len(frames)), digest)), truth.digests)
+                _compare_rgb(outcome, path, np.stack(list(frames.read(range(len(frames))))))
             for span in spans(float(truth.times[-1])):
                 _compare_span(outcome, path, span, truth)
         except ClipError as error:
@@ -103,6 +104,24 @@ def _compare_span(outcome: Outcome, path: Path, span: Span, truth: Truth) -> Non
     with Video(path).open(span) as frames:
         got = list(frames.each(range(len(frames)), digest))
     _note(outcome, f"{span.start:.3f} to {span.stop:.3f} s", got, [truth.digests[index] for index in wanted])
+
+
+def _compare_rgb(outcome: Outcome, path: Path, ours: np.ndarray) -> None:
+    """RGB within 1 level of ffmpeg's own exact conversion, of chroma samples that lie where the stream says."""
+    place = _output("ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "csv=p=0", "-show_entries",
+                    "stream=chroma_location", str(path)).strip().strip(",")  # fmt: skip
+    left = ":in_h_chr_pos=0:in_v_chr_pos=128" if place == "left" else ""
+    exact = f"scale=flags=bilinear+accurate_rnd+full_chroma_int{left},format=gbrp"
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-map", "0:v:0", "-fps_mode", "passthrough",
+               "-vf", exact, "-f", "rawvideo", "-"]  # fmt: skip
+    raw = subprocess.run(command, check=True, capture_output=True).stdout
+    count, height, width, _ = ours.shape
+    green_first = np.frombuffer(raw, np.uint8).reshape(count, 3, height, width)
+    theirs = green_first[:, [2, 0, 1]].transpose(0, 2, 3, 1)
+    far = (np.abs(theirs.astype(np.int16) - ours) > 1).any((1, 2, 3))
+    outcome.comparisons += count
+    if far.any():
+        outcome.differences.append(f"RGB: {int(far.sum())} of {count} by more than a level")
 
 
 def _note(outcome: Outcome, what: str, got: list[str], wanted: list[str]) -> None:
