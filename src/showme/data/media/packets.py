@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -62,13 +61,7 @@ class Packets:
         return max(int(np.searchsorted(self.key_pts, self.pts[place], side="right")) - 1, 0)
 
 
-def open_container(
-    path: Path,
-    source: str | BinaryIO,
-    threads: int = 0,
-    described: bool = False,
-    demuxing: Mapping[str, str] | None = None,
-) -> Any:
+def open_container(path: Path, source: str | BinaryIO, threads: int = 0, described: bool = False) -> Any:
     """A video file, opened for reading; its decoder reports damage instead of painting over it.
 
     Args:
@@ -76,20 +69,14 @@ def open_container(
         source: what PyAV opens.
         threads: of the decoder; 0: as many as there are cores.
         described: its header says what is otherwise learnt by decoding its first frames.
-        demuxing: further options of the demuxer.
 
     Raises:
         ClipError: no video in it.
     """
     opening: dict[str, Any] = {"stream_options": [{"skip_frame": "all"}] * _STREAMS} if described else {}
-    options = {**_OPTIONS, **(demuxing or {})}
     try:
         container = av.open(
-            source,
-            options=options,
-            metadata_errors="replace",
-            timeout=(OPEN_SECONDS, None),
-            **opening,
+            source, options=dict(_OPTIONS), metadata_errors="replace", timeout=(OPEN_SECONDS, None), **opening
         )
     except (av.FFmpegError, ValueError, OSError) as error:
         raise ClipError(path, words(error)) from error

@@ -69,8 +69,8 @@ def to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None, colours: Colours
     if any(component.is_alpha for component in frame.format.components) or frame.format.has_palette:
         opaque = av.VideoFrame.from_ndarray(_on_white(_converted(frame, "gbrap", "rgba")))
         pixels = _converted(opaque, "gbrp", "rgb24", size)
-    elif len(frame.format.components) == 1 and frame.color_range == _LIMITED:
-        pixels = _limited_grey(frame, size)
+    elif _is_inexact_grey(frame):
+        pixels = _grey(frame, size)
     else:
         pixels = _converted(frame, "gbrp", "rgb24", size)
     profile = side_data(frame, "ICC_PROFILE")
@@ -103,14 +103,22 @@ def _on_white(pixels: np.ndarray) -> np.ndarray:
     return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _limited_grey(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    """A grey frame whose black is 16 and white 235, which swscale takes for full range."""
+def _is_inexact_grey(frame: av.VideoFrame) -> bool:
+    """Whether a frame is of greys that swscale takes for full range though they are not, or does not round."""
+    bits = frame.format.components[0].bits
+    return len(frame.format.components) == 1 and (8 < bits <= 16 or (bits == 8 and frame.color_range == _LIMITED))
+
+
+def _grey(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
     codes = frame.reformat(*size, "gray16le", interpolation=_EXACT).to_ndarray()
-    return np.repeat(_full_range(frame.format.components[0].bits)[codes][..., None], 3, axis=2)
+    levels = _levels(frame.format.components[0].bits, frame.color_range == _LIMITED)
+    return np.repeat(levels[codes][..., None], 3, axis=2)
 
 
 @cache
-def _full_range(bits: int) -> np.ndarray:
-    """Grey, 0 to 255, of limited code values of so many bits that were brought to 16: uint8 (65536,)."""
-    codes = np.arange(65536) / 65535 * (2**bits - 1) / 2 ** (bits - 8)
-    return np.rint(np.clip((codes - 16) / 219, 0, 1) * 255).astype(np.uint8)
+def _levels(bits: int, limited: bool) -> np.ndarray:
+    """Grey, 0 to 255, of code values of so many bits that were brought to 16: uint8 (65536,)."""
+    codes = np.arange(65536) / 65535
+    if limited:
+        codes = (codes * (2**bits - 1) / 2 ** (bits - 8) - 16) / 219
+    return np.rint(np.clip(codes, 0, 1) * 255).astype(np.uint8)

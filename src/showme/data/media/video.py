@@ -128,7 +128,7 @@ class VideoFrames(Frames):
             return check_container(self.path, file)
 
     def _open(self, threads: int = 0) -> Any:
-        return open_container(self.path, self.source(), threads, self.described, self.colours.demuxing())
+        return open_container(self.path, self.source(), threads, self.described)
 
     def _index(self, span: Span | None) -> None:
         if span is not None:
@@ -144,6 +144,8 @@ class VideoFrames(Frames):
             except UnindexedError:
                 self._reopen()
         self.times = np.array(list(self._decoded_times())) if self.packets is None else self.packets.times
+        if self.codec == "gif":
+            self.times = self.colours.gif_times(self.times)
         if not len(self.times):
             raise ClipError(self.path, "it has no frames")
         if (np.diff(self.times) < 0).any():
