@@ -51,7 +51,7 @@ def open_photo(path: str | Path) -> Photo:
         raise InputError(f"{path} is a camera raw file, whose thumbnail is no photo: export it as JPEG or PNG.")
     if kind == "DNG":
         notes.append("The photo was developed from a camera raw file (DNG).")
-        image = open_dng(path)
+        image = open_dng(path, MAX_PIXELS)
         _check_size(path, image)
         return Photo(image, sha256_of(path), size_bytes, "DNG", tuple(notes))
     with _open(path) as image:

@@ -9,7 +9,7 @@ import pytest
 from showme.data.check import fault_of
 from showme.data.media import Video
 from showme.data.media.colours import Colours
-from showme.data.media.hdr import tone_map
+from showme.data.media.hdr import peak_of, tone_map
 from showme.data.sources.record import Record
 from showme.errors import ClipError, ToldWarning
 
@@ -26,10 +26,10 @@ SHOWN = {
 CURVES = {"PQ": 16, "HLG": 18}
 
 
-def hdr_clip(path, curve: int):
+def hdr_clip(path, curve: int, metadata: str = ""):
     """Grey of 203 cd/m2 in PQ, and a light one in HLG, as 10-bit HEVC."""
     with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx265", rate=10, options={"x265-params": "log-level=none"})
+        stream = output.add_stream("libx265", rate=10, options={"x265-params": f"log-level=none{metadata}"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p10le"
         context = stream.codec_context
         context.color_trc, context.color_primaries, context.colorspace, context.color_range = curve, 9, 9, 1
@@ -76,3 +76,18 @@ def test_hdr_clips_are_mapped_and_told_or_refused(tmp_path, name):
     with pytest.raises(ClipError, match=f"it is HDR, {name}.*set colours.hdr=map"), refused.open() as frames:
         next(iter(frames.read([0])))
     assert f"it is HDR, {name}" in (fault_of(Record("x", refused, "x")) or "")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "peak"),
+    [
+        ("", 10.0),
+        (":max-cll=400,100", 4.0),
+        (":master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(6000000,50)", 6.0),
+    ],
+    ids=["none", "MaxCLL", "mastering display"],
+)
+def test_the_brightest_light_is_the_files(tmp_path, metadata, peak):
+    path = hdr_clip(tmp_path / "hdr.mp4", 16, metadata)
+    with av.open(str(path)) as container:
+        assert peak_of(next(container.decode(video=0))) == pytest.approx(peak)
