@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..errors import InputError
 from ..manifest import sha256_of
 from .camera_raw import open_dng, raw_kind
-from .depth import note_depth, white_of
+from .depth import at_depth, white_of
 from .profile import ProfileError, apply_profile
 
 MIN_SIDE = 16
@@ -61,9 +61,9 @@ def open_photo(path: str | Path) -> Photo:
             notes.append(f"The file holds {count} pictures: the first was used.")
         # Pillow's decoders raise whatever their parsers hit: OSError, SyntaxError, struct.error, IndexError, ...
         try:
-            note_depth(image)
-            image.load()
-            upright = ImageOps.exif_transpose(image)
+            deep = at_depth(image)
+            deep.load()
+            upright = ImageOps.exif_transpose(deep)
             if image.getexif().get(0x0112, 1) not in (0, 1):
                 notes.append("The photo was turned upright, as its EXIF data say.")
             rgb = to_rgb(upright, notes)
@@ -125,7 +125,7 @@ def _high_range(image: Image.Image, notes: list[str]) -> Image.Image:
     elif image.mode == "F" and high <= 1:
         notes.append("Its values, 0 to 1, were read as black to white.")
     elif high > 255 or image.mode.startswith("I;16"):
-        white = white_of(image, values)
+        white = white_of(image, high)
         values = (values / white).clip(max=1)
         notes.append(f"Its {white.bit_length()} bits per pixel were reduced to 8.")
     else:

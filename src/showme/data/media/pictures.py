@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ...errors import ClipError
-from ...pictures.depth import note_depth
+from ...pictures.depth import at_depth
 from ...pictures.photo import upright_rgb
 from .base import (
     MAX_PIXELS,
@@ -138,8 +138,7 @@ def decode_picture(file: BinaryIO | bytes, path: Path, time: float | None = None
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(file, formats=_FORMATS)
         check_size(path, *image.size, time)
-        note_depth(image)
-        return np.asarray(upright_rgb(image))
+        return np.asarray(upright_rgb(at_depth(image)))
     except ClipError:
         raise
     except UnidentifiedImageError as error:
