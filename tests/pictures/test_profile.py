@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from showme.data.media import Video
 from showme.data.media.pictures import decode_picture
+from showme.errors import ToldWarning
 from showme.pictures.photo import open_photo
 
 # Colorants of Adobe RGB (1998) under D50, and the matrix from its light to sRGB's.
@@ -90,6 +92,23 @@ def test_a_profile_that_cannot_be_used_is_noted(tmp_path, colours, damaged):
     assert np.array_equal(np.asarray(photo.image), colours)
     assert len(photo.notes) == 1
     assert photo.notes[0].startswith("Its colour profile cannot be used (")
+
+
+def test_frames_of_a_folder_tell_of_it_once(tmp_path, colours):
+    path = saved(tmp_path, Image.fromarray(colours), icc_profile=b"no profile")
+    with pytest.warns(ToldWarning, match=r"photo\.png has a colour profile that cannot be used") as told:
+        assert all(np.array_equal(decode_picture(path.read_bytes(), path), colours) for _ in range(2))
+    assert len(told) == 1
+
+
+def test_profiles_of_decoded_frames(tmp_path, colours):
+    truth = encoded((colours / 255) ** (563 / 256) @ TO_SRGB.T)
+    images = [Image.fromarray(colours), Image.fromarray(colours[::-1])]
+    path = saved(tmp_path, images[0], save_all=True, append_images=images[1:], duration=100, icc_profile=profile())
+    with Video(path).open() as frames:
+        first, second = frames.read([0, 1])
+    assert np.abs(first - truth).max() <= 2
+    assert np.abs(second - truth[::-1]).max() <= 2
 
 
 def test_cmyk_with_a_profile_of_rgb_is_read_without_it(tmp_path, colours):

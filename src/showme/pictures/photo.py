@@ -18,6 +18,7 @@ from .profile import ProfileError, apply_profile
 MIN_SIDE = 16
 # More than any camera makes; judged from the header, so that a bomb is never decoded.
 MAX_PIXELS = 178_000_000
+PROFILE_UNUSED = "Its colour profile cannot be used"
 _WHITE = (255, 255, 255, 255)
 _HIGH_RANGE = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
@@ -74,9 +75,9 @@ def open_photo(path: str | Path) -> Photo:
         return Photo(rgb, sha256_of(path), size_bytes, image.format or "unknown", tuple(notes))
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
-    """A picture that is open already: turned as its EXIF data say, and RGB."""
-    return to_rgb(ImageOps.exif_transpose(image), [])
+def upright_rgb(image: Image.Image, notes: list[str] | None = None) -> Image.Image:
+    """A picture that is open already: turned as its EXIF data say, and sRGB; ``notes`` as :func:`to_rgb`."""
+    return to_rgb(ImageOps.exif_transpose(image), [] if notes is None else notes)
 
 
 def to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
@@ -107,7 +108,7 @@ def _in_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
         try:
             converted = apply_profile(image, profile)
         except ProfileError as error:
-            notes.append(f"Its colour profile cannot be used ({error}): its colours were taken for sRGB.")
+            notes.append(f"{PROFILE_UNUSED} ({error}): its colours were taken for sRGB.")
         else:
             if converted is not image:
                 notes.append("Its colours were converted from its colour profile to sRGB.")

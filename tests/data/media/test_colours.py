@@ -75,7 +75,7 @@ def test_matrices_that_swscale_takes_for_another_are_refused(tmp_path):
 
     class Stream:
         sample_aspect_ratio = None
-        codec_context = type("Context", (), {"sample_aspect_ratio": None, "color_trc": 1})
+        codec_context = type("Context", (), {"sample_aspect_ratio": None, "color_trc": 1, "name": "h264"})
 
     frame.colorspace = 8
     with pytest.raises(ClipError, match=r"coded as YCgCo, which is not read.*convert it to BT.709 once"):

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ...errors import ClipError
 from ...pictures.depth import at_depth
-from ...pictures.photo import upright_rgb
+from ...pictures.photo import PROFILE_UNUSED, upright_rgb
 from .base import (
     MAX_PIXELS,
     Frames,
@@ -29,6 +29,7 @@ from .base import (
     span_identity,
     span_of_pictures,
 )
+from .colours import warn_once
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
@@ -138,7 +139,11 @@ def decode_picture(file: BinaryIO | bytes, path: Path, time: float | None = None
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(file, formats=_FORMATS)
         check_size(path, *image.size, time)
-        return np.asarray(upright_rgb(at_depth(image)))
+        notes: list[str] = []
+        pixels = np.asarray(upright_rgb(at_depth(image), notes))
+        if any(note.startswith(PROFILE_UNUSED) for note in notes):
+            warn_once(path, "profile", "has a colour profile that cannot be used: its colours are taken for sRGB")
+        return pixels
     except ClipError:
         raise
     except UnidentifiedImageError as error:

@@ -31,10 +31,16 @@ def picture_of(path: Path, frame: av.VideoFrame, stream: Any, time: float, colou
         ClipError: it is too large, cannot be converted, or is of a kind that ``colours`` refuses.
     """
     check_frame(path, frame, stream, time, colours)
+    codec = stream.codec_context.name
     try:
         if curve := hdr_curve(stream):
-            return hdr_to_rgb(frame, pixel_aspect(stream), curve, int(stream.codec_context.color_primaries))
-        return to_rgb(frame, pixel_aspect(stream), colours)
+            light = (curve, int(stream.codec_context.color_primaries), peak_of(frame, codec))
+            pixels = hdr_to_rgb(frame, pixel_aspect(stream), *light)
+        else:
+            pixels = to_rgb(frame, pixel_aspect(stream), colours)
+            profile = side_data(frame, codec, "ICC_PROFILE")
+            pixels = pixels if profile is None else to_srgb(pixels, profile)
+        return orientation_of(frame, codec).lay(pixels)
     except (av.FFmpegError, ValueError) as error:
         raise ClipError(path, words(error), time) from error
 
@@ -46,7 +52,7 @@ def check_frame(
     width, height = shown_size(frame, pixel_aspect(stream))
     check_size(path, width, height, time)
     check_colours(path, frame, stream, colours, time)
-    lies = orientation_of(frame)
+    lies = orientation_of(frame, stream.codec_context.name)
     return (height, width, lies.transposed, lies.left_right, lies.top_bottom)
 
 
@@ -63,7 +69,7 @@ def shown_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int
 
 
 def to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None, colours: Colours = DEFAULT) -> np.ndarray:
-    """A decoded frame of SDR as uint8 (H, W, 3): sRGB to 1 level, square pixels, upright."""
+    """A decoded frame of SDR as uint8 (H, W, 3): RGB to 1 level, square pixels, as it is stored."""
     size = shown_size(frame, pixel_aspect)
     frame.colorspace = matrix_of(frame, colours)
     if any(component.is_alpha for component in frame.format.components) or frame.format.has_palette:
@@ -73,17 +79,17 @@ def to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None, colours: Colours
         pixels = _grey(frame, size)
     else:
         pixels = _converted(frame, "gbrp", "rgb24", size)
-    profile = side_data(frame, "ICC_PROFILE")
-    if profile is not None:
-        pixels = to_srgb(pixels, profile)
-    return orientation_of(frame).lay(pixels)
+    return pixels
 
 
-def hdr_to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None, curve: int, primaries: int) -> np.ndarray:
-    """A decoded frame of HDR as uint8 (H, W, 3): sRGB, square pixels, upright; see :mod:`showme.data.media.hdr`."""
+def hdr_to_rgb(
+    frame: av.VideoFrame, pixel_aspect: Fraction | None, curve: int, primaries: int, peak: float
+) -> np.ndarray:
+    """A decoded frame of HDR as uint8 (H, W, 3): sRGB, square pixels, as it is stored. curve, primaries, peak: of
+    :func:`tone_map`."""
     width, height = shown_size(frame, pixel_aspect)
     codes = frame.reformat(width, height, "gbrp16le", interpolation=_EXACT).to_ndarray()
-    return orientation_of(frame).lay(tone_map(codes, curve, primaries, peak_of(frame)))
+    return tone_map(codes, curve, primaries, peak)
 
 
 def _converted(frame: av.VideoFrame, planar: str, packed: str, size: tuple[int, int] | None = None) -> np.ndarray:

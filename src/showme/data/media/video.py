@@ -22,7 +22,7 @@ import numpy as np
 
 from ...errors import ClipError
 from ...machine import usable_cores
-from .animation import HEAD, AnimatedWebP, is_animated_webp, opened
+from .animation import Animation, is_animation, opened
 from .base import (
     Frames,
     Media,
@@ -94,8 +94,8 @@ def open_video(
         ClipError: as :class:`VideoFrames`.
     """
     with opened(path, source) as file:
-        animated = is_animated_webp(file.read(HEAD))
-    return AnimatedWebP(path, source, span) if animated else VideoFrames(path, source, span, colours)
+        animated = is_animation(file)
+    return Animation(path, source, span) if animated else VideoFrames(path, source, span, colours)
 
 
 class VideoFrames(Frames):
