@@ -37,11 +37,11 @@ def raw_kind(file: BinaryIO) -> str | None:
         file.seek(place)
 
 
-def open_dng(path: Path) -> Image.Image:
+def open_dng(path: Path, max_pixels: int) -> Image.Image:
     """A DNG's picture, developed with the camera's white balance: RGB, 8 bits, sRGB, upright.
 
     Raises:
-        InputError: rawpy is not installed, or cannot read it.
+        InputError: rawpy is not installed or cannot read it, or it has more than ``max_pixels``.
     """
     try:
         import rawpy
@@ -51,6 +51,8 @@ def open_dng(path: Path) -> Image.Image:
         ) from error
     try:
         with rawpy.imread(str(path)) as raw:
+            if raw.sizes.width * raw.sizes.height > max_pixels:
+                raise InputError(f"{path} has {raw.sizes.width}x{raw.sizes.height} pixels: export a smaller photo.")
             pixels: np.ndarray = raw.postprocess(use_camera_wb=True, output_bps=8)
     except rawpy.LibRawError as error:
         raise InputError(f"{path} is damaged ({first_line(error)}): export the photo as JPEG or PNG.") from error

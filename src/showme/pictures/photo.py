@@ -12,12 +12,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..errors import InputError
 from ..manifest import sha256_of
 from .camera_raw import open_dng, raw_kind
-from .depth import note_depth, white_of
+from .depth import at_depth, white_of
 from .profile import ProfileError, apply_profile
 
 MIN_SIDE = 16
 # More than any camera makes; judged from the header, so that a bomb is never decoded.
 MAX_PIXELS = 178_000_000
+PROFILE_UNUSED = "Its colour profile cannot be used"
 _WHITE = (255, 255, 255, 255)
 _HIGH_RANGE = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
@@ -51,7 +52,7 @@ def open_photo(path: str | Path) -> Photo:
         raise InputError(f"{path} is a camera raw file, whose thumbnail is no photo: export it as JPEG or PNG.")
     if kind == "DNG":
         notes.append("The photo was developed from a camera raw file (DNG).")
-        image = open_dng(path)
+        image = open_dng(path, MAX_PIXELS)
         _check_size(path, image)
         return Photo(image, sha256_of(path), size_bytes, "DNG", tuple(notes))
     with _open(path) as image:
@@ -61,9 +62,9 @@ def open_photo(path: str | Path) -> Photo:
             notes.append(f"The file holds {count} pictures: the first was used.")
         # Pillow's decoders raise whatever their parsers hit: OSError, SyntaxError, struct.error, IndexError, ...
         try:
-            note_depth(image)
-            image.load()
-            upright = ImageOps.exif_transpose(image)
+            deep = at_depth(image)
+            deep.load()
+            upright = ImageOps.exif_transpose(deep)
             if image.getexif().get(0x0112, 1) not in (0, 1):
                 notes.append("The photo was turned upright, as its EXIF data say.")
             rgb = to_rgb(upright, notes)
@@ -74,9 +75,9 @@ def open_photo(path: str | Path) -> Photo:
         return Photo(rgb, sha256_of(path), size_bytes, image.format or "unknown", tuple(notes))
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
-    """A picture that is open already: turned as its EXIF data say, and RGB."""
-    return to_rgb(ImageOps.exif_transpose(image), [])
+def upright_rgb(image: Image.Image, notes: list[str] | None = None) -> Image.Image:
+    """A picture that is open already: turned as its EXIF data say, and sRGB; ``notes`` as :func:`to_rgb`."""
+    return to_rgb(ImageOps.exif_transpose(image), [] if notes is None else notes)
 
 
 def to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
@@ -107,7 +108,7 @@ def _in_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
         try:
             converted = apply_profile(image, profile)
         except ProfileError as error:
-            notes.append(f"Its colour profile cannot be used ({error}): its colours were taken for sRGB.")
+            notes.append(f"{PROFILE_UNUSED} ({error}): its colours were taken for sRGB.")
         else:
             if converted is not image:
                 notes.append("Its colours were converted from its colour profile to sRGB.")
@@ -125,7 +126,7 @@ def _high_range(image: Image.Image, notes: list[str]) -> Image.Image:
     elif image.mode == "F" and high <= 1:
         notes.append("Its values, 0 to 1, were read as black to white.")
     elif high > 255 or image.mode.startswith("I;16"):
-        white = white_of(image, values)
+        white = white_of(image, high)
         values = (values / white).clip(max=1)
         notes.append(f"Its {white.bit_length()} bits per pixel were reduced to 8.")
     else:

@@ -1,7 +1,4 @@
-"""Animated pictures as clips of all their frames: WebP, which ffmpeg reads none of, by Pillow.
-
-Animated PNGs and GIFs are videos to ffmpeg; :func:`is_animation` tells such a file from a still picture.
-"""
+"""Animated pictures, WebP and PNG, as clips of all their frames, by Pillow: ffmpeg reads no WebP, and no profile."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from .base import Frames, Span, check_holds, check_size, check_span
 from .containers import MAX_FRAMES
 
 # Of a file: what tells an animated WebP.
-HEAD = 32
+_HEAD = 32
 _ANIMATED = 0x02
 # Seconds of frames that are given none, as browsers have it.
 _NO_DURATION = 0.1
@@ -30,7 +27,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _CHUNKS = 1000
 
 
-class AnimatedWebP(Frames):
+class Animation(Frames):
     """An open animation, whose frames last as long as each says.
 
     Args:
@@ -47,11 +44,13 @@ class AnimatedWebP(Frames):
         durations = []
         with self._image() as image:
             check_size(path, *image.size)
-            count = getattr(image, "n_frames", 1)
+            # Of a PNG, the picture for viewers that show no animations may be none of its frames.
+            self.first = int(getattr(image, "default_image", False))
+            count = getattr(image, "n_frames", 1) - self.first
             if count > MAX_FRAMES:
                 raise ClipError(path, f"it has more than {MAX_FRAMES} frames", remedy="cut it into parts")
             for index in range(count):
-                image.seek(index)
+                image.seek(self.first + index)
                 image.load()
                 durations.append(image.info.get("duration", 0) / 1000)
         self._edges = np.cumsum([0.0, *(duration or _NO_DURATION for duration in durations)])
@@ -81,7 +80,7 @@ class AnimatedWebP(Frames):
     def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
         with self._image() as image:
             for index in indices:
-                image.seek(self.positions[index])
+                image.seek(self.first + self.positions[index])
                 yield np.asarray(upright_rgb(image))
 
     def until(self, index: int, span: Span | None) -> Span:
@@ -97,7 +96,7 @@ class AnimatedWebP(Frames):
                 with warnings.catch_warnings():
                     # The size is judged by our own bound.
                     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                    image = Image.open(file, formats=("WEBP",))
+                    image = Image.open(file, formats=("WEBP", "PNG"))
                 yield image
             except ClipError:
                 raise
@@ -121,7 +120,7 @@ def opened(path: Path, source: Callable[[], str | BinaryIO]) -> Iterator[BinaryI
         raise ClipError(path, first_line(error)) from error
 
 
-def is_animated_webp(head: bytes) -> bool:
+def _is_animated_webp(head: bytes) -> bool:
     """Whether a file that begins so is an animated WebP (RFC 9649)."""
     extended = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
     return extended and len(head) > 20 and bool(head[20] & _ANIMATED)
@@ -129,8 +128,8 @@ def is_animated_webp(head: bytes) -> bool:
 
 def is_animation(file: BinaryIO) -> bool:
     """Whether a file, open at its beginning, is a WebP or PNG of several frames, and none of one."""
-    head = file.read(HEAD)
-    return is_animated_webp(head) or (head[: len(_PNG)] == _PNG and _has_control_chunk(file))
+    head = file.read(_HEAD)
+    return _is_animated_webp(head) or (head[: len(_PNG)] == _PNG and _has_control_chunk(file))
 
 
 def _has_control_chunk(file: BinaryIO) -> bool:

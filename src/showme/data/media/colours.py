@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import av
+import numpy as np
 from pydantic import Field
 
 from ...config import Settings
@@ -21,6 +22,8 @@ _UNREAD = {8: "as YCgCo", 11: "as YDzDx", 12: "by its primaries", 13: "by its pr
            15: "as IPT-C2", 16: "as YCgCo-Re", 17: "as YCgCo-Ro"}  # fmt: skip
 # The smallest HD picture is 1280x720, the largest SD one 1024x576; portraits have them turned.
 _HD_LONG, _SD_SHORT = 1280, 576
+# Seconds; GIF writes hundredths.
+_SHORTEST_DELAY, _BROWSERS_DELAY = 0.015, 0.1
 
 
 class Colours(Settings):
@@ -42,9 +45,14 @@ class Colours(Settings):
         chosen = self.model_dump(exclude_defaults=True)
         return [chosen] if chosen else []
 
-    def demuxing(self) -> dict[str, str]:
-        """Options of ffmpeg's demuxers."""
-        return {"min_delay": "2"} if self.gif_delays == "browser" else {}
+    def gif_times(self, times: np.ndarray) -> np.ndarray:
+        """Seconds at which a GIF's frames are shown, float (n,), of those that its file writes, by the clock chosen."""
+        if self.gif_delays == "written" or not len(times):
+            return times
+        # ffmpeg's demuxer has options for this, which its newer parser passes over.
+        delays = np.diff(times)
+        delays[delays < _SHORTEST_DELAY] = _BROWSERS_DELAY
+        return np.concatenate([times[:1], times[0] + np.cumsum(delays)])
 
 
 DEFAULT = Colours()

@@ -57,12 +57,12 @@ def tone_map(codes: np.ndarray, curve: int, primaries: int, peak: float) -> np.n
     return out
 
 
-def peak_of(frame: av.VideoFrame) -> float:
-    """The brightest light of a video, as a multiple of 100 cd/m2: by its metadata, or else 1000 cd/m2."""
-    level = side_data(frame, "CONTENT_LIGHT_LEVEL")
+def peak_of(frame: av.VideoFrame, codec: str) -> float:
+    """The brightest light of a video of ``codec``, as a multiple of 100 cd/m2: by its metadata, or else 1000 cd/m2."""
+    level = side_data(frame, codec, "CONTENT_LIGHT_LEVEL")
     if level is not None and (brightest := struct.unpack_from("=I", level)[0]):
         return brightest / _PEAK_UNIT
-    mastering = side_data(frame, "MASTERING_DISPLAY_METADATA")
+    mastering = side_data(frame, codec, "MASTERING_DISPLAY_METADATA")
     if mastering is not None:
         # Six and two chromaticities, darkest and brightest light, each a fraction; then what of it is given.
         *_, over, under, _, has_luminance = struct.unpack_from("=22i", mastering)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,7 +30,6 @@ def open_container(
     described: bool = False,
     track: int | None = None,
     strict: bool = True,
-    demuxing: Mapping[str, str] | None = None,
 ) -> Any:
     """A video file, opened for reading; its decoder reports damage instead of painting over it.
 
@@ -41,7 +39,6 @@ def open_container(
         threads: of the decoder; 0: as many as there are cores.
         described: its header says what is otherwise learnt by decoding its first frames.
         track: as in :func:`video_stream`.
-        demuxing: further options of the demuxer.
         strict: every fault of the stream is damage; otherwise those alone that show in frames, which are marked.
 
     Raises:
@@ -51,7 +48,7 @@ def open_container(
     try:
         container = av.open(
             source,
-            options=_OPTIONS | dict(demuxing or {}),
+            options=dict(_OPTIONS),
             metadata_errors="replace",
             timeout=(OPEN_SECONDS, None),
             **opening,

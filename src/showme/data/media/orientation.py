@@ -34,9 +34,18 @@ class Orientation:
 UPRIGHT = Orientation()
 
 
-def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """What a decoded frame's display matrix asks for, to the nearest quarter turn; upright where it has none."""
-    stored = side_data(frame, "DISPLAYMATRIX")
+# By quarter turns counter-clockwise.
+_TURNS = (UPRIGHT, Orientation(True, False, True), Orientation(False, True, True), Orientation(True, True, False))
+# Their frames come with a profile that has a name, and PyAV 18 frees that twice: the process would end.
+_UNSAFE = ("png", "apng")
+
+
+def orientation_of(frame: av.VideoFrame, codec: str) -> Orientation:
+    """What the display matrix of a frame that ``codec`` decoded asks for, to the nearest quarter turn; upright where it
+    has none. Of PNG in a video only turns are known."""
+    if codec in _UNSAFE:
+        return _TURNS[round(frame.rotation / 90) % 4]
+    stored = side_data(frame, codec, "DISPLAYMATRIX")
     if stored is None:
         return UPRIGHT
     a, b, _, c, d, *_ = _MATRIX.unpack_from(stored)
@@ -46,7 +55,7 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     return Orientation(False, left_right=a < 0, top_bottom=d < 0)
 
 
-def side_data(frame: av.VideoFrame, name: str) -> bytes | None:
-    """What comes beside a frame under one of ffmpeg's names of side data; None where nothing does."""
-    found: Any = frame.side_data.get(name)
+def side_data(frame: av.VideoFrame, codec: str, name: str) -> bytes | None:
+    """What comes beside a frame that ``codec`` decoded, by ffmpeg's names of side data; None where nothing does."""
+    found: Any = None if codec in _UNSAFE else frame.side_data.get(name)
     return None if found is None else bytes(found)

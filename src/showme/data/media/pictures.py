@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ...errors import ClipError
-from ...pictures.depth import note_depth
-from ...pictures.photo import upright_rgb
+from ...pictures.depth import at_depth
+from ...pictures.photo import PROFILE_UNUSED, upright_rgb
 from .base import (
     MAX_PIXELS,
     Frames,
@@ -28,6 +28,7 @@ from .base import (
     span_identity,
     span_of_pictures,
 )
+from .colours import warn_once
 from .companions import visible_names
 from .series import Series, SeriesError, choose_series, natural_key, tell_series
 
@@ -152,8 +153,11 @@ def decode_picture(file: BinaryIO | bytes, path: Path, time: float | None = None
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(file, formats=_FORMATS)
         check_size(path, *image.size, time)
-        note_depth(image)
-        return np.asarray(upright_rgb(image))
+        notes: list[str] = []
+        pixels = np.asarray(upright_rgb(at_depth(image), notes))
+        if any(note.startswith(PROFILE_UNUSED) for note in notes):
+            warn_once(path, "profile", "has a colour profile that cannot be used: its colours are taken for sRGB")
+        return pixels
     except ClipError:
         raise
     except UnidentifiedImageError as error:

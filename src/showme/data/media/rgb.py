@@ -31,10 +31,16 @@ def picture_of(path: Path, frame: av.VideoFrame, stream: Any, time: float, colou
         ClipError: it is too large, cannot be converted, or is of a kind that ``colours`` refuses.
     """
     check_frame(path, frame, stream, time, colours)
+    codec = stream.codec_context.name
     try:
         if curve := hdr_curve(stream):
-            return hdr_to_rgb(frame, pixel_aspect(stream), curve, int(stream.codec_context.color_primaries))
-        return to_rgb(frame, pixel_aspect(stream), colours)
+            light = (curve, int(stream.codec_context.color_primaries), peak_of(frame, codec))
+            pixels = hdr_to_rgb(frame, pixel_aspect(stream), *light)
+        else:
+            pixels = to_rgb(frame, pixel_aspect(stream), colours)
+            profile = side_data(frame, codec, "ICC_PROFILE")
+            pixels = pixels if profile is None else to_srgb(pixels, profile)
+        return orientation_of(frame, codec).lay(pixels)
     except (av.FFmpegError, ValueError) as error:
         raise ClipError(path, words(error), time) from error
 
@@ -52,7 +58,7 @@ def check_frame(
             f"{path} is interlaced: its frames are read as they are stored, with two moments in one; deinterlace it "
             "first, for example with ffmpeg's filter bwdif.",
         )
-    lies = orientation_of(frame)
+    lies = orientation_of(frame, stream.codec_context.name)
     return (height, width, lies.transposed, lies.left_right, lies.top_bottom)
 
 
@@ -69,27 +75,27 @@ def shown_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int
 
 
 def to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None, colours: Colours = DEFAULT) -> np.ndarray:
-    """A decoded frame of SDR as uint8 (H, W, 3): sRGB to 1 level, square pixels, upright."""
+    """A decoded frame of SDR as uint8 (H, W, 3): RGB to 1 level, square pixels, as it is stored."""
     size = shown_size(frame, pixel_aspect)
     frame.colorspace = matrix_of(frame, colours)
     if any(component.is_alpha for component in frame.format.components) or frame.format.has_palette:
         opaque = av.VideoFrame.from_ndarray(_on_white(_converted(frame, "gbrap", "rgba")))
         pixels = _converted(opaque, "gbrp", "rgb24", size)
-    elif len(frame.format.components) == 1 and frame.color_range == _LIMITED:
-        pixels = _limited_grey(frame, size)
+    elif _is_inexact_grey(frame):
+        pixels = _grey(frame, size)
     else:
         pixels = _converted(frame, "gbrp", "rgb24", size)
-    profile = side_data(frame, "ICC_PROFILE")
-    if profile is not None:
-        pixels = to_srgb(pixels, profile)
-    return orientation_of(frame).lay(pixels)
+    return pixels
 
 
-def hdr_to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction | None, curve: int, primaries: int) -> np.ndarray:
-    """A decoded frame of HDR as uint8 (H, W, 3): sRGB, square pixels, upright; see :mod:`showme.data.media.hdr`."""
+def hdr_to_rgb(
+    frame: av.VideoFrame, pixel_aspect: Fraction | None, curve: int, primaries: int, peak: float
+) -> np.ndarray:
+    """A decoded frame of HDR as uint8 (H, W, 3): sRGB, square pixels, as it is stored. curve, primaries, peak: of
+    :func:`tone_map`."""
     width, height = shown_size(frame, pixel_aspect)
     codes = frame.reformat(width, height, "gbrp16le", interpolation=_EXACT).to_ndarray()
-    return orientation_of(frame).lay(tone_map(codes, curve, primaries, peak_of(frame)))
+    return tone_map(codes, curve, primaries, peak)
 
 
 def _converted(frame: av.VideoFrame, planar: str, packed: str, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -109,14 +115,22 @@ def _on_white(pixels: np.ndarray) -> np.ndarray:
     return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _limited_grey(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    """A grey frame whose black is 16 and white 235, which swscale takes for full range."""
+def _is_inexact_grey(frame: av.VideoFrame) -> bool:
+    """Whether a frame is of greys that swscale takes for full range though they are not, or does not round."""
+    bits = frame.format.components[0].bits
+    return len(frame.format.components) == 1 and (8 < bits <= 16 or (bits == 8 and frame.color_range == _LIMITED))
+
+
+def _grey(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
     codes = frame.reformat(*size, "gray16le", interpolation=_EXACT).to_ndarray()
-    return np.repeat(_full_range(frame.format.components[0].bits)[codes][..., None], 3, axis=2)
+    levels = _levels(frame.format.components[0].bits, frame.color_range == _LIMITED)
+    return np.repeat(levels[codes][..., None], 3, axis=2)
 
 
 @cache
-def _full_range(bits: int) -> np.ndarray:
-    """Grey, 0 to 255, of limited code values of so many bits that were brought to 16: uint8 (65536,)."""
-    codes = np.arange(65536) / 65535 * (2**bits - 1) / 2 ** (bits - 8)
-    return np.rint(np.clip((codes - 16) / 219, 0, 1) * 255).astype(np.uint8)
+def _levels(bits: int, limited: bool) -> np.ndarray:
+    """Grey, 0 to 255, of code values of so many bits that were brought to 16: uint8 (65536,)."""
+    codes = np.arange(65536) / 65535
+    if limited:
+        codes = (codes * (2**bits - 1) / 2 ** (bits - 8) - 16) / 219
+    return np.rint(np.clip(codes, 0, 1) * 255).astype(np.uint8)

@@ -24,7 +24,7 @@ import numpy as np
 
 from ...errors import ClipError, tell_once
 from ...machine import usable_cores
-from .animation import HEAD, AnimatedWebP, is_animated_webp, opened
+from .animation import Animation, is_animation, opened
 from .base import (
     Frames,
     Media,
@@ -112,8 +112,8 @@ def open_video(
         ClipError: as :class:`VideoFrames`.
     """
     with opened(path, source) as file:
-        animated = is_animated_webp(file.read(HEAD))
-    return AnimatedWebP(path, source, span) if animated else VideoFrames(path, source, span, track, colours)
+        animated = is_animation(file)
+    return Animation(path, source, span) if animated else VideoFrames(path, source, span, track, colours)
 
 
 class VideoFrames(Frames):
@@ -153,9 +153,7 @@ class VideoFrames(Frames):
             return check_container(self.path, file)
 
     def _open(self, threads: int = 0, strict: bool = True) -> Any:
-        return open_container(
-            self.path, self.source(), threads, self.structure.described, self.track, strict, self.colours.demuxing()
-        )
+        return open_container(self.path, self.source(), threads, self.structure.described, self.track, strict)
 
     def _stream(self) -> Any:
         return video_stream(self.path, self.container, self.track)
@@ -177,6 +175,8 @@ class VideoFrames(Frames):
             begins = span is None or span.unit == "frames" or span.start < self.packets.times[0]
             self._try_early(float(stream.time_base), begins)
         self._times = self._decoded_times() if self.packets is None else self.packets.times
+        if self.codec == "gif":
+            self._times = self.colours.gif_times(self._times)
         if not len(self._times):
             raise ClipError(self.path, "it has no frames")
         self.positions = self._positions(span)
