@@ -42,7 +42,9 @@ def test_whatever_changes_is_merged_anew(unet, layer):
     changes = (
         lambda: layer.lora_B[STATE_IMAGE].weight.add_(1),
         lambda: layer.get_base_layer().weight.mul_(2),
-        lambda: setattr(layer.lora_A[STATE_IMAGE], "weight", torch.nn.Parameter(torch.ones(2, 32), False)),
+        lambda: setattr(
+            layer.lora_A[STATE_IMAGE], "weight", torch.nn.Parameter(torch.ones(2, layer.in_features), False)
+        ),
         lambda: layer.scaling.update({STATE_IMAGE: 3.0}),
     )
     for change in changes:
