@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from showme.models import VideoUNet, split_image_tokens
+from showme.models.video_unet import attention
 
 
 def make_unet(**changes) -> VideoUNet:
@@ -70,6 +71,28 @@ def test_shared_context_equals_the_same_context_repeated_per_frame(inputs):
     unet = make_unet()
     repeated = image[:, None].expand(-1, sample.shape[2], -1, -1)
     torch.testing.assert_close(unet(sample, t, text, image), unet(sample, t, text, repeated), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_working_in_pieces_changes_nothing(inputs, monkeypatch):
+    unet = make_unet()
+    whole = unet(*inputs)
+    monkeypatch.setattr(attention, "_PIECE", 1)
+    torch.testing.assert_close(unet(*inputs), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_only_without_gradients_a_layer_sees_pieces(monkeypatch):
+    monkeypatch.setattr(attention, "_PIECE", 4 * 8 * 3 * 2)
+    seen, x = [], torch.randn(10, 3, 2)
+
+    def layer(piece):
+        seen.append(len(piece))
+        return 2 * piece
+
+    assert torch.equal(attention.in_pieces(layer, x, 8), 2 * x)
+    with torch.no_grad():
+        assert torch.equal(attention.in_pieces(layer, x, 8), 2 * x)
+    assert seen == [10, 4, 4, 2]
 
 
 def test_tokens_split_only_when_they_divide():

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ...errors import InputError, first_line
 from ...models import ImageProjector, VideoUNet
+from .merging import merged
 
 ADAPTER_FOLDER = "adapters"
 # The UNet's files lie in the folder itself, the projector's in a folder of its name.
@@ -111,30 +112,8 @@ def active_adapters(unet: VideoUNet, task: str) -> Iterator[None]:
         unet.set_adapters(names)
         yield
         return
-    with _merged(unet, names):
+    with merged(unet, names):
         yield
-
-
-@contextlib.contextmanager
-def _merged(unet: VideoUNet, names: list[str]) -> Iterator[None]:
-    layers: list[Any] = [layer for layer in unet.modules() if isinstance(layer, LoraLayer)]
-    if any(layer.disable_adapters for layer in layers):
-        unet.enable_adapters()
-    old: list[tuple[Any, Any, Tensor]] = []
-    try:
-        for layer in layers:
-            base = layer.get_base_layer()
-            old.append((layer, base, base.weight.data))
-            for name in names:
-                if name in layer.lora_A:
-                    base.weight.data = base.weight.data + layer.get_delta_weight(name)
-            # peft runs a layer that says so without its adapters.
-            layer.merged_adapters = list(names)
-        yield
-    finally:
-        for layer, base, weight in old:
-            base.weight.data = weight
-            layer.merged_adapters = []
 
 
 def adapter_state(unet: nn.Module, name: str) -> dict[str, Tensor]:

@@ -27,6 +27,7 @@ from ...pictures.photo import upright_rgb
 from .adapters import COMPONENT_FOLDERS, active_adapters, bare_weights, load_adapter, save_adapters
 from .inputs import as_pixels
 from .instructions import InstructionReader, common_windows
+from .merging import all_modules
 
 TASKS = ("image", "video")
 
@@ -240,12 +241,22 @@ class ShowMePipeline(DiffusionPipeline):
                 load_adapter(getattr(pipeline, component), path)
         return pipeline
 
+    @property
+    def _execution_device(self) -> torch.device:
+        """Where the networks run. diffusers looks for hooks that move them in every module, 20 ms for the embedded
+        model, before it answers; without such hooks it is where the UNet's weights are."""
+        networks = (part for part in self.components.values() if isinstance(part, torch.nn.Module))
+        if any(
+            {"_hf_hook", "_diffusers_hook"} & vars(module).keys() for part in networks for module in all_modules(part)
+        ):
+            return super()._execution_device
+        return self.unet.conv_in.weight.device
+
     def _generator(self, seed: int | None) -> torch.Generator | None:
         return None if seed is None else torch.Generator("cpu").manual_seed(seed)
 
     def _encode(self, image, instruction: str, guided: bool, long: LongInstructions | None) -> _Conditions:
         """Text, image tokens and z0, each computed once; with guidance the empty conditions come first."""
-        # Asked once: diffusers walks through every module of every network for the answer, 12 ms each time.
         device = self._execution_device
         pixels = self._pixels(image, "image").to(device, self.vae.dtype)
         texts, views = [instruction], [pixels]

@@ -6,11 +6,17 @@ Shapes: B clips, T frames, C channels, H x W places, L text tokens, N image toke
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..dot_product import dot_product_attention
+
+# Without gradients a CPU works on this many numbers of the widest layer at a time, 4 MB in fp32: what lies between two
+# layers is then read from the cache instead of from pages that the system has to fetch first.
+_PIECE = 2**20
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
@@ -84,6 +90,10 @@ class GEGLUFeedForward(nn.Module):
         self.proj_out = nn.Linear(mult * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (n, length, dim) -> like x."""
+        return in_pieces(self._widen, x, 8)
+
+    def _widen(self, x: Tensor) -> Tensor:
         value, gate = self.proj_in(x).chunk(2, dim=-1)
         return self.proj_out(self.dropout(value * F.gelu(gate)))
 
@@ -137,12 +147,25 @@ class TemporalTransformer(nn.Module):
         """x (B*T, C, H, W) -> like x. The normalisation's statistics are taken over the whole clip."""
         height = x.shape[-2]
         h = self.norm(clip_view(x, num_frames))  # (B, C, T, H*W)
-        h = self.proj_in(h.permute(0, 3, 2, 1).flatten(0, 1))  # (B*H*W, T, inner)
+        h = in_pieces(self._mix_frames, h.permute(0, 3, 2, 1).flatten(0, 1), 8)
+        h = h.unflatten(0, (-1, x.shape[-2] * x.shape[-1]))  # (B, H*W, T, C)
+        return x + _to_map(h.transpose(1, 2).flatten(0, 1), height)
+
+    def _mix_frames(self, h: Tensor) -> Tensor:
+        """(n, T, C) -> like it, every one of the n places for itself."""
+        h = self.proj_in(h)  # (n, T, inner)
         h = h + self.attn1(self.norm1(h))
         h = h + self.attn2(self.norm2(h))
         h = h + self.ff(self.norm3(h))
-        h = self.proj_out(h).unflatten(0, (-1, x.shape[-2] * x.shape[-1]))  # (B, H*W, T, C)
-        return x + _to_map(h.transpose(1, 2).flatten(0, 1), height)
+        return self.proj_out(h)
+
+
+def in_pieces(layer: Callable[[Tensor], Tensor], x: Tensor, widening: int) -> Tensor:
+    """layer(x), where a CPU without gradients does some of x (n, length, dim) at a time; the rows must not mix."""
+    size = max(_PIECE // (widening * x.shape[1] * x.shape[2]), 1)
+    if torch.is_grad_enabled() or x.device.type != "cpu" or x.shape[0] <= size:
+        return layer(x)
+    return torch.cat([layer(piece) for piece in x.split(size)])
 
 
 def zero_init(layer: nn.Module) -> None:
