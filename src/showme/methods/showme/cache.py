@@ -18,7 +18,7 @@ from ...data.sampling import FIRST_FRAMES, LAST_FRAMES
 from ...losses import motion
 from ...perception import depth_eye, edge_eye, flow_eye
 from .config import RewardConfig
-from .pipeline import ShowMePipeline
+from .saved import ShowMePipeline
 
 
 class CachedClips:

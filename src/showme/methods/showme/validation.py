@@ -14,7 +14,7 @@ from ...generation.outputs import write_png, write_video
 from ...pictures.psnr import psnr
 from ...training.validation import Scene, Validated, add_validation
 from .config import ShowMeConfig
-from .pipeline import ShowMePipeline
+from .saved import ShowMePipeline
 
 _FPS = 8.0
 
