@@ -29,6 +29,17 @@ EXTRAS = {
 _GB = 10**9
 
 
+def find_installed() -> dict[str, Any]:
+    """Versions and extras, JSON-ready; known without importing any of them."""
+    return {
+        "showme": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "extras": find_extras(),
+    }
+
+
 def examine() -> dict[str, Any]:
     """Everything that ``showme doctor`` reports, JSON-ready; ``missing`` lists what to install and how."""
     devices = find_devices()
@@ -40,18 +51,13 @@ def examine() -> dict[str, Any]:
         missing.append(embedded)
     if not encoder:
         missing.append("PyAV has no libx264, so no video can be written: pip install --force-reinstall av")
-    return {
-        "showme": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    return find_installed() | {
         "cores": usable_cores(),
         "memory_gb": round(total_memory() / _GB, 1),
         "free_disk_gb": round(shutil.disk_usage(Path.cwd()).free / _GB, 1),
         "devices": devices,
         "h264": encoder,
         "worlds": worlds,
-        "extras": find_extras(),
         "embedded": embedded,
         "can_run": what_runs(devices, embedded == "verified"),
         "missing": missing,
