@@ -19,7 +19,7 @@ import showme
 
 _EXAMPLE = str(Path(showme.__file__).parent / "assets" / "examples" / "push_left.png")
 _WORDS = "push the orange case to the left"
-_CALL = f"import showme; from PIL import Image as I; showme.load()(I.open({_EXAMPLE!r}), {_WORDS!r}, task={{!r}}, seed=0)"
+_CALL = (
     f"import showme; from PIL import Image; showme.load()(Image.open({_EXAMPLE!r}), {_WORDS!r}, task={{!r}}, seed=0)"
 )
 _RUN = "stage: state_image\nout: {out}/run\ndata: {{source: {out}}}\ntraining: {{steps: 1}}\n"
