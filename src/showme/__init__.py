@@ -19,6 +19,9 @@ def load(
 ) -> ShowMePipeline:
     """A model, ready to use: ``out = showme.load()(image, "push the red box to the left", seed=0)``.
 
+    On a CPU, a model that needs no more than torch answers pictures without diffusers and transformers, which take
+    longer to import than it takes to run; they are imported when anything else is asked of the pipeline.
+
     Args:
         model: ``embedded``, the folder of a bundle, or a Hugging Face hub id.
         device: a GPU when there is one, when None.
@@ -28,6 +31,7 @@ def load(
         showme.errors.InputError: no such model, a damaged one, or no such device.
     """
     # Imported here so that `import showme` costs nothing.
-    from .bundle import load_bundle
+    from .bundle import open_bundle
+    from .plain_bundle import load_sooner
 
-    return load_bundle(model, device, dtype).pipeline
+    return load_sooner(open_bundle(model), device, dtype)

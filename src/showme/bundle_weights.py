@@ -15,10 +15,12 @@ import transformers.utils.logging as transformers_logging
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from .devices import choose_device
 from .errors import InputError, first_line
 from .manifest import read_manifest
 from .methods.showme import ShowMePipeline
-from .methods.showme.adapters import COMPONENT_FOLDERS, check_keys, load_adapter
+from .methods.showme.adapters import check_keys, load_adapter
+from .methods.showme.tasks import COMPONENT_FOLDERS
 
 _LIBRARIES = ("diffusers", "transformers")
 
@@ -55,25 +57,6 @@ def read_pipeline(folder: Path, device: str | torch.device | None, dtype: torch.
             # which takes a third of an image step on a CPU.
             component.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return pipeline.to(device)
-
-
-def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device asked for, or a GPU when there is one.
-
-    Raises:
-        InputError: a device that this machine does not have.
-    """
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(device)
-    present = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-    }.get(device.type, 0)
-    if (device.index or 0) >= present:
-        raise InputError(f"This machine has no device {str(device)!r}: `showme doctor` lists what it has.")
-    return device
 
 
 def stored_dtype(folder: Path) -> torch.dtype:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,8 +14,7 @@ from .data.cache import Part, build_parts, missing_shards
 from .data.clips import Look
 from .data.rows import ClipRows
 from .data.sources import Record
-from .errors import InputError, ToldWarning
-from .generation.instruction import prompt_for, split_words
+from .errors import InputError
 from .methods.showme import ShowMePipeline
 from .methods.showme.adapters import STATE_VIDEO
 from .methods.showme.cache import CachedClips, Progress, check_lengths, clip_parts, open_cache
@@ -29,25 +26,27 @@ from .methods.showme.validation import Validator
 from .perception import depth_eye, edge_eye
 from .preparation.on_ray import build_on_ray
 from .run_clips import RunClips
-from .run_folder import MODEL, begin_folder, check_folder
+from .run_folder import MODEL, begin_folder
+from .run_input import RunInput, find_input, find_records
 from .training import CHECKPOINTS, Trainer
 from .training.checkpoint import load_weights, newest_checkpoint
 
 
-def train(config: ShowMeConfig, progress: Progress | None = None) -> Path:
+def train(config: ShowMeConfig, progress: Progress | None = None, found: RunInput | None = None) -> Path:
     """Train or resume; returns the folder of the finished model (None of it is written before the end).
 
     Args:
         config: the run's settings.
         progress: told of the rows that are cached before training.
+        found: of :func:`showme.run_input.find_input`, where it was called already.
 
     Raises:
         InputError: the settings do not fit the model, the clips, or the run that is to be resumed, which was begun with
             other clips or instructions.
     """
-    check_folder(config.out, config)
-    files = open_bundle(config.model)
-    rows = clip_rows(config, files.info)
+    found = found or find_input(config)
+    files = found.files
+    rows = clip_rows(config, files.info, found.records)
     run_clips = RunClips(config.out, rows, files.hash)
     pipeline = pipeline_for(config, files, _own_device())
     clips = _open(config, rows, clip_parts(pipeline, rows, config.rewards), progress)
@@ -135,36 +134,20 @@ def check_clips(config: ShowMeConfig) -> None:
         run_clips.check_pixels(clips.checksum, pipeline.device)
 
 
-def clip_rows(config: ShowMeConfig, info: BundleInfo) -> ClipRows:
+def clip_rows(config: ShowMeConfig, info: BundleInfo, records: list[Record] | None = None) -> ClipRows:
     """The clips of a run, as the model sees them, with instructions as it reads them.
+
+    Args:
+        config: the run's settings.
+        info: of the model.
+        records: of :func:`showme.run_input.find_records`, where they were found already.
 
     Raises:
         InputError: wrong annotations, or a clip that is missing.
     """
     data = config.data
     look = Look(info.height, info.width, data.frames, data.sampling, data.fit, config.training.seed)
-    return ClipRows(_as_read(data.source.records(data.clips), info), look, data.draws)
-
-
-def _as_read(records: list[Record], info: BundleInfo) -> list[Record]:
-    """Instructions as they will be read when the model is asked; what it cannot tell apart in them is warned of."""
-    if info.vocabulary is None:
-        return records
-    known = {*info.vocabulary, *info.synonyms}
-    strange = [(record, word) for record in records for word in split_words(record.instruction) if word not in known]
-    if strange:
-        record, word = strange[0]
-        count = len({each.id for each, _ in strange})
-        warnings.warn(
-            f"{count} of {len(records)} instructions have words that {info.name} does not know, such as {word!r} in "
-            f"clip {record.id!r}: it reads all of them as one and the same unknown word.",
-            ToldWarning,
-            stacklevel=2,
-        )
-    return [
-        replace(record, instruction=prompt_for(record.instruction, info.vocabulary, info.synonyms))
-        for record in records
-    ]
+    return ClipRows(find_records(config, info) if records is None else records, look, data.draws)
 
 
 def build_objective(pipeline: ShowMePipeline, config: ShowMeConfig) -> ShowMeObjective:

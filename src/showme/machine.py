@@ -19,33 +19,40 @@ MODELS = {"embedded": 1.5, "dynamicrafter-256": 11.9, "dynamicrafter-512": 12.8,
 _GB = 10**9
 
 
-def examine() -> dict[str, Any]:
-    """Everything that ``showme doctor`` reports, JSON-ready; ``missing`` lists what to install and how."""
-    devices = find_devices()
-    embedded = check_embedded()
-    worlds, worlds_missing = check_worlds()
-    encoder = has_h264()
-    faults, extras, missing = check_packages()
-    missing += worlds_missing
-    if embedded != "verified":
-        missing.append(embedded)
-    if not encoder:
-        missing.append("PyAV has no libx264, so no video can be written: pip install --force-reinstall av")
+def find_installed() -> dict[str, Any]:
+    """Versions, extras and what is wrong with them (``missing``), JSON-ready; known without importing any of them."""
+    _, extras, missing = check_packages()
     return {
         "showme": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "extras": extras,
+        "missing": missing,
+    }
+
+
+def examine() -> dict[str, Any]:
+    """Everything that ``showme doctor`` reports, JSON-ready; ``missing`` lists what to install and how."""
+    devices = find_devices()
+    embedded = check_embedded()
+    worlds, missing = check_worlds()
+    encoder = has_h264()
+    if embedded != "verified":
+        missing.append(embedded)
+    if not encoder:
+        missing.append("PyAV has no libx264, so no video can be written: pip install --force-reinstall av")
+    faults, installed = check_packages()[0], find_installed()
+    return installed | {
         "cores": usable_cores(),
         "memory_gb": round(total_memory() / _GB, 1),
         "free_disk_gb": round(shutil.disk_usage(Path.cwd()).free / _GB, 1),
         "devices": devices,
         "h264": encoder,
         "worlds": worlds,
-        "extras": extras,
         "embedded": embedded,
         "can_run": what_runs(devices, embedded == "verified", faults),
-        "missing": missing,
+        "missing": installed["missing"] + missing,
     }
 
 

@@ -7,7 +7,8 @@ import torch
 from diffusers import DDIMScheduler
 
 from showme.conversion import dynamicrafter
-from showme.models.schedulers import DynamicRescaleDDIMScheduler, rescale_guidance
+from showme.models.guidance import rescale_guidance
+from showme.models.schedulers import DynamicRescaleDDIMScheduler
 
 from .conftest import Golden, golden_files
 from .test_networks import split_context

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from showme.models.schedulers import DynamicRescaleDDIMScheduler, rescale_guidance
+from showme.models.guidance import rescale_guidance
+from showme.models.schedulers import DynamicRescaleDDIMScheduler
 
 
 @pytest.fixture

@@ -7,40 +7,63 @@ from typing import Annotated, Any
 
 import typer
 
+_LABEL = len("embedded model")
+
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
     """Say what this machine can run, and what is missing."""
-    from ..machine import examine
+    from ..machine import examine, find_installed
 
-    report = examine()
     if as_json:
-        typer.echo(json.dumps(report, indent=2))
+        typer.echo(json.dumps(examine(), indent=2))
     else:
-        _print(report)
+        # Before torch is tried, which takes seconds and may fail.
+        installed = find_installed()
+        _print_installed(installed)
+        _print(examine(), installed["missing"])
 
 
-def _print(report: dict[str, Any]) -> None:
-    from rich.console import Console
+def _facts() -> Any:
     from rich.table import Table
 
-    console = Console()
     facts = Table(show_header=False, box=None, pad_edge=False)
-    packages = report["packages"]
-    facts.add_row("showme", f"{report['showme']} on Python {report['python']}, {report['platform']}")
+    facts.add_column(min_width=_LABEL)
+    return facts
+
+
+def _print_installed(installed: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    facts, packages = _facts(), installed["packages"]
+    facts.add_row("showme", f"{installed['showme']} on Python {installed['python']}, {installed['platform']}")
     facts.add_row("packages", ", ".join(f"{name} {packages[name]}" for name in ("torch", "diffusers", "transformers")))
+    facts.add_row("extras", ", ".join(f"{name}: {state}" for name, state in installed["extras"].items()))
+    Console().print(facts)
+    _print_missing(installed["missing"])
+
+
+def _print_missing(sentences: list[str]) -> None:
+    from rich.console import Console
+
+    if sentences:
+        Console().print("\nMissing or wrong:")
+    for sentence in sentences:
+        Console().print(f"  {sentence}", highlight=False, markup=False)
+
+
+def _print(report: dict[str, Any], said: list[str]) -> None:
+    from rich.console import Console
+
+    console, facts = Console(), _facts()
     facts.add_row("cores", f"{report['cores']}; {report['free_disk_gb']:g} GB of disk free")
     for device in report["devices"]:
         bf16 = "bf16" if device["bf16"] else "no fast bf16"
         facts.add_row(device["device"], f"{device['name']}, {device['memory_gb']:g} GB, {bf16}")
     facts.add_row("video", "H.264 (libx264)" if report["h264"] else "no H.264 encoder")
     facts.add_row("rendering", f"MuJoCo over {report['worlds']}" if report["worlds"] != "missing" else "not installed")
-    facts.add_row("extras", ", ".join(f"{name}: {state}" for name, state in report["extras"].items()))
     facts.add_row("embedded model", report["embedded"])
     console.print(facts)
     console.print("\nThis machine can run:")
     for name, verdict in report["can_run"].items():
         console.print(f"  {name:20} {verdict}", highlight=False)
-    if report["missing"]:
-        console.print("\nMissing:")
-        for sentence in report["missing"]:
-            console.print(f"  {sentence}", highlight=False, markup=False)
+    _print_missing([sentence for sentence in report["missing"] if sentence not in said])

@@ -22,10 +22,14 @@ def train(
     from ..methods.showme.config import ShowMeConfig
 
     settings = load_config(config, ShowMeConfig, fields or ())
+    from ..run_input import find_input
+
+    # Before what takes seconds to import.
+    found = find_input(settings)
     from ..experiment import train as run
 
     with cache_bars("caching") as progress:
-        model = run(settings, progress)
+        model = run(settings, progress, found)
     if os.environ.get("RANK", "0") != "0":
         return
     page = settings.out / "validation" / "index.html"

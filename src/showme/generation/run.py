@@ -31,7 +31,8 @@ from .page import Page, render_page
 from .record import InputRecord, ModelRecord, RunRecord, SettingsRecord, machine_record
 from .request import GenerateRequest, check_request
 
-# A ShowMePipeline: torch must not be imported here, and diffusers adds a pipeline's parts only at run time.
+# A ShowMePipeline or a PlainPipeline: torch must not be imported here, and diffusers adds a pipeline's parts only at
+# run time.
 Pipeline = Any
 # Called as progress(stage, step, steps); stages are load, image, video and write.
 Progress = Callable[[str, int, int], None]
@@ -141,10 +142,12 @@ def _outside(request: GenerateRequest, info: BundleInfo) -> str:
 def _load(files: BundleFiles, device: str | None) -> Pipeline:
     import torch
 
+    from ..plain_bundle import read_plain
+
     # Same seed, same bytes, on a GPU too: no autotuned and no unordered kernels.
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    pipeline = load_pipeline(files, device)
+    pipeline = read_plain(files, device) or load_pipeline(files, device)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

@@ -2,18 +2,32 @@
 
 ShowMe (arXiv 2511.17839) draws it as "Q-Former"; DynamiCrafter calls it the image context projector. A fixed set of
 learned queries reads the image tokens in a few rounds of cross-attention and becomes the image half of the context
-that the spatial layers attend to.
+that the spatial layers attend to. The layers need torch alone; ``ImageProjector``, which diffusers saves and loads, is
+imported when it is asked for.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
-from diffusers.loaders import PeftAdapterMixin
 from torch import Tensor, nn
 
 from .dot_product import dot_product_attention
+
+if TYPE_CHECKING:
+    from .saved import ImageProjector
+
+__all__ = ["ImageProjector", "ImageProjectorLayers", "split_image_tokens"]
+
+
+def __getattr__(name: str) -> Any:
+    # diffusers looks beside a class for the one that tells how it is loaded.
+    if name not in ("ImageProjector", "ModelMixin"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import saved
+
+    return getattr(saved, name)
 
 
 class PerceiverAttention(nn.Module):
@@ -41,7 +55,7 @@ class PerceiverAttention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
-class ImageProjector(ModelMixin, ConfigMixin, PeftAdapterMixin):
+class ImageProjectorLayers(nn.Module):
     """Perceiver resampler: image tokens (B, N, embedding_dim) -> context tokens (B, num_queries, output_dim).
 
     Args:
@@ -51,9 +65,6 @@ class ImageProjector(ModelMixin, ConfigMixin, PeftAdapterMixin):
         num_queries: total number of context tokens; DynamiCrafter uses 16 queries for each of 16 frames, 256 in all.
     """
 
-    config_name = "config.json"
-
-    @register_to_config
     def __init__(
         self,
         embedding_dim: int = 1280,

@@ -23,6 +23,10 @@ def cache(
     from ...methods.showme.config import ShowMeConfig
 
     settings = load_config(config, ShowMeConfig, fields or ())
+    from ...bundle import open_bundle
+
+    # Before what takes seconds to import.
+    open_bundle(settings.model)
     from ...experiment import fill_cache
 
     with cache_bars("caching") as progress:

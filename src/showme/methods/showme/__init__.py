@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .pipeline import ShowMeOutput, ShowMePipeline
+    from .pipeline import ShowMeOutput
+    from .saved import ShowMePipeline
 
 __all__ = ["ShowMeOutput", "ShowMePipeline"]
 
@@ -16,6 +17,10 @@ __all__ = ["ShowMeOutput", "ShowMePipeline"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import pipeline
+    if name == "ShowMePipeline":
+        from .saved import ShowMePipeline
 
-    return getattr(pipeline, name)
+        return ShowMePipeline
+    from .pipeline import ShowMeOutput
+
+    return ShowMeOutput

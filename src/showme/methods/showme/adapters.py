@@ -18,19 +18,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...errors import InputError, first_line
-from ...models import ImageProjector, VideoUNet
 from .merging import merged
+from .tasks import ACTIVE_ADAPTERS, LORA_CONFIG, STATE_IMAGE, STATE_VIDEO
 
-ADAPTER_FOLDER = "adapters"
-# The UNet's files lie in the folder itself, the projector's in a folder of its name.
-COMPONENT_FOLDERS = {"unet": ADAPTER_FOLDER, "image_projector": f"{ADAPTER_FOLDER}/image_projector"}
-LORA_CONFIG = "lora_config"
-
-STATE_IMAGE = "state_image"
-STATE_VIDEO = "state_video"
-
-# The image task runs with the first adapter alone; the video adds its own over the frozen first.
-ACTIVE_ADAPTERS = {"image": [STATE_IMAGE], "video": [STATE_IMAGE, STATE_VIDEO]}
+# A VideoUNet or an ImageProjector: mypy does not see what diffusers' mixins give them.
+Network = Any
 
 # q, k, v of every attention (not to_out) and both feed-forward projections, as in the released configuration.
 _ATTENTION = r"attn[12]\.to_(q|k|v|k_ip|v_ip)"
@@ -79,7 +71,7 @@ def _config(network: nn.Module, pattern: str, rank: int, dropout: float, other: 
     )
 
 
-def add_fresh_adapter(network: VideoUNet | ImageProjector, name: str, config: LoraConfig) -> None:
+def add_fresh_adapter(network: Network, name: str, config: LoraConfig) -> None:
     """Add an adapter that changes nothing yet: A ~ N(0, 1/r), B = 0, as the released code begins."""
     with warnings.catch_warnings():
         # A second adapter is what this model has.
@@ -92,7 +84,7 @@ def add_fresh_adapter(network: VideoUNet | ImageProjector, name: str, config: Lo
 
 
 @contextlib.contextmanager
-def active_adapters(unet: VideoUNet, task: str) -> Iterator[None]:
+def active_adapters(unet: Network, task: str) -> Iterator[None]:
     """While open, ``unet`` runs with the adapters of ``task`` and no others, at the cost of a network without any.
 
     Their weights are added to the layers' own (W + B A) for the time being and taken back by putting the old tensors
@@ -137,7 +129,7 @@ def save_adapters(unet: nn.Module, folder: Path, dtype: torch.dtype | None = Non
         save_file(state, folder / f"{name}.safetensors", metadata)
 
 
-def load_adapter(network: VideoUNet | ImageProjector, path: Path) -> None:
+def load_adapter(network: Network, path: Path) -> None:
     """Add the adapter in ``path`` to ``network`` under the file's name.
 
     Raises:
@@ -152,9 +144,7 @@ def load_adapter(network: VideoUNet | ImageProjector, path: Path) -> None:
     attach_adapter(network, name, LoraConfig(**json.loads(metadata[LORA_CONFIG])), state, path)
 
 
-def attach_adapter(
-    network: VideoUNet | ImageProjector, name: str, config: LoraConfig, state: dict[str, Tensor], origin: Path
-) -> None:
+def attach_adapter(network: Network, name: str, config: LoraConfig, state: dict[str, Tensor], origin: Path) -> None:
     """Add an adapter to ``network`` and fill it, every tensor in its place once.
 
     Args:

@@ -21,7 +21,7 @@ from ...losses import motion
 from ...perception import depth_eye, edge_eye, flow_eye
 from .config import RewardConfig
 from .instructions import common_windows
-from .pipeline import ShowMePipeline
+from .saved import ShowMePipeline
 
 
 class CachedClips:

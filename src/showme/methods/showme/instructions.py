@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from ...errors import CutWarning, InputError
 from ...long_text import LONG_INSTRUCTIONS, LongInstructions, too_long, unread_ends, windows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from .plain import PlainTokenizer
 
 # Laid end to end; each costs the cross-attention to text as much as the first.
 _MOST_WINDOWS = 60
@@ -31,7 +35,7 @@ class InstructionReader:
         ValueError: no such choice.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, long_instructions: LongInstructions):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase | PlainTokenizer, long_instructions: LongInstructions):
         if long_instructions not in LONG_INSTRUCTIONS:
             raise ValueError(f"long_instructions {long_instructions!r}: choose {', '.join(LONG_INSTRUCTIONS)}.")
         self.tokenizer, self.long_instructions = tokenizer, long_instructions

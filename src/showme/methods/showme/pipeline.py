@@ -1,47 +1,56 @@
-"""From a first frame and an instruction to the result (picture) and the action (video), with one model."""
+"""From a first frame and an instruction to the result (picture) and the action (video), with one model.
+
+The steps are written for components of any make: diffusers' and transformers' in :mod:`.saved`, which can be saved,
+moved and swapped, and plain ones in :mod:`.plain`, which are there sooner.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline, SchedulerMixin
-from diffusers.image_processor import VaeImageProcessor
-from diffusers.utils import BaseOutput
-from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor
-from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModel, PreTrainedTokenizerBase
 
 from ...long_text import LongInstructions
-from ...models import ImageProjector, VideoUNet, split_image_tokens
-from ...models.schedulers import rescale_guidance
+from ...models import split_image_tokens
+from ...models.guidance import rescale_guidance
 from ...pictures.fit import fit_photo
 from ...pictures.photo import upright_rgb
-from .adapters import COMPONENT_FOLDERS, active_adapters, bare_weights, load_adapter, save_adapters
 from .inputs import as_pixels
 from .instructions import InstructionReader, common_windows
-from .merging import all_modules
-
-TASKS = ("image", "video")
+from .tasks import TASKS
 
 
-@dataclass
-class ShowMeOutput(BaseOutput):
-    """What a call returns; a task that was not asked for leaves its field None.
+class ShowMeOutput(OrderedDict):
+    """What a call returns, as diffusers' outputs are: fields by name, or by place among those that were asked for.
 
     image: the result, a PIL image (or an array (H, W, 3) in [0, 1], a tensor (3, H, W), or a latent (C, h, w)).
     frames: the action, a list of T PIL images (or (T, H, W, 3), (T, 3, H, W), or (T, C, h, w)).
+    A task that was not asked for leaves its field None.
     """
 
-    image: Any = None
-    frames: Any = None
+    def __init__(self, image: Any = None, frames: Any = None):
+        super().__init__()
+        self.image, self.frames = image, frames
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if value is not None:
+            super().__setitem__(name, value)
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(key) if isinstance(key, str) else self.to_tuple()[key]
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """The fields that are not None."""
+        return tuple(self.values())
 
 
 @dataclass(frozen=True)
@@ -53,75 +62,29 @@ class _Conditions:
     first_latent: Tensor
 
 
-class ShowMePipeline(DiffusionPipeline):
-    """ShowMe's two tasks (arXiv 2511.17839).
+class ShowMeSteps:
+    """ShowMe's two tasks (arXiv 2511.17839), on the components that a subclass holds.
 
     Picture of the result: temporal half off, adapter ``state_image``, one noisy latent beside z0. Video of the
     action: the whole network, both adapters, T noisy latents beside ``[z0; zeros]``.
-
-    Args:
-        unet, image_projector, vae, text_encoder, tokenizer, image_encoder, feature_extractor, scheduler: components.
-        num_frames: T when a call does not say.
-        repeat_first_frame: True repeats z0 on every frame, as plain DynamiCrafter does; False is ShowMe's
-            ``[z0; zeros]``.
-        guidance_scale, guidance_rescale, num_inference_steps, eta: used when a call does not say.
-        height, width: what photos are brought to; None takes them as they are.
-        goal_conditioning: whether the video may know its end: it was trained with the result's latent in the last slot
-            of the condition for a share of the clips.
-        long_instructions: what becomes of an instruction of more tokens than the text encoder reads, when a call does
-            not say: ``cut`` leaves its end out, with a warning; ``chunk`` reads it in windows of the encoder's length
-            and lays their tokens end to end; ``refuse`` is an error.
     """
 
-    model_cpu_offload_seq = "text_encoder->image_encoder->image_projector->unet->vae"
-    _callback_tensor_inputs = ("latents",)
+    unet: Any
+    image_projector: Any
+    vae: Any
+    text_encoder: Any
+    tokenizer: Any
+    image_encoder: Any
+    feature_extractor: Any
+    scheduler: Any
+    image_processor: Any
+    config: Any
+    progress_bar: Callable[..., Any]
+    _execution_device: torch.device
 
-    def __init__(
-        self,
-        unet: VideoUNet,
-        image_projector: ImageProjector,
-        vae: AutoencoderKL,
-        text_encoder: CLIPTextModel,
-        tokenizer: PreTrainedTokenizerBase,
-        image_encoder: CLIPVisionModel,
-        feature_extractor: CLIPImageProcessor,
-        scheduler: SchedulerMixin,
-        num_frames: int = 16,
-        repeat_first_frame: bool = False,
-        guidance_scale: float = 7.5,
-        guidance_rescale: float = 0.0,
-        num_inference_steps: int = 50,
-        eta: float = 0.0,
-        height: int | None = None,
-        width: int | None = None,
-        goal_conditioning: bool = False,
-        long_instructions: LongInstructions = "cut",
-    ):
-        super().__init__()
-        self.register_modules(
-            unet=unet,
-            image_projector=image_projector,
-            vae=vae,
-            text_encoder=text_encoder,
-            tokenizer=tokenizer,
-            image_encoder=image_encoder,
-            feature_extractor=feature_extractor,
-            scheduler=scheduler,
-        )
-        self.register_to_config(
-            num_frames=num_frames,
-            repeat_first_frame=repeat_first_frame,
-            guidance_scale=guidance_scale,
-            guidance_rescale=guidance_rescale,
-            num_inference_steps=num_inference_steps,
-            eta=eta,
-            height=height,
-            width=width,
-            goal_conditioning=goal_conditioning,
-            long_instructions=long_instructions,
-        )
-        self.vae_scale_factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
+    def _adapted(self, task: str) -> AbstractContextManager[None]:
+        """While open, the UNet runs with the adapters of a task and no others."""
+        raise NotImplementedError
 
     @torch.no_grad()
     def __call__(
@@ -215,42 +178,6 @@ class ShowMePipeline(DiffusionPipeline):
             else:
                 output.frames = frames
         return output
-
-    def save_pretrained(self, save_directory: str | Path, dtype: torch.dtype | None = None, **kwargs) -> None:
-        """Save every component as diffusers does, and the adapters beside them in ``adapters/``.
-
-        Args:
-            save_directory: folder; :func:`showme.bundle.save_bundle` makes a whole, verified model of it.
-            dtype: precision of the weights on disk; None keeps each one's own.
-            kwargs: as for :meth:`diffusers.DiffusionPipeline.save_pretrained`.
-        """
-        with contextlib.ExitStack() as stack:
-            for component in self.components.values():
-                if isinstance(component, torch.nn.Module):
-                    stack.enter_context(bare_weights(component, dtype))
-            super().save_pretrained(save_directory, **kwargs)
-        for component, subfolder in COMPONENT_FOLDERS.items():
-            save_adapters(getattr(self, component), Path(save_directory) / subfolder, dtype)
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> ShowMePipeline:
-        """As :meth:`diffusers.DiffusionPipeline.from_pretrained`, with the adapters of a folder added."""
-        pipeline = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-        for component, subfolder in COMPONENT_FOLDERS.items():
-            for path in sorted((Path(pretrained_model_name_or_path) / subfolder).glob("*.safetensors")):
-                load_adapter(getattr(pipeline, component), path)
-        return pipeline
-
-    @property
-    def _execution_device(self) -> torch.device:
-        """Where the networks run. diffusers looks for hooks that move them in every module, 20 ms for the embedded
-        model, before it answers; without such hooks it is where the UNet's weights are."""
-        networks = (part for part in self.components.values() if isinstance(part, torch.nn.Module))
-        if any(
-            {"_hf_hook", "_diffusers_hook"} & vars(module).keys() for part in networks for module in all_modules(part)
-        ):
-            return super()._execution_device
-        return self.unet.conv_in.weight.device
 
     def _generator(self, seed: int | None) -> torch.Generator | None:
         return None if seed is None else torch.Generator("cpu").manual_seed(seed)
@@ -346,15 +273,14 @@ class ShowMePipeline(DiffusionPipeline):
         """Run the sampler from pure noise; returns latents (1, C, T, h, w)."""
         z0 = conditions.first_latent[:, :, None]
         shape = (1, z0.shape[1], num_frames, *z0.shape[-2:])
-        latents = randn_tensor(shape, generator=generator, device=z0.device, dtype=z0.dtype)
+        latents = _noise(shape, generator, z0)
         concat = condition_clip(z0, num_frames, self.config.repeat_first_frame, goal)
         batch = conditions.text.shape[0]
         image_tokens = split_image_tokens(conditions.image_tokens, num_frames)
         self.scheduler.set_timesteps(steps, device=z0.device)
         latents = latents * self.scheduler.init_noise_sigma
         scalars = None if scalar is None else torch.full((batch,), scalar, device=z0.device)
-        adapters = active_adapters(self.unet, "video" if temporal else "image")
-        with adapters, self.progress_bar(total=steps) as progress:
+        with self._adapted("video" if temporal else "image"), self.progress_bar(total=steps) as progress:
             for index, t in enumerate(self.scheduler.timesteps):
                 sample = torch.cat([self.scheduler.scale_model_input(latents, t), concat], dim=1)
                 prediction = self.unet(
@@ -427,3 +353,9 @@ def condition_clip(z0: Tensor, num_frames: int, repeat: bool, goal: Tensor | Non
     if goal is not None and num_frames > 1:
         frames[-1] = goal
     return torch.cat(frames, dim=2)
+
+
+def _noise(shape: tuple[int, ...], generator: torch.Generator | None, like: Tensor) -> Tensor:
+    """Noise of ``like``'s precision on its device, drawn where the generator is: a seed means the same on a GPU."""
+    device = like.device if generator is None else generator.device
+    return torch.randn(shape, generator=generator, device=device, dtype=like.dtype).to(like.device)

@@ -9,7 +9,7 @@ import torch
 from ...errors import InputError
 from .adapters import STATE_IMAGE, STATE_VIDEO, add_fresh_adapter, lora_config, projector_lora_config
 from .config import ShowMeConfig
-from .pipeline import ShowMePipeline
+from .saved import ShowMePipeline
 
 
 def prepare(pipeline: ShowMePipeline, config: ShowMeConfig) -> None:

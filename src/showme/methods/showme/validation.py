@@ -21,7 +21,7 @@ from ...pictures.psnr import psnr
 from ...staged_files import staged
 from ...training.validation import Scene, Validated, add_validation
 from .config import ShowMeConfig
-from .pipeline import ShowMePipeline
+from .saved import ShowMePipeline
 
 _FPS = 8.0
 # What the page shows, by fingerprints.

@@ -1,5 +1,5 @@
 """The factorised spatial/temporal UNet that predicts the noise of a latent video."""
 
-from .unet import VideoUNet
+from .unet import VideoUNetLayers
 
-__all__ = ["VideoUNet"]
+__all__ = ["VideoUNetLayers"]

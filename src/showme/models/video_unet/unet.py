@@ -1,22 +1,37 @@
-"""VideoUNet: one class for the embedded model, DynamiCrafter-256/512/1024 and AnimateAnything (ModelScope layout)."""
+"""The video UNet: one class for the embedded model, DynamiCrafter-256/512/1024 and AnimateAnything (ModelScope layout).
+
+It needs torch alone. ``VideoUNet``, which diffusers saves and loads, is the same network; it is imported when it is
+asked for, because diffusers takes as long to import as torch does, or longer.
+"""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
-from diffusers.loaders import PeftAdapterMixin
-from diffusers.models.embeddings import Timesteps
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..timesteps import Timesteps
 from .attention import TemporalTransformer, zero_init
 from .blocks import Context, DownBlock, UpBlock, VideoLayer
 
+if TYPE_CHECKING:
+    from ..saved import VideoUNet
 
-class VideoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
+__all__ = ["VideoUNet", "VideoUNetLayers"]
+
+
+def __getattr__(name: str) -> Any:
+    # diffusers looks beside a class for the one that tells how it is loaded.
+    if name not in ("VideoUNet", "ModelMixin"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .. import saved
+
+    return getattr(saved, name)
+
+
+class VideoUNetLayers(nn.Module):
     """Factorised spatial/temporal UNet over latent clips (B, C, T, H, W).
 
     Args:
@@ -46,10 +61,10 @@ class VideoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
     The frozen reference networks are matched to 1e-4 by tests/golden.
     """
 
-    config_name = "config.json"
-    _supports_gradient_checkpointing = True
+    # Kept by the class that is made: the arguments by name, and what recomputes a layer.
+    config: Any
+    _gradient_checkpointing_func: Any
 
-    @register_to_config
     def __init__(
         self,
         in_channels: int = 8,
@@ -77,7 +92,7 @@ class VideoUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):
         widths = list(block_out_channels)
         settings = {**dict(self.config), "embedding_dim": 4 * widths[0]}
 
-        self.timestep_features = Timesteps(widths[0], flip_sin_to_cos=True, downscale_freq_shift=0)
+        self.timestep_features = Timesteps(widths[0])
         self.time_embedding = _embedding_mlp(widths[0])
         self.scalar_embedding: nn.Module | None = None
         if scalar_condition == "frame_stride":

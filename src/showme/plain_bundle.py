@@ -1,0 +1,205 @@
+"""A bundle in torch alone, where it holds nothing but what :mod:`showme.models.plain` knows.
+
+The pipeline of such a bundle is there in a fraction of the seconds that diffusers and transformers take to import, and
+makes the same pictures to the bit. Whatever is unlike what is expected here (another class, another setting, a weight
+too many) is left to :func:`showme.bundle.load_pipeline`, which knows everything and says what is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from .bundle import BundleFiles, load_pipeline
+from .devices import choose_device
+from .hub import DAMAGED
+from .lazy_pipeline import LazyPipeline
+from .methods.showme.plain import LoraLinear, Named, PlainPipeline, PlainProjector, PlainTokenizer, PlainUNet
+from .methods.showme.tasks import COMPONENT_FOLDERS, LORA_CONFIG
+from .models.plain import DDIMScheduler, PlainAutoencoder, PlainTextEncoder, PlainVisionEncoder
+from .models.plain.clip import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from .methods.showme import ShowMePipeline
+
+_NETWORKS: dict[tuple[str, str], tuple[type[nn.Module], str]] = {
+    ("showme.models.video_unet.unet", "VideoUNet"): (PlainUNet, "diffusion_pytorch_model.safetensors"),
+    ("showme.models.image_projector", "ImageProjector"): (PlainProjector, "diffusion_pytorch_model.safetensors"),
+    ("diffusers", "AutoencoderKL"): (PlainAutoencoder, "diffusion_pytorch_model.safetensors"),
+    ("transformers", "CLIPTextModel"): (PlainTextEncoder, "model.safetensors"),
+    ("transformers", "CLIPVisionModel"): (PlainVisionEncoder, "model.safetensors"),
+}
+_DRAWN_NOWHERE = (PlainUNet, PlainAutoencoder)
+# What the plain classes take for granted, by file.
+_EXPECTED: dict[str, dict[str, tuple]] = {
+    "vae/config.json": {
+        "act_fn": ("silu",),
+        "mid_block_add_attention": (False,),
+        "use_quant_conv": (True,),
+        "use_post_quant_conv": (True,),
+    },
+    "text_encoder/config.json": {"hidden_act": tuple(ACTIVATIONS)},
+    "image_encoder/config.json": {"hidden_act": tuple(ACTIVATIONS)},
+    "scheduler/scheduler_config.json": {
+        "beta_schedule": ("scaled_linear",),
+        "clip_sample": (False,),
+        "prediction_type": ("v_prediction", "epsilon"),
+        "thresholding": (False,),
+        "timestep_spacing": ("trailing",),
+        "trained_betas": (None,),
+    },
+    "tokenizer/tokenizer_config.json": {
+        "padding_side": ("right",),
+        "tokenizer_class": ("TokenizersBackend",),
+        "truncation_side": ("right",),
+    },
+}
+_CODEC_BLOCKS = {"DownEncoderBlock2D", "UpDecoderBlock2D"}
+_LORA_SETTINGS = {"r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "target_modules"}
+
+
+class _UnlikeError(ValueError):
+    """Something that the plain classes do not know."""
+
+
+def load_sooner(
+    files: BundleFiles, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+) -> ShowMePipeline:
+    """As :func:`showme.bundle.load_pipeline`; where that can be put off, what is returned loads it when it must."""
+    plain = read_plain(files, device, dtype)
+    if plain is None:
+        return load_pipeline(files, device, dtype)
+    return cast("ShowMePipeline", LazyPipeline(plain, files))
+
+
+def read_plain(
+    files: BundleFiles, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+) -> PlainPipeline | None:
+    """The plain pipeline of an opened bundle; None where it needs the whole one: on a GPU, in another precision than
+    fp32, or with parts that are not known here.
+
+    Raises:
+        InputError: a device that is not there.
+    """
+    if choose_device(device).type != "cpu" or dtype not in (None, torch.float32):
+        return None
+    threads = torch.get_num_threads()
+    # Hundreds of small copies: several threads wait for one another longer than they work.
+    torch.set_num_threads(1)
+    try:
+        return _read(files)
+    except (OSError, *DAMAGED):
+        return None
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _read(files: BundleFiles) -> PlainPipeline:
+    index = _json(files.folder / "model_index.json")
+    for name, expected in _EXPECTED.items():
+        found = _json(files.folder / name)
+        for field, values in expected.items():
+            if found[field] not in values:
+                raise _UnlikeError(f"{name}: {field}")
+    config = {name: value for name, value in index.items() if not isinstance(value, list) and name[0] != "_"}
+    config |= {"height": files.info.height, "width": files.info.width}
+    components = {name: _component(files.folder, name, *value) for name, value in index.items() if _is_part(value)}
+    _check_size(components["vae"], config)
+    _adapt_projector(components["image_projector"], _adapters(files.folder, "image_projector"))
+    adapters = _adapters(files.folder, "unet")
+    for lora in adapters.values():
+        _check_fit(components["unet"], lora)
+    return PlainPipeline(components, config, adapters)
+
+
+def _is_part(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _component(folder: Path, name: str, library: str, class_name: str) -> Any:
+    if (library, class_name) in _NETWORKS:
+        return _network(folder / name, *_NETWORKS[library, class_name])
+    if name == "scheduler" and (library, class_name) == ("diffusers", "DDIMScheduler"):
+        return DDIMScheduler(_json(folder / name / "scheduler_config.json"))
+    if name == "tokenizer":
+        return _tokenizer(folder / name)
+    if (library, class_name) == ("transformers", "CLIPImageProcessor"):
+        return Named(_json(folder / name / "preprocessor_config.json"))
+    raise _UnlikeError(f"{library}.{class_name}")
+
+
+def _network(folder: Path, cls: Any, weights: str) -> nn.Module:
+    """A network with its weights in fp32, each in its place, in the memory order that suits convolutions."""
+    config = {name: value for name, value in _json(folder / "config.json").items() if name[0] != "_"}
+    if not _CODEC_BLOCKS.issuperset([*config.get("down_block_types", ()), *config.get("up_block_types", ())]):
+        raise _UnlikeError(f"{folder}: blocks")
+    # First weights are replaced at once: the large networks draw none. Those that draw from a normal distribution would
+    # import the whole of torch's compiler for it on that device; small as they are, they draw, and nobody notices.
+    with torch.random.fork_rng(devices=[]), torch.device("meta" if cls in _DRAWN_NOWHERE else "cpu"):
+        network = cls(config)
+    network.load_state_dict({key: value.float() for key, value in load_file(folder / weights).items()}, assign=True)
+    return network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+
+
+def _tokenizer(folder: Path) -> PlainTokenizer:
+    from tokenizers import Tokenizer
+
+    config = _json(folder / "tokenizer_config.json")
+    text = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    return PlainTokenizer(Tokenizer.from_str(text), config["model_max_length"], config["pad_token"])
+
+
+def _check_size(vae: PlainAutoencoder, config: dict[str, Any]) -> None:
+    """Pictures come at the model's size, which the codec must take as it is."""
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    if config["height"] % factor or config["width"] % factor:
+        raise _UnlikeError("size")
+
+
+def _adapters(folder: Path, component: str) -> dict[str, dict[str, tuple[Tensor, Tensor]]]:
+    """The adapters of a component by name, their tensors in fp32 by layer."""
+    return {path.stem: _lora(path) for path in sorted((folder / COMPONENT_FOLDERS[component]).glob("*.safetensors"))}
+
+
+def _lora(path: Path) -> dict[str, tuple[Tensor, Tensor]]:
+    with safe_open(path, "pt") as file:
+        settings = json.loads((file.metadata() or {})[LORA_CONFIG])
+    same_scale = settings["lora_alpha"] == settings["r"]
+    if not (same_scale and settings.get("alpha_pattern") == settings.get("rank_pattern")):
+        raise _UnlikeError(f"{path}: scale")
+    if set(settings) - _LORA_SETTINGS:
+        raise _UnlikeError(f"{path}: settings")
+    state = {key: value.float() for key, value in load_file(path).items()}
+    places = {key.rsplit(".lora_", 1)[0] for key in state}
+    if len(state) != 2 * len(places):
+        raise _UnlikeError(f"{path}: keys")
+    return {place: (state[f"{place}.lora_A.weight"], state[f"{place}.lora_B.weight"]) for place in sorted(places)}
+
+
+def _check_fit(network: nn.Module, lora: dict[str, tuple[Tensor, Tensor]]) -> None:
+    for place, (a, b) in lora.items():
+        layer = network.get_submodule(place)
+        if type(layer) is not nn.Linear or (b.shape[0], a.shape[1], a.shape[0]) != (*layer.weight.shape, b.shape[1]):
+            raise _UnlikeError(place)
+
+
+def _adapt_projector(projector: nn.Module, adapters: dict[str, dict[str, tuple[Tensor, Tensor]]]) -> None:
+    """Lay the resampler's adapter beside its layers, where peft leaves it; of several, peft runs one alone."""
+    if len(adapters) > 1:
+        raise _UnlikeError("adapters of the resampler")
+    for lora in adapters.values():
+        _check_fit(projector, lora)
+        for place, (a, b) in lora.items():
+            parent, _, name = place.rpartition(".")
+            layer = cast(nn.Linear, projector.get_submodule(place))
+            setattr(projector.get_submodule(parent), name, LoraLinear(layer, a, b))

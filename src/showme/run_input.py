@@ -1,0 +1,62 @@
+"""What a run of training needs to be there: its folder, model and clips, found before anything slow is imported."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+
+from .bundle import BundleFiles, BundleInfo, open_bundle
+from .data.sources import Record
+from .errors import ToldWarning
+from .generation.instruction import prompt_for, split_words
+from .methods.showme.config import ShowMeConfig
+from .run_folder import check_folder
+
+
+@dataclass(frozen=True)
+class RunInput:
+    """The model that is tuned, and its clips with instructions as it reads them."""
+
+    files: BundleFiles
+    records: list[Record]
+
+
+def find_input(config: ShowMeConfig) -> RunInput:
+    """Find what a run reads, by names and file headers alone.
+
+    Raises:
+        InputError: a folder that holds something else, no such model or clips, or wrong annotations.
+    """
+    check_folder(config.out, config)
+    files = open_bundle(config.model)
+    return RunInput(files, find_records(config, files.info))
+
+
+def find_records(config: ShowMeConfig, info: BundleInfo) -> list[Record]:
+    """The clips of a run, with instructions as its model reads them.
+
+    Raises:
+        InputError: wrong annotations, or a clip that is missing.
+    """
+    return _as_read(config.data.source.records(config.data.clips), info)
+
+
+def _as_read(records: list[Record], info: BundleInfo) -> list[Record]:
+    """Instructions as they will be read when the model is asked; what it cannot tell apart in them is warned of."""
+    if info.vocabulary is None:
+        return records
+    known = {*info.vocabulary, *info.synonyms}
+    strange = [(record, word) for record in records for word in split_words(record.instruction) if word not in known]
+    if strange:
+        record, word = strange[0]
+        count = len({each.id for each, _ in strange})
+        warnings.warn(
+            f"{count} of {len(records)} instructions have words that {info.name} does not know, such as {word!r} in "
+            f"clip {record.id!r}: it reads all of them as one and the same unknown word.",
+            ToldWarning,
+            stacklevel=3,
+        )
+    return [
+        replace(record, instruction=prompt_for(record.instruction, info.vocabulary, info.synonyms))
+        for record in records
+    ]
