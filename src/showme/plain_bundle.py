@@ -60,6 +60,8 @@ _EXPECTED: dict[str, dict[str, tuple]] = {
         "truncation_side": ("right",),
     },
 }
+# Settings of the pipeline that bundles of earlier versions do not name.
+_LATER_SETTINGS = {"goal_conditioning": False, "long_instructions": "cut"}
 _CODEC_BLOCKS = {"DownEncoderBlock2D", "UpDecoderBlock2D"}
 _LORA_SETTINGS = {"r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "target_modules"}
 
@@ -107,7 +109,8 @@ def _read(files: BundleFiles) -> PlainPipeline:
         for field, values in expected.items():
             if found[field] not in values:
                 raise _UnlikeError(f"{name}: {field}")
-    config = {name: value for name, value in index.items() if not isinstance(value, list) and name[0] != "_"}
+    named = {name: value for name, value in index.items() if not isinstance(value, list) and name[0] != "_"}
+    config = _LATER_SETTINGS | named
     config |= {"height": files.info.height, "width": files.info.width}
     components = {name: _component(files.folder, name, *value) for name, value in index.items() if _is_part(value)}
     _check_size(components["vae"], config)
