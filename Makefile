@@ -6,7 +6,7 @@ READY := .venv/.ready
 LOWEST := .venv-lowest
 LOWEST_READY := $(LOWEST)/.ready
 
-.PHONY: demo test test-lowest lint lock
+.PHONY: demo test test-lowest test-long lint lock
 
 demo: $(READY)
 	$(BIN)/showme generate src/showme/assets/examples/push_left.png "$$(cat src/showme/assets/examples/push_left.txt)" \
@@ -18,6 +18,10 @@ test: $(READY)
 # The tests on the lowest versions that pyproject.toml allows: a bound is true only where they pass.
 test-lowest: $(LOWEST_READY)
 	$(LOWEST)/bin/python -m pytest
+
+# What takes too long for every change: all frames of 100 kinds of videos against the ffmpeg command, ten minutes.
+test-long: $(READY)
+	$(BIN)/python scripts/decoding_matrix.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -70,7 +70,7 @@ def test_fields_on_the_line_win_and_survive_a_round_trip(file, tmp_path):
         (["out="], r"out must not be null: folder of the run"),
         (["out=true"], r"command line: out true: wrong value: folder of the run"),
         (["out=''"], r"out: name a folder of the run's own"),
-        (["data.source.x=3"], r"there is no field data\.source\.x: choose exclude, keep, colours, kind, path"),
+        (["data.source.x=3"], r"there is no field data\.source\.x: choose exclude, keep, track, colours, kind, path"),
         (["data.source={kind: epic_kitchens, anotations: x}"], r"source\.anotations: did you mean annotations\?"),
         (["data.source={kind: imagenet}"], r"data\.source: there is no kind 'imagenet': choose folder, "),
         (["validation.source.fsp=3"], r"there is no field validation\.source\.fsp: did you mean fps\?"),

@@ -182,9 +182,9 @@ def test_the_cache_is_filled_once_and_read_by_training(settings, monkeypatch):
     def fail(*_args, **_kwargs):
         raise AssertionError("nothing frozen is computed in training")
 
-    monkeypatch.setattr("showme.methods.showme.pipeline.ShowMePipeline.encode_latents", fail)
-    monkeypatch.setattr("showme.methods.showme.pipeline.ShowMePipeline.image_tokens", fail)
-    monkeypatch.setattr("showme.methods.showme.pipeline.ShowMePipeline.encode_text", fail)
+    monkeypatch.setattr("showme.methods.showme.saved.ShowMePipeline.encode_latents", fail)
+    monkeypatch.setattr("showme.methods.showme.saved.ShowMePipeline.image_tokens", fail)
+    monkeypatch.setattr("showme.methods.showme.saved.ShowMePipeline.encode_text", fail)
     monkeypatch.setattr("showme.data.rows.read_clip", fail)
     train(config)
 

@@ -203,9 +203,10 @@ def test_wrong_instructions_reach_the_model_and_nothing_else(study_file, tmp_pat
     rows = [{"name": "own", "model": model}, {"name": "wrong", "model": model, "instructions": "wrong"}]
     file, out = study_file(rows=rows, seeds=[3]), tmp_path / "out"
     run(file, out)
-    own, wrong = asked[:CLIPS], asked[CLIPS:]
-    assert own == ["push the red box", "push the blue box"] * 2
-    assert wrong == ["push the blue box", "push the red box"] * 2
+    # Every clip's is looked at for its length first.
+    own, wrong = asked[: 2 * CLIPS], asked[2 * CLIPS :]
+    assert own == ["push the red box", "push the blue box"] * 4
+    assert wrong == ["push the blue box", "push the red box"] * 4
     cells = planned(file, out)
     a, b = (read_result(of(cells, name, 3).request.out / FILE) for name in ("own", "wrong"))
     assert a.ids == b.ids
