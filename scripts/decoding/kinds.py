@@ -13,6 +13,7 @@ ENCODERS: dict[str, tuple[str, ...]] = {
     "h264 without B": (*_X264, "bframes=0:scenecut=0"),
     "h264 with B": (*_X264, "bframes=3:b-adapt=0:b-pyramid=normal:scenecut=0"),
     "h264 with B, open": (*_X264, "bframes=3:b-adapt=0:open-gop=1:scenecut=0"),
+    "h264 with B, no IDR": (*_X264, "bframes=3:b-pyramid=strict:open-gop=1:scenecut=0:ref=4"),
     "hevc without B": (*_X265, "log-level=error:bframes=0:scenecut=0"),
     "hevc with B": (*_X265, "log-level=error:bframes=3:b-adapt=0:open-gop=0:scenecut=0"),
     "hevc with B, open": (*_X265, "log-level=error:bframes=4:b-adapt=0:open-gop=1:scenecut=0"),

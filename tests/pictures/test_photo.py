@@ -192,3 +192,12 @@ def test_every_bad_file_is_one_sentence_that_names_it(tmp_path):
         assert name in message
         assert "\n" not in message
         assert message.endswith(".")
+
+
+def test_floats_that_pass_one_by_a_little_are_white_there(tmp_path):
+    path = tmp_path / "over.tif"
+    Image.fromarray(np.linspace(0, 1.2, 32 * 32, dtype=np.float32).reshape(32, 32)).save(path)
+    photo = open_photo(path)
+    pixels = np.asarray(photo.image)[..., 0].ravel()
+    assert np.array_equal(pixels, np.rint(np.linspace(0, 1.2, 32 * 32, dtype=np.float32).clip(max=1) * 255))
+    assert photo.notes == ("Its values, 0 to 1, were read as black to white, and what lies above 1, to 1.2, as white.",)

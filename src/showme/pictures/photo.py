@@ -20,6 +20,8 @@ MIN_SIDE = 16
 MAX_PIXELS = 178_000_000
 PROFILE_UNUSED = "Its colour profile cannot be used"
 _WHITE = (255, 255, 255, 255)
+# Of floats that speak of 0 to 1.
+_OVERSHOOT = 2.0
 _HIGH_RANGE = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -123,14 +125,19 @@ def _high_range(image: Image.Image, notes: list[str]) -> Image.Image:
     if low < 0 or high > 65535:
         values = (values - low) / max(high - low, 1e-12)
         notes.append(f"Its values, {low:g} to {high:g}, were stretched to the range of a photo.")
-    elif image.mode == "F" and high <= 1:
-        notes.append("Its values, 0 to 1, were read as black to white.")
+    elif image.mode == "F" and high <= _OVERSHOOT:
+        # What sharpening and resampling make of white.
+        values = values.clip(max=1)
+        above = "" if high <= 1 else f", and what lies above 1, to {high:g}, as white"
+        notes.append(f"Its values, 0 to 1, were read as black to white{above}.")
     elif high > 255 or image.mode.startswith("I;16"):
         white = white_of(image, high)
         values = (values / white).clip(max=1)
         notes.append(f"Its {white.bit_length()} bits per pixel were reduced to 8.")
     else:
         values = values / 255
+        if image.mode == "F":
+            notes.append("Its values were read as 0 to 255.")
     return Image.fromarray(np.rint(values * 255).astype(np.uint8))
 
 

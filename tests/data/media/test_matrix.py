@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="the ffmpeg c
 PART = [
     Kind("mp4", "h264 with B, open"),
     Kind("mkv", "hevc with B, open"),
+    Kind("ts", "h264 with B, no IDR"),
     Kind("webm", "vp9"),
     Kind("mp4", "av1"),
     Kind("mov", "prores"),

@@ -183,3 +183,9 @@ def test_identity_tells_files_apart_and_does_not_depend_on_their_folder(folder, 
     assert Video(one).identity(Span(0, 1)) != Video(one).identity()
     copy.write_bytes(one.read_bytes()[:-1] + b"?")
     assert Video(copy).identity() != Video(one).identity()
+
+
+def test_a_part_of_a_file_is_not_said_to_be_its_length(folder):
+    path = write_clip(folder / "long.mp4", frames=200, gop=20)
+    with pytest.raises(ClipError, match=r"reaches past the end, which has 10\.000 s\)"):
+        Video(path).open(Span(8.0, 30.0))

@@ -159,10 +159,15 @@ def check_holds(path: Path, span: Span) -> None:
         raise ClipError(path, f"the span {span.start:g} to {span.stop:g} {span.unit} holds no frame", remedy=ALL_FRAMES)
 
 
-def check_span(path: Path, span: Span, count: int, start: int, stop: int, seconds: float | None) -> None:
-    """Refuse a span that is empty or leaves the ``count`` frames of a clip of so many ``seconds``."""
+def check_span(
+    path: Path, span: Span, count: int, start: int, stop: int, seconds: float | None, counted: bool = True
+) -> None:
+    """Refuse a span that is empty or leaves the ``count`` frames of a clip of so many ``seconds``.
+
+    counted: these are all frames of the clip, which the message tells.
+    """
     said = f"{span.start:g} to {span.stop:g} {span.unit}"
-    has = f"{count} frames" + ("" if seconds is None else f", {seconds:.3f} s")
+    has = ", ".join(([f"{count} frames"] if counted else []) + ([] if seconds is None else [f"{seconds:.3f} s"]))
     if not 0 <= start < stop:
         raise ClipError(path, f"the span {said} holds no frame", remedy=ALL_FRAMES)
     if stop > count:

@@ -95,8 +95,8 @@ def hdr_curve(stream: Any) -> int | None:
 
 
 def warn_once(path: Path, kind: str, what: str) -> None:
-    """Warn of the first clip of a kind in its folder; data sets have thousands that are alike."""
-    tell_once((kind, path.parent), f"{path} {what}. Other such clips in its folder are not named.")
+    """Warn of the first clip of a kind; data sets have thousands that are alike."""
+    tell_once(kind, f"{path} {what}. Other such clips are not named.")
 
 
 def _is_open(frame: av.VideoFrame) -> bool:

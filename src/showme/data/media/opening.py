@@ -85,11 +85,13 @@ def video_stream(path: Path, container: Any, track: int | None = None) -> Any:
         if len(streams) > 1:
             why = "which is marked as the default" if marked else "the first"
             tell_once(
-                ("video tracks", path.parent),
-                f"{path} has {len(streams)} video tracks: track {chosen} is read, {why}; the field track chooses.",
+                "video tracks",
+                f"{path} has {len(streams)} video tracks: track {chosen} is read, {why}; the field track chooses. Other such clips are not named.",
             )
     elif not 0 <= track < len(streams):
-        raise ClipError(path, f"it has {len(streams)} video tracks", remedy=f"choose track=0 to {len(streams) - 1}")
+        raise ClipError(
+            path, f"it has {len(streams)} video tracks", remedy=f"choose a track below {len(streams)}, from 0"
+        )
     else:
         chosen = track
     stream = streams[chosen]

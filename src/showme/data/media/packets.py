@@ -70,7 +70,8 @@ class Packets:
     decode_order: int (n,), numbers of packets. key_stamps, key_orders: int (k,), of keyframes in the order of time.
     key_seeks: int (k,), where to seek for them. all_stamps: int (packets,), in decoding order. identities: in decoding
     order, what is known of packets when they are read again. numbers: the first packets of these. to_end: whether the
-    file's end was read. early: the packets of the file's frames that are shown before its first keyframe, and not among
+    file's end was read. complete: and its beginning. key_dangling:
+    bool (k,), whether what follows a keyframe may speak of pictures before it. early: the packets of the file's frames that are shown before its first keyframe, and not among
     the others.
     """
 
@@ -84,6 +85,8 @@ class Packets:
     identities: list[Identity]
     numbers: dict[Identity, int]
     to_end: bool
+    complete: bool
+    key_dangling: np.ndarray
     early: np.ndarray
 
     def with_early(self, seconds_per_stamp: float) -> Packets:
@@ -97,15 +100,9 @@ class Packets:
             key_stamps=np.concatenate([stamps[:1], self.key_stamps]),
             key_orders=np.concatenate([[0], self.key_orders]),
             key_seeks=np.concatenate([stamps[:1], self.key_seeks]),
+            key_dangling=np.concatenate([[False], self.key_dangling]),
             early=self.early[:0],
         )
-
-    @property
-    def begins_open(self) -> bool:
-        """Whether pictures are stored behind the first keyframe that are shown before it, and refer to what is not
-        there."""
-        first = int(self.key_orders.min())
-        return bool((self.all_stamps[first:] < self.all_stamps[first]).any())
 
     def keyframe_before(self, place: int) -> int:
         """Which keyframe a frame is reached from: the last one that is shown no later."""
@@ -152,7 +149,7 @@ def read_packets(
     if part.to_end and not whole:
         reached = max(stamp + row.duration for stamp, row in zip(stamps.tolist(), part.rows, strict=True))
         _check_end(path, reading.container, reading.stream, reached * reading.base - reading.clock)
-    return _packets(part, stamps, reading.base, reading.clock)
+    return _packets(part, stamps, reading.base, reading.clock, reading.stream.codec_context.name)
 
 
 class _Reading:
@@ -280,7 +277,7 @@ def _proven_stamps(rows: list[_Row]) -> np.ndarray:
     return found
 
 
-def _packets(part: _Part, stamps: np.ndarray, base: float, clock: float) -> Packets:
+def _packets(part: _Part, stamps: np.ndarray, base: float, clock: float, codec: str) -> Packets:
     rows = part.rows
     order = np.argsort(stamps, kind="stable")
     keys = np.flatnonzero([row.is_keyframe for row in rows])
@@ -304,8 +301,16 @@ def _packets(part: _Part, stamps: np.ndarray, base: float, clock: float) -> Pack
         identities=identities,
         numbers={identity: number for number, identity in reversed(list(enumerate(identities)))},
         to_end=part.to_end,
+        complete=part.from_beginning and part.to_end,
+        key_dangling=np.array([codec == "h264" and not _is_fresh(rows, int(key)) for key in keys]),
         early=shown[~begun] if part.from_beginning else shown[:0],
     )
+
+
+def _is_fresh(rows: list[_Row], number: int) -> bool:
+    """Whether a coded sequence of its own begins with a packet's picture, as with H.264's IDR."""
+    key, before = rows[number].key, rows[number - 1].key if number else (0, 0)
+    return key is not None and before is not None and key[0] > before[0]
 
 
 def _check_end(path: Path, container: Any, stream: Any, reached: float) -> None:

@@ -54,9 +54,9 @@ def check_frame(
     check_colours(path, frame, stream, colours, time)
     if frame.interlaced_frame:
         tell_once(
-            ("interlaced video", path.parent),
+            "interlaced video",
             f"{path} is interlaced: its frames are read as they are stored, with two moments in one; deinterlace it "
-            "first, for example with ffmpeg's filter bwdif.",
+            "first, for example with ffmpeg's filter bwdif. Other such clips are not named.",
         )
     lies = orientation_of(frame, stream.codec_context.name)
     return (height, width, lies.transposed, lies.left_right, lies.top_bottom)

@@ -98,20 +98,28 @@ class RunDecoder:
 
     def _decoded(self, run: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """``(place, frame)`` of places in time, which rise."""
-        packets = self.packets
-        if packets.begins_open:
-            # Frames of the first group say that others be forgotten which were never there: no damage.
-            first = [place for place in run if packets.keyframe_before(place) == 0]
-            yield from self._attempted(first, [(0, True), (0, False)])
-            run = run[len(first) :]
-        # Some encoders let frames refer to what lies before their keyframe: then all is decoded, from the beginning.
-        key = packets.keyframe_before(run[0]) if run else 0
-        yield from self._attempted(run, [(key, True), (0, True)] if key else [(0, True)])
-
-    def _attempted(self, run: Sequence[int], attempts: list[tuple[int, bool]]) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Frames at places, decoded from one of the keyframes, strictly or not."""
         missing = {int(self.packets.decode_order[place]): place for place in run}
-        for start, strict in attempts if missing else ():
+        while missing:
+            key = self.packets.keyframe_before(next(iter(missing.values())))
+            # Some encoders let frames refer to what lies before their keyframe: then all is decoded, from the first.
+            attempts = [(key, True), (0, True)] if key else [(0, True)]
+            try:
+                yield from self._attempted(missing, attempts)
+            except ClipError:
+                key = self.packets.keyframe_before(next(iter(missing.values())))
+                if not self.packets.key_dangling[key]:
+                    raise
+                # Its frames say that others be forgotten, which are not there without the groups before: no damage.
+                group = {n: place for n, place in missing.items() if self.packets.keyframe_before(place) == key}
+                yield from self._attempted(group, [(key, False)])
+                missing = {n: place for n, place in missing.items() if self.packets.keyframe_before(place) != key}
+
+    def _attempted(
+        self, missing: dict[int, int], attempts: list[tuple[int, bool]]
+    ) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Frames of packets in ``missing``, with their places, decoded from one of the keyframes, strictly or not."""
+        last = next(reversed(missing.values()))
+        for start, strict in attempts:
             if strict != self.strict:
                 self.container.close()
                 self._open(strict)
@@ -120,7 +128,7 @@ class RunDecoder:
                 return
             except (av.FFmpegError, ValueError) as error:
                 if (start, strict) == attempts[-1]:
-                    raise self._broken(words(error), min(missing.values(), default=run[-1])) from error
+                    raise self._broken(words(error), min(missing.values(), default=last)) from error
 
     def _decoded_from(self, key: int, missing: dict[int, int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Frames of packets that are in ``missing``, and are taken out of it, decoded from a keyframe on.

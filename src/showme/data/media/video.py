@@ -198,9 +198,9 @@ class VideoFrames(Frames):
             decoder.close()
         if warn:
             tell_once(
-                self.path,
+                "begins between two keyframes",
                 f"{self.path} begins between two keyframes: its first {count} frames cannot be decoded and are left "
-                "out.",
+                "out; other clips may be like it.",
             )
 
     def _positions(self, span: Span | None) -> range:
@@ -217,7 +217,8 @@ class VideoFrames(Frames):
         start, stop = (int(np.searchsorted(self._times, edge - 5e-7)) for edge in (span.start, span.stop))
         seconds = float(self._times[-1]) + step
         past = (self.packets is None or self.packets.to_end) and span.stop > seconds + step
-        check_span(self.path, span, count, start, count + 1 if past else stop, seconds)
+        counted = self.packets is None or self.packets.complete
+        check_span(self.path, span, count, start, count + 1 if past else stop, seconds, counted)
         return range(start, stop)
 
     def __len__(self) -> int:
