@@ -70,9 +70,9 @@ class Packets:
     decode_order: int (n,), numbers of packets. key_stamps, key_orders: int (k,), of keyframes in the order of time.
     key_seeks: int (k,), where to seek for them. all_stamps: int (packets,), in decoding order. identities: in decoding
     order, what is known of packets when they are read again. numbers: the first packets of these. to_end: whether the
-    file's end was read. complete: and its beginning. key_dangling:
-    bool (k,), whether what follows a keyframe may speak of pictures before it. early: the packets of the file's frames that are shown before its first keyframe, and not among
-    the others.
+    file's end was read. complete: and its beginning. key_dangling: bool (k,), whether what follows a keyframe may speak
+    of pictures before it. early: the packets of the file's frames that are shown before its first keyframe, and not
+    among the others.
     """
 
     stamps: np.ndarray
