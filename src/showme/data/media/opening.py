@@ -86,8 +86,8 @@ def video_stream(path: Path, container: Any, track: int | None = None) -> Any:
             why = "which is marked as the default" if marked else "the first"
             tell_once(
                 "video tracks",
-                f"{path} has {len(streams)} video tracks: track {chosen} is read, {why}; the field track chooses. Other "
-                "such clips are not named.",
+                f"{path} has {len(streams)} video tracks: track {chosen} is read, {why}; the field track chooses. "
+                "Other such clips are not named.",
             )
     elif not 0 <= track < len(streams):
         raise ClipError(
