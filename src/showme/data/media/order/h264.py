@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .bits import Bits, UnorderedError, payload
-from .units import split_lengths, split_start_codes
+from .units import split_start_codes, split_units
 
 _SLICE, _IDR, _SPS, _PPS = 1, 5, 7, 8
 # Profiles whose parameter sets say how colours are sampled.
@@ -48,10 +48,7 @@ class H264Order:
 
     def key(self, packet: memoryview) -> tuple[int, int]:
         """Of the packet's picture, as :class:`~showme.data.media.order.Order`: coded sequence, picture order count."""
-        units = (
-            split_lengths(packet, self.length_size, _WHOLE) if self.length_size else split_start_codes(packet, _WHOLE)
-        )
-        for unit in units:
+        for unit in split_units(packet, self.length_size, _WHOLE):
             if unit[0] & 31 in (_SLICE, _IDR):
                 return self._slice_key(unit)
             self._read_set(unit)

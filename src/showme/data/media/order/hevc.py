@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .bits import Bits, UnorderedError, payload
-from .units import split_lengths, split_start_codes
+from .units import split_start_codes, split_units
 
 _SPS, _PPS = 33, 34
 _LAST_SLICE = 31
@@ -48,10 +48,7 @@ class HevcOrder:
 
     def key(self, packet: memoryview) -> tuple[int, int]:
         """Of the packet's picture, as :class:`~showme.data.media.order.Order`: coded sequence, picture order count."""
-        units = (
-            split_lengths(packet, self.length_size, _WHOLE) if self.length_size else split_start_codes(packet, _WHOLE)
-        )
-        for unit in units:
+        for unit in split_units(packet, self.length_size, _WHOLE):
             if unit[0] >> 1 <= _LAST_SLICE:
                 return self._slice_key(unit)
             self._read_set(unit)

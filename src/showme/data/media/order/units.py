@@ -9,6 +9,11 @@ _START = b"\x00\x00\x01"
 _HEAD = 64
 
 
+def split_units(data: memoryview, size: int, whole: set[int]) -> Iterator[bytes]:
+    """The beginnings of units behind their lengths of ``size`` bytes, or, where that is 0, behind start codes."""
+    return split_lengths(data, size, whole) if size else split_start_codes(data, whole)
+
+
 def split_lengths(data: memoryview, size: int, whole: set[int]) -> Iterator[bytes]:
     """The beginnings of units that each stand behind their length of ``size`` bytes.
 
