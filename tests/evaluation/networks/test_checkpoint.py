@@ -13,6 +13,8 @@ from showme.conversion.checkpoint_file import read_weights
 from showme.errors import InputError
 from showme.evaluation.networks.checkpoint import is_torchscript
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore:`torch.jit:DeprecationWarning")
+
 
 def harmed(content: bytes, chance: random.Random) -> bytes:
     if chance.random() < 0.3:
@@ -23,7 +25,6 @@ def harmed(content: bytes, chance: random.Random) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("kind", ["new", "old", "safetensors", "program"])
 def test_harmed_files_are_read_or_refused_in_one_sentence(tmp_path, kind):
     weights = {"first": torch.rand(20), "second.weight": torch.rand(3, 4)}
@@ -47,3 +48,18 @@ def test_harmed_files_are_read_or_refused_in_one_sentence(tmp_path, kind):
             assert all(isinstance(value, torch.Tensor) for value in tensors.values())
     assert len(sentences) > 50
     assert all(sentence.startswith(str(path)) for sentence in sentences)
+
+
+def test_a_harmed_directory_is_no_program(tmp_path):
+    path = tmp_path / "file.pt"
+    torch.jit.script(nn.Linear(2, 2)).save(str(path))
+    content, chance = path.read_bytes(), random.Random(0)
+    directory = content.find(b"PK\1\2")
+    version = directory + 6
+    path.write_bytes(content[:version] + bytes([228]) + content[version + 1 :])
+    assert not is_torchscript(path)
+    for _ in range(500):
+        changed = bytearray(content)
+        changed[chance.randrange(directory, len(changed))] = chance.randrange(256)
+        path.write_bytes(changed)
+        is_torchscript(path)

@@ -33,7 +33,8 @@ def is_torchscript(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, struct.error):
+    # NotImplementedError: a directory that asks for a version of the format that no program has.
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error):
         return False
 
 
