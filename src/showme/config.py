@@ -54,7 +54,9 @@ class TrainingConfig(Settings):
     optimizer: OptimizerConfig = OptimizerConfig()
     warmup: int = Field(0, ge=0, description="steps over which the rate rises to its peak")
     schedule: Literal["constant", "linear", "cosine"] = Field("constant", description="the rate after that")
-    precision: Literal["fp32", "bf16"] = Field("bf16", description="bf16: autocast; fp32: none")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="bf16: autocast; fp32: none; auto: bf16 on a GPU, and on a CPU what is faster there"
+    )
     gradient_checkpointing: bool = Field(False, description="recompute layers in the backward pass: less memory")
     ema: float | None = Field(None, gt=0, lt=1, description="decay of averaged weights; null: none")
     seed: int = Field(20230211, ge=0, lt=2**32, description="of the order of clips and of everything drawn at random")

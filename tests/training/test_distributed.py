@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,9 +12,8 @@ from safetensors.torch import load_file
 
 from showme.training import CHECKPOINTS
 from showme.training.checkpoint import newest_checkpoint
-from showme.training.log import LOG
 
-from .toy import train
+from .toy import losses, train
 
 LAUNCH = {"replicas": ["--multi_gpu"], "shards": ["--use_fsdp", "--fsdp_version", "2"]}
 PROJECT = Path(__file__).parents[2]
@@ -38,10 +36,6 @@ def launch(how: str, folder: Path, *settings: str) -> None:
         capture_output=True, text=True, cwd=PROJECT, env=environment, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-
-
-def losses(folder: Path) -> list[float]:
-    return [row["fit"] + row["size"] for row in map(json.loads, (folder / LOG).read_text().splitlines())]
 
 
 def weights(folder: Path) -> dict:

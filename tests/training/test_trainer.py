@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import signal
 import sys
 
@@ -15,17 +14,8 @@ from showme.data.stream import positions, shuffled
 from showme.errors import InputError, ToldWarning
 from showme.training import CHECKPOINTS, Trainer
 from showme.training.checkpoint import load_weights, newest_checkpoint, read_state
-from showme.training.log import LOG
 
-from .toy import ROWS, ToyObjective, ToySamples, interrupt_at, toy_config, train
-
-
-def lines(folder) -> list[dict]:
-    return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
-
-
-def losses(folder) -> list[float]:
-    return [row["fit"] + row["size"] for row in lines(folder)]
+from .toy import ROWS, ToyObjective, ToySamples, interrupt_at, lines, losses, toy_config, train
 
 
 @pytest.fixture
@@ -38,6 +28,7 @@ def one_second_steps(monkeypatch):
 def test_a_run_bounded_by_minutes_learns_logs_and_knows_when_it_is_done(tmp_path, one_second_steps):
     config = toy_config(minutes=2, schedule="constant")
     state = Trainer(ToyObjective(), ToySamples(), config, tmp_path).run()
+    assert state.pop("pace")["precision"] == "fp32"
     assert state == {"step": 120, "seconds": 120.0, "samples": 8 * 120}
     assert losses(tmp_path)[-1] < losses(tmp_path)[0] / 3
     again = ToyObjective()

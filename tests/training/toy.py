@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from torch import nn
 from showme.config import OptimizerConfig, TrainingConfig
 from showme.data.stream import generator_at, shuffled
 from showme.training import Trainer
+from showme.training.log import LOG
 
 ROWS = 40
 
@@ -74,6 +76,16 @@ def train(folder: Path, pause: float = 0.0, **changes) -> nn.Module:
     state = Trainer(objective, ToySamples(pause), config, folder).run()
     assert config.steps is None or state["step"] == config.steps
     return objective
+
+
+def lines(folder: Path) -> list[dict]:
+    """The log of a run."""
+    return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+
+
+def losses(folder: Path) -> list[float]:
+    """The sum of the terms, step by step."""
+    return [row["fit"] + row["size"] for row in lines(folder)]
 
 
 def interrupt_at(position: int) -> ToySamples:

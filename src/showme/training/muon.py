@@ -28,6 +28,7 @@ class MuonAdamW(torch.optim.Optimizer):
         weight_decay: decoupled, times the group's step, for both.
         momentum: of Muon, Nesterov's form.
         betas: of AdamW.
+        iteration: precision of Muon's iteration, which tolerates the rounding of bf16.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class MuonAdamW(torch.optim.Optimizer):
         weight_decay: float = 0.01,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
+        iteration: torch.dtype = torch.bfloat16,
     ):
+        self.iteration = iteration
         orthogonal, others = _split_parameters(modules)
         shared = {"weight_decay": weight_decay, "momentum": momentum, "betas": betas}
         groups = [
@@ -65,7 +68,7 @@ class MuonAdamW(torch.optim.Optimizer):
         # Matrices of one shape go through together: many small products are slow one by one.
         for (rows, columns), same in by_shape.items():
             directions = [self._nesterov(p, _gradient(p), group["momentum"]).flatten(1) for p in same]
-            updates = orthogonalised(torch.stack(directions))
+            updates = orthogonalised(torch.stack(directions), dtype=self.iteration)
             scale = group["lr"] * max(1.0, rows / columns) ** 0.5
             for p, update in zip(same, updates, strict=True):
                 p.add_(update.to(p.dtype).view(p.shape), alpha=-scale)
@@ -99,13 +102,13 @@ def _gradient(p: Tensor) -> Tensor:
     return p.grad
 
 
-def orthogonalised(matrices: Tensor, steps: int = 3) -> Tensor:
+def orthogonalised(matrices: Tensor, steps: int = 3, dtype: torch.dtype = torch.bfloat16) -> Tensor:
     """(n, rows, columns) -> matrices of the same singular vectors with singular values near 1, by Newton-Schulz.
 
-    In bf16: the iteration tolerates the rounding. Three steps, not the usual five, which take a third of a training
+    The iteration tolerates the rounding of bf16. Three steps, not the usual five, which take a third of a training
     step's time on two cores; the weakest directions then stay below one.
     """
-    x = matrices.bfloat16()
+    x = matrices.to(dtype)
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)

@@ -24,6 +24,7 @@ from . import distributed
 from .checkpoint import load_checkpoint, named_trainable, newest_checkpoint, save_checkpoint
 from .log import RunLog, peak_memory_mib
 from .muon import MuonAdamW
+from .pace import PRECISIONS, dtype_of, fastest, machine_name, muon_precision
 from .schedule import rate_factor
 
 CHECKPOINTS = "checkpoints"
@@ -54,7 +55,7 @@ class Trainer:
     state: dict[str, Any] = field(default_factory=lambda: {"step": 0, "seconds": 0.0, "samples": 0})
 
     def run(self) -> dict:
-        """Train until the bound is reached; returns {"step", "seconds", "samples"} and leaves a checkpoint behind.
+        """Train until the bound is reached; returns {"step", "seconds", "samples", "pace"} and leaves a checkpoint behind.
 
         Raises:
             FloatingPointError: a loss that is not a number, with the step and the batch; the last checkpoint stays.
@@ -71,6 +72,7 @@ class Trainer:
         self.ema = EMAModel(self.parameters.values(), decay=self.config.ema) if self.config.ema else None
         if newest_checkpoint(self._checkpoints) is not None:
             self.state = load_checkpoint(self._checkpoints, self.modules, self.optimizer, self._averages())
+        self._set_pace()
         if self.ema is not None:
             # Its decay rises with the steps.
             self.ema.optimization_step = self.state["step"]
@@ -107,10 +109,46 @@ class Trainer:
         parameters = list(self.parameters.values())
         return torch.optim.AdamW(parameters, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay)
 
-    def _loop(self, log: RunLog, stopped: threading.Event) -> None:
+    def _set_pace(self) -> None:
+        """Choose precisions: those of the settings, of this run on this machine before, or the fastest."""
+        machine, muon = machine_name(), isinstance(self.optimizer, MuonAdamW)
+        pace = self.state.get("pace", {})
+        if pace.get("machine") != machine:
+            pace = {"machine": machine, "precision": self._fastest_precision()}
+            if muon:
+                pace["muon"] = self._first_says(muon_precision(self.accelerator.device), PRECISIONS)
+        if self.config.precision != "auto":
+            pace["precision"] = self.config.precision
+        self.narrow = pace["precision"] == "bf16"
+        if isinstance(self.optimizer, MuonAdamW):
+            self.optimizer.iteration = dtype_of(pace["muon"])
+        self.state["pace"] = pace
+
+    def _fastest_precision(self) -> str:
+        if self.config.precision != "auto":
+            return self.config.precision
+        if self.accelerator.device.type != "cpu":
+            return "bf16"
+
+        def backward(name: str) -> None:
+            self.narrow = name == "bf16"
+            self._backward(stream)
+            self.optimizer.zero_grad(set_to_none=True)
+
+        stream = self._stream(workers=0)
+        return self._first_says(fastest(backward), PRECISIONS)
+
+    def _first_says(self, choice: str, choices: tuple[str, ...]) -> str:
+        """The main process's choice, in all of them."""
+        return choices[round(self._from_main(float(choices.index(choice))))]
+
+    def _stream(self, workers: int) -> Iterator[dict]:
         processes, rank = self.accelerator.num_processes, self.accelerator.process_index
         order = positions(self.state["step"], self.config.batch_size, rank, processes, self.config.accumulation)
-        stream = batches(self.samples, self.config.workers, self.accelerator.device.type == "cuda", order)
+        return batches(self.samples, workers, self.accelerator.device.type == "cuda", order)
+
+    def _loop(self, log: RunLog, stopped: threading.Event) -> None:
+        stream = self._stream(self.config.workers)
         while self._progress() < 1:
             began = time.perf_counter()
             terms, norm, stop = self._step(stream, stopped)
@@ -165,12 +203,12 @@ class Trainer:
 
     def _backward(self, stream: Iterator[dict]) -> dict[str, Tensor]:
         """Gradients of this process's share of the batch; returns its terms."""
-        parts, narrow = self.config.accumulation, self.config.precision == "bf16"
+        parts = self.config.accumulation
         sums: dict[str, Tensor] = {}
         for part in range(parts):
             batch = to_device(next(stream), self.accelerator.device)
             with distributed.gradients_stay(self.model, local=part < parts - 1):
-                with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=narrow):
+                with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.narrow):
                     terms = self.model(batch)
                 (torch.stack(list(terms.values())).sum() / parts).backward()
             for name, value in terms.items():
