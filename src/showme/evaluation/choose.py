@@ -50,6 +50,7 @@ TITLES = {
     "background_stability": "background change",
     "picture_video_agreement": "picture and video agree",
     "object_within_8_pixels": "object within 8 pixels",
+    "named_object_moved": "the named object moved",
     "instruction_accuracy": "instruction followed",
 }
 
@@ -256,6 +257,12 @@ class _Makers:
         from .rendered import scenes_of
 
         return ObjectNear(*scenes_of(self.reference.records))
+
+    def named_object_moved(self):
+        from .metrics.named_object import NamedObject
+        from .rendered import hands_of, scenes_of
+
+        return NamedObject(scenes_of(self.reference.records)[0], hands_of(self.reference.records))
 
     def instruction_accuracy(self):
         from .metrics.instruction_accuracy import InstructionAccuracy

@@ -189,6 +189,13 @@ _OF_METRICS: list[tuple[set[str], Words]] = [
         ),
     ),
     (
+        {"named_object_moved"},
+        _says(
+            "named_object_moved is the share of clips in which, of the things on the table, the place of the named one "
+            "changed most between first and last frame, outside the true hand."
+        ),
+    ),
+    (
         {"instruction_accuracy"},
         _says(
             "instruction_accuracy is the share of clips in which a classifier, trained on true renders, sees the "

@@ -48,6 +48,7 @@ MetricName = Literal[
     "background_stability",
     "picture_video_agreement",
     "object_within_8_pixels",
+    "named_object_moved",
     "instruction_accuracy",
 ]
 

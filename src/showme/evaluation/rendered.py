@@ -72,6 +72,22 @@ def is_rendered(records: Sequence[Record]) -> bool:
     return all(isinstance(record.media, Rendered) and _holds_joints(record) for record in records)
 
 
+def hands_of(records: Sequence[Record]) -> dict[str, np.ndarray]:
+    """The hand in the last frame, bool (H, W), of rendered clips, by id.
+
+    Raises:
+        InputError: a clip that was rendered without labels.
+    """
+    hands = {}
+    for record in records:
+        try:
+            with safe_open(str(record.media.path), "numpy") as file:
+                hands[record.id] = file.get_tensor("hand_masks")[-1]
+        except (SafetensorError, OSError, LookupError) as error:
+            raise _without_labels(record) from error
+    return hands
+
+
 def scenes_of(records: Sequence[Record]) -> tuple[dict[str, Scene], dict[str, list[float] | None]]:
     """Scenes, and the places where their objects end, of rendered clips, by id.
 
@@ -87,11 +103,15 @@ def scenes_of(records: Sequence[Record]) -> tuple[dict[str, Scene], dict[str, li
             scenes[record.id] = Scene.from_dict(json.loads(notes["scene"]))
             places[record.id] = json.loads(notes["final_state"])["visible_centroid"]
         except (SafetensorError, OSError, LookupError, TypeError, ValueError, RecursionError) as error:
-            raise InputError(
-                f"{record.media.path} is no clip of the tabletop world with labels: render it with `showme data "
-                "render`, or leave object_within_8_pixels out (protocol.metrics=[...])."
-            ) from error
+            raise _without_labels(record) from error
     return scenes, places
+
+
+def _without_labels(record: Record) -> InputError:
+    return InputError(
+        f"{record.media.path} is no clip of the tabletop world with labels: render it with `showme data render`, or "
+        "leave object_within_8_pixels and named_object_moved out (protocol.metrics=[...])."
+    )
 
 
 def _holds_joints(record: Record) -> bool:
