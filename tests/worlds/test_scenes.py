@@ -3,11 +3,22 @@
 import json
 import subprocess
 import sys
-from itertools import pairwise
+from collections import Counter
+from itertools import islice, pairwise
 
+import numpy as np
 import pytest
 
-from showme.worlds.tabletop import SPLITS, Scene, sample_scene, with_action, wrong_instruction, wrong_scene
+from showme.worlds.tabletop import (
+    SPLITS,
+    Scene,
+    other_scenes,
+    sample_scene,
+    with_action,
+    wrong_instruction,
+    wrong_scene,
+)
+from showme.worlds.tabletop.feasibility import action_fits
 from showme.worlds.tabletop.splits import all_combos, is_novel
 from showme.worlds.tabletop.vocabulary import ACTION_SHAPES, ACTIONS, OPPOSITE, all_words
 
@@ -106,3 +117,26 @@ def test_importing_and_sampling_does_not_load_mujoco():
         "import sys; from showme.worlds.tabletop import sample_scene; sample_scene(1);sys.exit('mujoco' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_other_scenes_share_the_first_frame_and_say_something_else(known):
+    told: Counter[str] = Counter()
+    for scene in known[:12]:
+        rng = np.random.default_rng(scene.seed)
+        others = list(islice(other_scenes(scene, rng, told), 3))
+        told.update(other.action for other in others)
+        assert all((other.objects, other.look) == (scene.objects, scene.look) for other in others)
+        said = [(each.action, each.target, each.reference) for each in (scene, *others)]
+        assert len(set(said)) == len(said)
+        assert not any(is_novel(combo(other)) for other in others)
+        assert all(action_fits(other) for other in others)
+    assert len(told) >= 9, "rare actions come first"
+    assert max(told.values()) <= 6
+
+
+def test_cases_are_closed_only_where_they_are_open(known):
+    for scene in known:
+        for other in other_scenes(scene, np.random.default_rng(0), Counter()):
+            assert (other.objects[other.target].lid > 0) == (other.action == "close")
+            tools = [spec.shape for spec in scene.objects]
+            assert {"cut": "knife", "cover": "cloth"}.get(other.action, tools[0]) in tools

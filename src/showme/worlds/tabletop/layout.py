@@ -1,5 +1,6 @@
 """Sampling scenes in which the action can be done and the words matter."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -93,6 +94,42 @@ def wrong_instruction(scene: Scene) -> str:
     if other is None:
         raise ValueError("this scene allows no other instruction")
     return other.instruction
+
+
+def other_scenes(scene: Scene, rng: np.random.Generator, told: Counter[str]) -> Iterator[Scene]:
+    """Feasible scenes with the same first frame and another instruction, those of the rarest action first.
+
+    Held-out combinations are left out, as in every split but ``test_novel``.
+
+    Args:
+        scene: whose first frame it is.
+        rng: draws the order within an action, and the wordings.
+        told: how often each action was chosen; the caller counts what it takes, and so balances the actions.
+    """
+    candidates = [c for c in _instructions(scene) if not is_novel(_combo(c))]
+    shuffled = [candidates[i] for i in rng.permutation(len(candidates))]
+    while shuffled:
+        candidate = min(shuffled, key=lambda c: told[c.action])
+        shuffled.remove(candidate)
+        if action_fits(candidate):
+            yield replace(candidate, wording=int(rng.integers(len(TEMPLATES[candidate.action]))))
+
+
+def _instructions(scene: Scene) -> Iterator[Scene]:
+    """Everything else that could be said of a first frame's objects, whether there is room for it or not."""
+    shapes = [spec.shape for spec in scene.objects]
+    for target, spec in enumerate(scene.objects):
+        for action in (name for name, allowed in ACTION_SHAPES.items() if spec.shape in allowed):
+            tool = _TOOL_OF.get(action)
+            if (tool and tool not in shapes) or bool(spec.lid) != (action == "close"):
+                continue
+            allowed = REFERENCE_SHAPES.get(action)
+            places = [None] if allowed is None else [i for i, s in enumerate(shapes) if s in allowed and i != target]
+            for reference in places:
+                upon = None if reference is None else scene.objects[reference]
+                open_case = upon is not None and action == "put_on_top" and upon.lid
+                if (action, target, reference) != (scene.action, scene.target, scene.reference) and not open_case:
+                    yield replace(scene, action=action, target=target, reference=reference)
 
 
 def _combo(scene: Scene) -> tuple[str, str, str]:
