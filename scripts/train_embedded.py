@@ -60,7 +60,7 @@ def main(
         for done in ("codec", "encoders", "spatial"):
             del stages[done]
     if stage in ("all", "render"):
-        frames.render_and_pack(out, settings)
+        frames.render_all(out, settings)
     for each, run in stages.items():
         if stage in ("all", each):
             print(f"{each}: {run(out, settings, torch.device(name))}")

@@ -20,6 +20,7 @@ from showme.methods.showme.cache import CachedClips, clip_parts, open_cache
 from showme.models import ImageProjector, VideoUNet
 
 from .encoders import build_feature_extractor
+from .pair_cache import EncodedPairs, encode_pairs
 from .settings import Settings
 
 CACHE = "cache"
@@ -70,17 +71,33 @@ class EncodedClips:
         return {**self.clips[row], "ids": self.tokens[row], "null_ids": self.tokens[-1]}
 
 
+def open_pairs(folder: Path, settings: Settings, device: torch.device) -> EncodedPairs:
+    """The run's pairs; shards that are not encoded yet are encoded first."""
+    pipeline = _frozen(folder, settings, device)
+    encode_pairs(folder, settings, pipeline)
+    with torch.no_grad():
+        black = pipeline.image_tokens(torch.zeros(1, 3, settings.size, settings.size, device=device))
+    null_ids = pipeline.tokenizer([""], padding="max_length", truncation=True, return_tensors="pt").input_ids
+    return EncodedPairs(folder, settings, black[0].half().cpu(), null_ids[0])
+
+
 def write_cache(folder: Path, settings: Settings, device: torch.device) -> dict:
-    """Encode every clip of the training split into ``folder``/cache; what is there already is kept."""
-    return {"clips": len(EncodedClips(folder, settings, device).ids)}
+    """Encode every pair and every clip of the training split; what is there already is kept."""
+    pairs = len(open_pairs(folder, settings, device))
+    return {"pairs": pairs, "clips": len(EncodedClips(folder, settings, device).ids)}
+
+
+def _frozen(folder: Path, settings: Settings, device: torch.device) -> ShowMePipeline:
+    """A pipeline whose frozen parts are asked; the networks that are to be trained have no say here."""
+    tiny = {"block_out_channels": (16,), "attention_levels": (True,), "norm_num_groups": 16, "temporal_in_heads": 0}
+    text = CLIPTextModel.from_pretrained(folder / "text-encoder")
+    pipeline = assemble(folder, settings, VideoUNet(**tiny), ImageProjector(dim=16, depth=1), text, DDIMScheduler())
+    pipeline.vae.to(memory_format=torch.channels_last)
+    return pipeline.to(device)
 
 
 def _open(folder: Path, settings: Settings, records: list[Record], device: torch.device) -> CachedClips:
-    tiny = {"block_out_channels": (16,), "attention_levels": (True,), "norm_num_groups": 16, "temporal_in_heads": 0}
-    text = CLIPTextModel.from_pretrained(folder / "text-encoder")
-    # Only the frozen parts are asked; the networks that are to be trained have no say here.
-    pipeline = assemble(folder, settings, VideoUNet(**tiny), ImageProjector(dim=16, depth=1), text, DDIMScheduler())
-    pipeline.to(device)
+    pipeline = _frozen(folder, settings, device)
     rows = ClipRows(records, Look(settings.size, settings.size, settings.frames))
     parts = clip_parts(pipeline, rows)
     with Progress(TextColumn("encoding {task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),

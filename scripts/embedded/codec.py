@@ -15,9 +15,10 @@ from torch.utils.data import Dataset
 
 from showme.data.stream import generator_at
 
-from .frames import load_frames, to_unit
+from .frames import to_unit
+from .pairs import Pairs, load_pairs
 from .settings import Settings
-from .stage import round_to_bf16, run_stage
+from .stage import FRESH_RATES, round_to_bf16, run_stage
 
 # The posterior's spread is held fixed and small: the diffusion model reads the mean alone, and a little noise keeps the
 # decoder forgiving of its errors.
@@ -62,15 +63,14 @@ class CodecObjective(nn.Module):
 
 
 class Pictures(Dataset):
-    """Position -> a random frame in [-1, 1]; with ``crop``, of two random crops of it the one with more in it."""
+    """Position -> a random picture in [-1, 1]; with ``crop``, of two random crops of it the one with more in it."""
 
-    def __init__(self, frames: Tensor, seed: int, crop: int | None):
-        self.frames, self.seed, self.crop = frames, seed, crop
+    def __init__(self, pairs: Pairs, seed: int, crop: int | None):
+        self.pairs, self.seed, self.crop = pairs, seed, crop
 
     def __getitem__(self, position: int) -> dict[str, Tensor]:
         generator = generator_at(self.seed, position, self.crop or 0)
-        clip, time = (int(torch.randint(n, (), generator=generator)) for n in self.frames.shape[:2])
-        picture = to_unit(self.frames[clip, time])
+        picture = to_unit(self.pairs.picture(int(torch.randint(self.pairs.pictures, (), generator=generator))))
         if self.crop is not None:
             picture = max((_crop(picture, self.crop, generator) for _ in range(2)), key=lambda c: float(c.var()))
         return {"pixels": picture}
@@ -78,13 +78,13 @@ class Pictures(Dataset):
 
 def train_codec(folder: Path, settings: Settings, device: torch.device) -> dict:
     """Train on crops, then on whole pictures, set the scale of the latents, and save to ``folder``/codec-model."""
-    frames, _ = load_frames(folder, "train")
+    pairs = load_pairs(folder, settings)
     objective = CodecObjective(settings)
-    crops = Pictures(frames, settings.seed, settings.codec_crop)
-    run_stage("codec_crops", objective, crops, folder, settings, settings.codec_batch, last=False)
-    whole = Pictures(frames, settings.seed, None)
-    state = run_stage("codec", objective, whole, folder, settings, max(settings.codec_batch // 4, 1))
-    _set_scale(objective.codec, frames, objective.codec.device)
+    crops = Pictures(pairs, settings.seed, settings.codec_crop)
+    run_stage("codec_crops", objective, crops, folder, settings, settings.codec_batch, last=False, rates=FRESH_RATES)
+    whole = Pictures(pairs, settings.seed, None)
+    state = run_stage("codec", objective, whole, folder, settings, max(settings.codec_batch // 4, 1), rates=FRESH_RATES)
+    _set_scale(objective.codec, pairs.first, objective.codec.device)
     round_to_bf16(objective.codec)
     objective.codec.save_pretrained(folder / "codec-model")
     return state
@@ -108,8 +108,8 @@ def _crop(picture: Tensor, side: int, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def _set_scale(codec: AutoencoderKL, frames: Tensor, device: torch.device) -> None:
+def _set_scale(codec: AutoencoderKL, first: Tensor, device: torch.device) -> None:
     """scaling_factor = 1 / standard deviation of the latents, as Stable Diffusion chose its 0.18215."""
-    pixels = to_unit(frames[: min(len(frames), 256), 0]).to(device)
+    pixels = to_unit(first[:256]).to(device)
     latents = torch.cat([codec.encode(part).latent_dist.mode() for part in pixels.split(32)])
     codec.register_to_config(scaling_factor=float(1 / latents.std()))

@@ -1,7 +1,8 @@
 """Stage "encoders": tokenizer, text encoder and image encoder, trained to tell which change fits which instruction.
 
 The objective is CLIP's (arXiv 2103.00020, section 2.3) with one difference: an instruction speaks of a change, so its
-partner is the pair of a clip's first and last frame instead of one picture.
+partner is the pair of first and last frame instead of one picture. A batch holds other ends of the same first frame
+at times: what they differ in is what the words say.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from transformers import (
 from showme.data.stream import shuffled
 from showme.worlds.tabletop.vocabulary import all_words
 
-from .frames import load_frames, to_unit
+from .frames import to_unit
+from .pairs import Pairs, load_pairs
 from .settings import Settings
-from .stage import round_to_bf16, run_stage
+from .stage import FRESH_RATES, round_to_bf16, run_stage
 
 _HEAD_WIDTH = 32
 
@@ -124,24 +126,25 @@ class ContrastiveObjective(nn.Module):
 
 
 class Changes(Dataset):
-    """Position -> a clip's instruction as ids and its first and last frame in [-1, 1]."""
+    """Position -> a pair's instruction as ids and its two pictures in [-1, 1]."""
 
-    def __init__(self, frames: Tensor, ids: Tensor, seed: int):
-        self.frames, self.ids, self.seed = frames, ids, seed
+    def __init__(self, pairs: Pairs, ids: Tensor, seed: int):
+        self.pairs, self.ids, self.seed = pairs, ids, seed
 
     def __getitem__(self, position: int) -> dict[str, Tensor]:
         row = shuffled(position, len(self.ids), self.seed)
-        return {"ids": self.ids[row], "pictures": to_unit(self.frames[row][[0, -1]])}
+        pictures = [self.pairs.first[self.pairs.scene[row]], self.pairs.end[row]]
+        return {"ids": self.ids[row], "pictures": to_unit(torch.stack(pictures))}
 
 
 def train_encoders(folder: Path, settings: Settings, device: torch.device) -> dict:
     """Train both encoders for the stage's minutes and save them with the tokenizer under ``folder``."""
-    frames, instructions = load_frames(folder, "train")
+    pairs = load_pairs(folder, settings)
     tokenizer = build_tokenizer(settings)
-    ids = tokenizer(instructions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    ids = tokenizer(list(pairs.instructions), padding="max_length", truncation=True, return_tensors="pt").input_ids
     objective = ContrastiveObjective(settings)
-    changes = Changes(frames, ids, settings.seed)
-    state = run_stage("encoders", objective, changes, folder, settings, settings.encoder_batch)
+    changes = Changes(pairs, ids, settings.seed)
+    state = run_stage("encoders", objective, changes, folder, settings, settings.encoder_batch, rates=FRESH_RATES)
     # The image encoder is final; the text encoder goes on learning.
     round_to_bf16(objective.image)
     tokenizer.save_pretrained(folder / "tokenizer")

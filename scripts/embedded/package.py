@@ -19,8 +19,8 @@ from showme.worlds.tabletop.vocabulary import TEMPLATES, all_words, phrase
 
 from .cache import STEPS, assemble
 from .card import model_card
-from .diffusion import base_objective, build_projector, build_unet
-from .frames import load_frames
+from .networks import base_objective, build_projector, build_unet
+from .pairs import load_pairs
 from .settings import Settings
 
 BASE_MODEL = "base-model"
@@ -53,7 +53,7 @@ def write_base(folder: Path, settings: Settings, device: torch.device) -> Path:
         vocabulary=all_words(),
         synonyms={word: known for word, known in _SYNONYMS.items() if known in all_words()},
         instruction_examples=tuple(phrase(a, "red box", "blue bowl", 0) for a in TEMPLATES),
-        familiarity=_familiarity(folder),
+        familiarity=_familiarity(folder, settings),
     )
     save_bundle(pipeline, info, place, dtype=torch.bfloat16)
     return place
@@ -114,8 +114,7 @@ def training_record(folder: Path, settings: Settings, device: torch.device) -> d
     }
 
 
-def _familiarity(folder: Path) -> dict:
+def _familiarity(folder: Path, settings: Settings) -> dict:
     """Statistics of first frames, by which a photo from outside the world is told."""
-    frames, _ = load_frames(folder, "train")
-    pictures = frames[:_FAMILIARITY_PICTURES, 0].permute(0, 2, 3, 1).numpy()
+    pictures = load_pairs(folder, settings).first[:_FAMILIARITY_PICTURES].permute(0, 2, 3, 1).numpy()
     return fit_familiarity([image_features(Image.fromarray(picture)) for picture in pictures])

@@ -11,19 +11,21 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     clips: int = Field(8000, description="training clips rendered")
-    validation_clips: int = Field(64, description="validation clips rendered")
+    validation_clips: int = Field(64, description="validation clips rendered; 0: no curve is drawn")
     validation_scenes: int = Field(4, description="of them, how many ShowMe's stages are shown")
+    pair_scenes: int = Field(8000, description="first frames rendered with the ends of several instructions")
+    ends_per_scene: int = Field(4, description="ends of each such first frame, at most; as many as its table allows")
     size: int = Field(128, description="height and width in pixels")
     frames: int = Field(16, description="frames kept of a clip's 16, evenly spaced, first and last included")
     fps: int = Field(8, description="frames per second of a generated clip")
     minutes: dict[str, float] = Field(
         {
-            "codec_crops": 8,
-            "codec": 6,
+            "codec_crops": 7,
+            "codec": 5,
             "encoders": 3,
-            "spatial": 50,
-            "coarse": 50,
-            "base": 50,
+            "spatial": 35,
+            "coarse": 16,
+            "base": 16,
             "state_image": 8,
             "state_video": 24,
         },
@@ -44,6 +46,10 @@ class Settings(BaseModel):
     unet_attention: tuple[bool, ...] = Field((False, True, True), description="levels with transformers")
     head_dim: int = Field(32, description="width of an attention head")
     temporal_conv_depth: int = Field(1, description="convolutions per temporal stack")
+    first_step_share: float = Field(0.6, description="of the draws of pictures, how many are at the last timestep")
+    clip_first_step_share: float = Field(0.4, description="the same, of clips")
+    base_goal_share: float = Field(0.6, description="of the base's clips, how many know their end")
+    plain: bool = Field(False, description="pictures of ordinary frames instead of results: for the study of stage 1")
     image_batch: int = Field(64, description="clips per step without the temporal half")
     video_batch: int = Field(8, description="clips per step with it")
     coarse_frames: int = Field(8, description="frames of a clip, evenly spaced, in the stage coarse")

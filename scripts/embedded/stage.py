@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,7 +15,10 @@ from showme.training.checkpoint import load_weights, newest_checkpoint
 
 from .settings import Settings
 
-LEARNING_RATE = 1e-3
+# Peak steps of Muon and of AdamW: of codec and encoders, and of the diffusion networks, where 0.02 was worse.
+FRESH_RATES = (0.02, 1e-3)
+DIFFUSION_RATES = (0.01, 5e-4)
+_GAUGE_STEPS = 400
 
 
 def run_stage(
@@ -24,8 +28,9 @@ def run_stage(
     folder: Path,
     settings: Settings,
     batch_size: int,
-    muon_rate: float = 0.02,
+    rates: tuple[float, float] = DIFFUSION_RATES,
     last: bool = True,
+    gauge: Callable[[int], object] | None = None,
 ) -> dict:
     """Train for the stage's minutes into ``folder``/<name>.
 
@@ -35,12 +40,12 @@ def run_stage(
         folder: of the whole run.
         settings: sizes and minutes.
         batch_size: samples per step.
-        muon_rate: peak of Muon's step.
+        rates: peak steps of Muon and of AdamW.
         last: whether the rate falls to zero; a stage that another goes on from keeps it.
+        gauge: called with the step now and then, and at the end.
     """
-    optimizer = OptimizerConfig(
-        name="muon", learning_rate=LEARNING_RATE, muon_rate=muon_rate, betas=(0.9, 0.99), clip_norm=1.0
-    )
+    muon_rate, rate = rates
+    optimizer = OptimizerConfig(name="muon", learning_rate=rate, muon_rate=muon_rate, betas=(0.9, 0.99), clip_norm=1.0)
     config = TrainingConfig(
         minutes=settings.minutes[name],
         batch_size=batch_size,
@@ -49,9 +54,10 @@ def run_stage(
         schedule="linear" if last else "constant",
         seed=settings.seed,
         checkpoint_seconds=180,
+        validate_steps=_GAUGE_STEPS if gauge is not None else None,
         tensorboard=False,
     )
-    return Trainer(objective, samples, config, folder / name, name).run()
+    return Trainer(objective, samples, config, folder / name, name, gauge).run()
 
 
 def load_stage(folder: Path, stage: str, modules: dict[str, nn.Module]) -> None:

@@ -9,10 +9,11 @@ from showme.experiment import train
 from showme.methods.showme.config import AdapterConfig, DataConfig, ShowMeConfig, ValidationConfig
 
 from .cache import CACHE
-from .diffusion import TIMESTEP_POWER
 from .settings import Settings
-from .stage import LEARNING_RATE
+from .stage import FRESH_RATES
 
+# Draws lean to the noisy end, t = 1000 sqrt(u): there the instruction decides where things go.
+TIMESTEP_POWER = 0.5
 # Adapters start on a network that already works, and their first factor is large: a tenth of the base's step. The
 # second stage has more to learn: what a known end means.
 _MUON_RATES = {"state_image": 0.002, "state_video": 0.004}
@@ -28,7 +29,7 @@ def stage_config(stage: str, folder: Path, model: Path, settings: Settings) -> S
         settings: sizes and minutes.
     """
     optimizer = OptimizerConfig(
-        name="muon", learning_rate=LEARNING_RATE, muon_rate=_MUON_RATES[stage], betas=(0.9, 0.99), clip_norm=1.0
+        name="muon", learning_rate=FRESH_RATES[1], muon_rate=_MUON_RATES[stage], betas=(0.9, 0.99), clip_norm=1.0
     )
     training = TrainingConfig(
         minutes=settings.minutes[stage],

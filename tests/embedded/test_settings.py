@@ -10,7 +10,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from embedded import codec, diffusion, encoders
+from embedded import codec, encoders, networks
 from embedded.settings import PRESETS
 from showme.methods.showme.adapters import STATE_IMAGE, STATE_VIDEO, lora_config
 
@@ -21,10 +21,10 @@ LIMIT_MEBIBYTES = 60
 def test_a_preset_bundle_stays_under_the_limit(name):
     settings = PRESETS[name]
     with torch.device("meta"):
-        unet = diffusion.build_unet(settings)
+        unet = networks.build_unet(settings)
         for adapter in (STATE_IMAGE, STATE_VIDEO):
             unet.add_adapter(lora_config(unet, adapter, settings.lora_rank, 0.0), adapter)
-        parts = [unet, codec.build_codec(settings), diffusion.build_projector(settings)]
+        parts = [unet, codec.build_codec(settings), networks.build_projector(settings)]
         parts += encoders.build_encoders(settings)
     numbers = sum(p.numel() for part in parts for p in part.parameters())
     assert 2 * numbers / 2**20 < LIMIT_MEBIBYTES - 1, "bf16 weights, with a mebibyte left for everything else"

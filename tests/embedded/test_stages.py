@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from embedded import codec, diffusion, encoders, frames, package, tuning
+from embedded import codec, diffusion, encoders, networks, package, pairs, tuning
 from embedded.settings import Settings
 from showme.bundle import load_bundle
 from showme.methods.showme.adapters import STATE_IMAGE, STATE_VIDEO, bare_weights
@@ -29,6 +29,8 @@ CPU = torch.device("cpu")
 def settings() -> Settings:
     return Settings(
         clips=40,
+        pair_scenes=40,
+        validation_clips=0,
         validation_scenes=1,
         size=32,
         frames=4,
@@ -70,7 +72,7 @@ def run_folder(settings, tmp_path_factory) -> Path:
             row = {"id": str(number), "file": f"{number}.safetensors", "instruction": instructions[number % 2]}
             lines.append(json.dumps(row))
         (place / "index.jsonl").write_text("\n".join(lines) + "\n")
-    frames.pack(folder / "clips" / "train" / "index.jsonl", folder / "train.safetensors", settings)
+    write_pairs(folder, settings.pair_scenes, instructions)
     codec.train_codec(folder, settings, CPU)
     encoders.train_encoders(folder, settings, CPU)
     diffusion.train_spatial(folder, settings, CPU)
@@ -80,6 +82,15 @@ def run_folder(settings, tmp_path_factory) -> Path:
     result = tuning.train_stage("state_image", folder, base, settings)
     tuning.train_stage("state_video", folder, result, settings)
     return folder
+
+
+def write_pairs(folder: Path, count: int, instructions: list[str]) -> None:
+    """A shard of coloured noise, with two ends for every first frame."""
+    (folder / pairs.PAIRS).mkdir()
+    noise = torch.nn.functional.interpolate(torch.rand(3 * count, 3, 4, 4), size=32, mode="bilinear")
+    pictures = (noise.movedim(1, -1) * 255).byte().contiguous()
+    shard = {"first": pictures[:count], "end": pictures[count:], "scene": torch.arange(2 * count) // 2}
+    save_file(shard, pairs.shard_path(folder, 0), {"instructions": json.dumps(instructions * count)})
 
 
 def bare(network) -> dict[str, torch.Tensor]:
@@ -98,6 +109,26 @@ def test_the_scale_makes_unit_latents(run_folder, settings):
 def test_the_base_is_cached_once_for_it_and_for_showmes_stages(run_folder):
     parts = sorted(path.name.split("-")[0] for path in (run_folder / "cache").glob("*-*"))
     assert parts == ["image", "latents", "null_image", "text", "text"], "the text encoder alone went on learning"
+
+
+def test_a_plain_base_sees_ordinary_frames_alone(run_folder, settings):
+    plain = diffusion._pictures(run_folder, settings.model_copy(update={"plain": True}), CPU)
+    told = diffusion._pictures(run_folder, settings, CPU)
+    at_the_end = [[int(some[n]["frames"]["timestep"] == 999) for n in range(200)] for some in (plain, told)]
+    assert sum(at_the_end[0]) < 5
+    assert 90 < sum(at_the_end[1]) < 150, "six in ten"
+
+
+def test_a_share_of_the_clips_knows_its_end(run_folder, settings):
+    from embedded.cache import EncodedClips
+    from embedded.samples import ClipSamples
+
+    clips = EncodedClips(run_folder, settings, CPU)
+    samples = ClipSamples(clips, diffusion._pictures(run_folder, settings, CPU), settings, count=4)
+    drawn = [samples[n]["clip"] for n in range(100)]
+    ends = [torch.equal(one["concat"][:, -1], one["latents"][:, -1]) for one in drawn]
+    assert 45 < sum(ends) < 75, "six in ten"
+    assert samples[0]["frames"]["latents"].shape == (settings.frames_per_clip, settings.latent_channels, 1, 4, 4)
 
 
 def test_the_spatial_stage_leaves_the_temporal_half_alone(run_folder):
@@ -138,7 +169,7 @@ def test_the_bundle_loads_and_generates(run_folder, settings, tmp_path):
 def test_training_goes_on_from_a_bundle(run_folder, settings, tmp_path):
     package.write_bundle(run_folder, settings, CPU, tmp_path / "bundle")
     package.start_from(str(tmp_path / "bundle"), tmp_path / "more", settings)
-    before = diffusion.base_objective(run_folder, settings, CPU, "base")
-    again = diffusion.base_objective(tmp_path / "more", settings, CPU, "coarse")
+    before = networks.base_objective(run_folder, settings, CPU, "base")
+    again = networks.base_objective(tmp_path / "more", settings, CPU, "coarse")
     for p, q in zip(before.unet.parameters(), again.unet.parameters(), strict=True):
         torch.testing.assert_close(p, q, atol=0.01, rtol=0.01)  # bf16 in the bundle
