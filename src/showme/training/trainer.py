@@ -55,7 +55,10 @@ class Trainer:
     state: dict[str, Any] = field(default_factory=lambda: {"step": 0, "seconds": 0.0, "samples": 0})
 
     def run(self) -> dict:
-        """Train until the bound is reached; returns {"step", "seconds", "samples", "pace"} and leaves a checkpoint behind.
+        """Train until the bound is reached and leave a checkpoint behind.
+
+        Returns:
+            {"step", "seconds", "samples"} done in all, and "pace": the machine and the precisions chosen on it.
 
         Raises:
             FloatingPointError: a loss that is not a number, with the step and the batch; the last checkpoint stays.
