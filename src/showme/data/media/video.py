@@ -113,7 +113,9 @@ def open_video(
     """
     with opened(path, source) as file:
         animated = is_animation(file)
-    return Animation(path, source, span) if animated else VideoFrames(path, source, span, track, colours)
+    if animated:
+        return Animation(path, source, span, colours)
+    return VideoFrames(path, source, span, track, colours)
 
 
 class VideoFrames(Frames):
