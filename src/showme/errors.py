@@ -42,7 +42,11 @@ def tell_once(about: Hashable, sentence: str) -> None:
         warnings.warn(ToldWarning(sentence, about), stacklevel=3)
 
 
-class CutWarning(ToldWarning):
+class InstructionWarning(ToldWarning):
+    """Something in an instruction that a model does not read."""
+
+
+class CutWarning(InstructionWarning):
     """The end of an instruction is not read."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from .bundle import BundleFiles, BundleInfo, open_bundle
 from .data.sources import Record
 from .errors import ToldWarning
-from .generation.instruction import prompt_for, split_words
+from .instruction import prompt_for, split_words
 from .methods.showme.config import ShowMeConfig
 from .run_folder import check_folder
 
