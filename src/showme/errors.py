@@ -64,6 +64,17 @@ class ClipError(InputError):
         super().__init__(f"{path} cannot be read as a clip{place} ({reason}): {remedy}.")
 
 
+def absent(path: str | Path, what: str = "file") -> str:
+    """The beginning of a sentence about a path where ``what`` should be: that nothing is there, or what is instead."""
+    try:
+        folder, there = Path(path).is_dir(), Path(path).exists()
+    except (OSError, ValueError):
+        folder = there = False
+    if not there:
+        return f"There is no {what} {path}"
+    return f"{path} is a {'folder' if folder else 'file'}, no {what}"
+
+
 def first_line(error: Exception) -> str:
     """The beginning of what an error of another library says, to stand in brackets in a sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

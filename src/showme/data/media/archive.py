@@ -12,13 +12,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ...errors import ClipError, InputError
+from ...errors import ClipError, InputError, absent
 from .base import (
     UNPRINTABLE,
     Frames,
     Media,
     Span,
     changed_at,
+    check_name,
     check_regular,
     edges_digest,
     span_identity,
@@ -105,10 +106,9 @@ def read_members(path: Path) -> Iterator[Member]:
     Raises:
         InputError: missing, compressed, damaged, or with a member that would leave a folder it is unpacked to.
     """
-    try:
-        check_regular(path)
-    except ClipError as error:
-        raise InputError(f"There is no archive {error.path}: fetch it.") from error
+    check_name(path)
+    if not path.is_file():
+        raise InputError(f"{absent(path, 'archive')}: give tar files, or fetch them.")
     try:
         with path.open("rb") as file, tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
             for info in archive:

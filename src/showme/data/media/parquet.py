@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ClipError, InputError
+from ...errors import ClipError, InputError, absent
 from ...optional import needed
 from .base import Frames, Media, Span, check_regular, file_identity, one_line, span_identity, span_of_pictures
 from .colours import DEFAULT, Colours
@@ -120,7 +120,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[st
         InputError: missing, no Parquet file, or a column that is not there.
     """
     if not path.is_file():
-        raise InputError(f"There is no file {path}: fetch the annotations again.")
+        raise InputError(f"{absent(path)}: fetch the annotations again.")
     number = 0
     with _opened(path, columns, _table_error) as file:
         for batch in file.iter_batches(_CELLS, columns=list(columns), use_threads=False):

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ...config import Settings
-from ...errors import InputError, ToldWarning
+from ...errors import InputError, ToldWarning, absent
 from ..media import Media, Span
 from ..media.base import UNPRINTABLE, one_line
 from ..media.colours import DEFAULT, Colours
@@ -281,5 +281,5 @@ def check_folder(folder: Path, what: str) -> Path:
         InputError: it is not.
     """
     if not is_there(folder, folder=True):
-        raise InputError(f"There is no folder {folder}: give the one of the {what}.")
+        raise InputError(f"{absent(folder, 'folder')}: give the one of the {what}.")
     return folder

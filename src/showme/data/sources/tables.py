@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import InputError
+from ...errors import InputError, absent
 from ..media.base import one_line
 
 # Larger files are streamed by the sources that have them.
@@ -155,7 +155,7 @@ def open_text(path: Path, newline: str | None = None) -> io.TextIOWrapper:
     """
     try:
         if not path.is_file():
-            raise InputError(f"There is no file {path}: give the path of the annotations.")
+            raise InputError(f"{absent(path)}: give the path of the annotations.")
         return path.open(encoding="utf-8-sig", newline=newline)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): give the path of the annotations.") from error
