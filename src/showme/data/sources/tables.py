@@ -62,7 +62,7 @@ def jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any] | InputError]]:
                 if not isinstance(row, dict):
                     raise ValueError("another value")
             except (ValueError, RecursionError):
-                row = InputError(f"{origin}: not a JSON object; write one per line.")
+                row = InputError(f"{origin}: it is no JSON object: write one on each line.")
             yield origin, row
 
 
@@ -110,7 +110,7 @@ def csv_rows(
                 origin = f"{path}, row {number}"
                 if len(row) != len(header):
                     belong = f"{len(row)} cells where {len(header)} belong"
-                    yield origin, InputError(f"{origin}: {belong}: correct it.")
+                    yield origin, InputError(f"{origin}: it has {belong}: correct it.")
                     continue
                 yield origin, dict(zip(header, row, strict=True))
         except csv.Error as error:
