@@ -344,8 +344,10 @@ class VideoFrames(Frames):
         stamps = self._stamps(self._reopen())
         given = np.array([stamp for stamp in frames if stamp is not None], dtype=np.float64) * base
         if unshown and len(given):
-            # The last ones come when there are no packets any more.
-            rest = given[-1] + step * np.arange(1, len(frames) - len(given) + 1)
+            # The last ones come when there are no packets any more. The rate is that of a file's slots, of which some
+            # may be empty: what lies between two packets is what lies between two pictures.
+            apart = float(np.median(np.diff(stamps))) * base if len(stamps) > 1 else step
+            rest = given[-1] + apart * np.arange(1, len(frames) - len(given) + 1)
             candidates = [np.concatenate([given, rest]) - given[0]]
         else:
             candidates = [np.array(stamps, dtype=np.float64) * base - clock, given - clock]
