@@ -12,7 +12,7 @@ from PIL import Image
 import showme
 from showme.bundle import open_bundle
 from showme.generation.familiarity import is_unfamiliar
-from showme.generation.instruction import unknown_words
+from showme.instruction import unknown_words
 from showme.pictures.fit import fit_photo
 
 EXAMPLES = sorted((Path(showme.__file__).parent / "assets" / "examples").glob("*.png"))

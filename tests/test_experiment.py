@@ -196,7 +196,7 @@ def test_instructions_are_trained_on_as_they_will_be_asked(settings, clips, tmp_
     index[1] = index[1].replace("push the blue box", "defenestrate the box")
     (folder / "index.jsonl").write_text("\n".join(index) + "\n")
     config = settings(data={"source": str(folder)})
-    with pytest.warns(ToldWarning, match="1 of 6 instructions have words that tiny does not know, such as 'defenest"):
+    with pytest.warns(ToldWarning, match="1 of 6 instructions has words that tiny does not know, such as 'defenest"):
         rows = clip_rows(config, make_tiny_info())
     assert rows.record(0).instruction == "push the red box"
     plain = clip_rows(config, make_tiny_info(vocabulary=None))

@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from .errors import InputError
 from .installation import first_unmet
+from .instruction import KnownWords
 from .manifest import MANIFEST, verify_manifest, write_manifest
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class BundleInfo(BaseModel):
     requires: dict[Literal["diffusers", "peft", "transformers"], str] = Field(
         _READ_BY, description="package -> versions that read its files"
     )
+
+    @property
+    def known_words(self) -> KnownWords:
+        """What instructions are compared with."""
+        return KnownWords(self.vocabulary, self.synonyms, self.instruction_examples)
 
     @field_validator("requires")
     @classmethod
@@ -182,6 +188,7 @@ def load_pipeline(
 
     pipeline = read_pipeline(files.folder, device, dtype)
     pipeline.register_to_config(height=files.info.height, width=files.info.width)
+    pipeline.known_words = files.info.known_words
     return pipeline
 
 

@@ -78,6 +78,8 @@ class TrainingConfig(Settings):
         return self
 
 
+# What messages call settings that were given there.
+COMMAND_LINE = "the command line"
 # Where a mapping keeps the short form that it was written in, such as a source's path.
 NAMED = ""
 
@@ -184,8 +186,10 @@ def _sentence(file: str, given: set[str], settings: type[BaseModel], error: Vali
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     place, above = _located(settings, [str(part) for part in first["loc"]])
     field = ".".join(place)
-    source = "the command line" if any(f"{field}.".startswith(f"{name}.") for name in given) else file
+    source = COMMAND_LINE if any(f"{field}.".startswith(f"{name}.") for name in given) else file
     if first["type"] == "extra_forbidden":
+        if any(name.startswith(f"{field}.") for name in given):
+            source = COMMAND_LINE
         meant = _meant(above, place[-1])
         return f"{source}: there is no field {field}: {meant}choose {', '.join(above.model_fields)}."
     if first["type"] == "missing" and place[-1] in above.model_fields:

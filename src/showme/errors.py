@@ -42,7 +42,11 @@ def tell_once(about: Hashable, sentence: str) -> None:
         warnings.warn(ToldWarning(sentence, about), stacklevel=3)
 
 
-class CutWarning(ToldWarning):
+class InstructionWarning(ToldWarning):
+    """Something in an instruction that a model does not read."""
+
+
+class CutWarning(InstructionWarning):
     """The end of an instruction is not read."""
 
 
@@ -58,6 +62,17 @@ class ClipError(InputError):
         self.path, self.time = Path(path), time
         place = "" if time is None else f" at {time:.3f} s"
         super().__init__(f"{path} cannot be read as a clip{place} ({reason}): {remedy}.")
+
+
+def absent(path: str | Path, what: str = "file") -> str:
+    """The beginning of a sentence about a path where ``what`` should be: that nothing is there, or what is instead."""
+    try:
+        folder, there = Path(path).is_dir(), Path(path).exists()
+    except (OSError, ValueError):
+        folder = there = False
+    if not there:
+        return f"There is no {what} {path}"
+    return f"{path} is a {'folder' if folder else 'file'}, no {what}"
 
 
 def first_line(error: Exception) -> str:

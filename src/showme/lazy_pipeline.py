@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
+import numpy as np
+from torch import Tensor
 
 from .bundle import BundleFiles, load_pipeline
 from .errors import InputError
@@ -36,12 +37,13 @@ class LazyPipeline:
         vars(self).update(_plain=plain, _whole=None, _files=files)
 
     @wraps(ShowMeSteps.__call__)
-    def __call__(self, image: Any, *arguments: Any, **settings: Any) -> ShowMeOutput:
-        goal, callback = settings.get("goal", False), settings.get("callback_on_step_end")
-        plain_input = isinstance(image, Image.Image) and isinstance(goal, bool | Image.Image) and callback is None
-        if self._plain is None or not plain_input:
-            return self._load()(image, *arguments, **settings)
-        return self._plain(image, *arguments, **settings)
+    def __call__(self, *arguments: Any, **settings: Any) -> ShowMeOutput:
+        # Input that nobody takes is refused by both, and by the plain one at once.
+        pictures = [*arguments[:1], settings.get("image"), settings.get("goal")]
+        arrays = any(isinstance(picture, np.ndarray | Tensor) for picture in pictures)
+        if self._plain is None or arrays or callable(settings.get("callback_on_step_end")):
+            return self._load()(*arguments, **settings)
+        return self._plain(*arguments, **settings)
 
     def set_progress_bar_config(self, **settings: Any) -> None:
         """As :meth:`diffusers.DiffusionPipeline.set_progress_bar_config`."""

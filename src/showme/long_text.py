@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, get_args
 
-from .errors import CutWarning
+from .errors import CutWarning, InstructionWarning
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -109,7 +109,7 @@ class CutTeller:
 
 @contextmanager
 def told_before() -> Iterator[None]:
-    """While open, pipelines do not warn of instructions that they cut: who opens it has told of all of them."""
+    """While open, pipelines do not warn of what they do not read: who opens it has told of all of it."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CutWarning)
+        warnings.simplefilter("ignore", InstructionWarning)
         yield

@@ -119,7 +119,9 @@ def _read(files: BundleFiles) -> PlainPipeline:
     adapters = _adapters(files.folder, "unet")
     for lora in adapters.values():
         _check_fit(components["unet"], lora)
-    return PlainPipeline(components, config, adapters)
+    pipeline = PlainPipeline(components, config, adapters)
+    pipeline.known_words = files.info.known_words
+    return pipeline
 
 
 def _is_part(value: Any) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from .bundle import BundleFiles, BundleInfo, open_bundle
 from .data.sources import Record
 from .errors import ToldWarning
-from .generation.instruction import prompt_for, split_words
+from .instruction import prompt_for, split_words
 from .methods.showme.config import ShowMeConfig
 from .run_folder import check_folder
 
@@ -51,8 +51,8 @@ def _as_read(records: list[Record], info: BundleInfo) -> list[Record]:
         record, word = strange[0]
         count = len({each.id for each, _ in strange})
         warnings.warn(
-            f"{count} of {len(records)} instructions have words that {info.name} does not know, such as {word!r} in "
-            f"clip {record.id!r}: it reads all of them as one and the same unknown word.",
+            f"{count} of {len(records)} instructions {'has' if count == 1 else 'have'} words that {info.name} does not "
+            f"know, such as {word!r} in clip {record.id!r}: it reads all of them as one and the same unknown word.",
             ToldWarning,
             stacklevel=3,
         )

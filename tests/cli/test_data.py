@@ -97,10 +97,14 @@ def test_annotate_and_curate_say_where_to_look(tmp_path, capsys):
     [
         (("list", "nowhere"), "error: There is no nowhere: give a folder or list of clips, or a kind: folder, epic"),
         (("list", "nowhere", "fsp=3"), "error: the command line: there is no field fsp: did you mean fps?"),
+        (("list", ".", "colors.hdr=map"), "error: the command line: there is no field colors: did you mean colours?"),
         (("list", "epic_kitchens"), "error: source epic_kitchens: the field annotations is missing: "),
         (("list", "imagenet.yaml"), "error: There is no file imagenet.yaml"),
         (("check", "nowhere", "--processes", "0"), "error: --processes 0: choose 1 or more."),
-        (("annotate", "nowhere", "out=x"), "error: nowhere: the field labels is missing: one or more of hands,"),
+        (
+            ("annotate", "nowhere", "out=x"),
+            "error: the command line: the field labels is missing: one or more of hands,",
+        ),
         (("annotate", "nowhere", "out=x", "labels=[hand]"), "error: the command line: labels 'hand': input should be"),
         (("curate", "nowhere", "out=x", "rule=best"), "error: the command line: rule: there is no kind 'best': choose"),
         (("curate", "nowhere", "out=x", "rule=hand_presence", "rule.min_share=2"), "command line: rule.min_share 2: "),
@@ -123,3 +127,14 @@ def test_listing_needs_no_torch(clips):
     code = "import sys, showme.cli as c\ntry: c.main(sys.argv[1:])\nfinally: print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, "data", "list", str(clips)], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_row_is_named_once(tmp_path, capsys):
+    write_clip(tmp_path / "a.mp4", frames=4)
+    rows = [{"id": "a", "instruction": "x"}, {"instruction": "x"}, {"id": "3", "instruction": " "}]
+    (tmp_path / "index.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, out, _ = run("data", "check", tmp_path, "--out", tmp_path / "bad.jsonl", capsys=capsys)
+    assert code == 1
+    index = tmp_path / "index.jsonl"
+    assert f"bad:     {index}, line 2: the field 'id' is missing" in out
+    assert f"bad:     3: {index}, line 3: its instruction is blank" in out

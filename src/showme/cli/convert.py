@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..bundle import refuse_foreign, resolve_model
-from ..errors import InputError
+from ..errors import InputError, absent
 
 app = typer.Typer(help="Turn a published checkpoint into a model for --model.", no_args_is_help=True)
 
@@ -24,10 +24,8 @@ def dynamicrafter(
     """DynamiCrafter-256, -512 or -1024."""
     if size not in (None, 256, 512, 1024):
         raise InputError(f"--size {size}: choose 256, 512 or 1024.")
-    if source.is_dir():
-        raise InputError(f"{source} is a folder: give the path of the published model.ckpt.")
     if not source.is_file():
-        raise InputError(f"There is no file {source}: give the path of the published model.ckpt.")
+        raise InputError(f"{absent(source)}: give the path of the published model.ckpt.")
     refuse_foreign(dest)
 
     from ..conversion.dynamicrafter_checkpoint import convert_checkpoint

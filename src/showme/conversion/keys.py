@@ -57,7 +57,8 @@ def rename(keys: Iterable[str], prefixes: Mapping[str, tuple[str, Callable[[str]
         target, leaf_rule = prefixes[prefix]
         renamed[key] = target + leaf_rule(key[len(prefix) :])
     if homeless:
-        raise ConversionError(f"{len(homeless)} keys have no place in the model, the first: {homeless[0]}")
+        count = "1 key has" if len(homeless) == 1 else f"{len(homeless)} keys have"
+        raise ConversionError(f"{count} no place in the model, the first: {homeless[0]}")
     if len(set(renamed.values())) != len(renamed):
         raise ConversionError("two keys of the checkpoint claim the same weight of the model")
     return renamed

@@ -19,7 +19,7 @@ from ..data.cache.claims import claimed
 from ..data.cache.fingerprint import digest_of
 from ..data.sources.record import Record
 from ..errors import InputError, first_line
-from ..generation.instruction import prompt_for
+from ..instruction import prompt_for
 from ..long_text import LongInstructions, told_before
 from ..manifest import read_manifest
 from ..staged_files import staged

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..arguments import MAX_SEED, check_number, check_whole
 from ..errors import InputError
 from ..long_text import LONG_INSTRUCTIONS, LongInstructions
 
@@ -16,7 +16,6 @@ FITS = ("crop", "pad")
 MAX_STEPS = 1_000
 MAX_FRAMES = 256
 MAX_GUIDANCE = 100.0
-MAX_SEED = 2**63 - 1
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 
@@ -56,12 +55,10 @@ def check_request(request: GenerateRequest) -> tuple[str, ...]:
     tasks = parse_tasks(request.task)
     if request.fit not in FITS:
         raise InputError(f"--fit {request.fit!r}: choose crop or pad.")
-    _check_whole("--seed", request.seed, 0, MAX_SEED)
-    _check_whole("--steps", request.steps, 1, MAX_STEPS)
-    _check_whole("--frames", request.frames, 1, MAX_FRAMES)
-    guidance = request.guidance
-    if guidance is not None and not (math.isfinite(guidance) and 0 <= guidance <= MAX_GUIDANCE):
-        raise InputError(f"--guidance {guidance:g}: choose a number from 0 to {MAX_GUIDANCE:g} (1 turns it off).")
+    check_whole("--seed", request.seed, 0, MAX_SEED)
+    check_whole("--steps", request.steps, 1, MAX_STEPS)
+    check_whole("--frames", request.frames, 1, MAX_FRAMES)
+    check_number("--guidance", request.guidance, 0, MAX_GUIDANCE, note=" (1 turns it off)")
     if request.device is not None and not _DEVICE.fullmatch(request.device):
         raise InputError(f"--device {request.device!r}: choose cpu, cuda, cuda:N or mps.")
     if request.long_instructions not in (None, *LONG_INSTRUCTIONS):
@@ -86,8 +83,3 @@ def parse_tasks(text: str) -> tuple[str, ...]:
     if not names:
         raise InputError("--task is empty: choose image, video or both.")
     return tuple(task for task in TASKS if task in names or "both" in names)
-
-
-def _check_whole(option: str, value: int | None, low: int, high: int) -> None:
-    if value is not None and not low <= value <= high:
-        raise InputError(f"{option} {value}: choose a whole number from {low} to {high:,}.")

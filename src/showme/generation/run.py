@@ -19,13 +19,13 @@ from PIL import Image
 
 from ..bundle import BundleFiles, BundleInfo, load_pipeline, open_bundle
 from ..errors import InputError
+from ..instruction import check_instruction, note_on_length, prompt_for, unknown_words, warnings_for
 from ..long_text import told_before
 from ..manifest import sha256_of
 from ..pictures.fit import Fit, fit_photo
 from ..pictures.photo import Photo, open_photo
 from . import folder
 from .familiarity import is_unfamiliar
-from .instruction import check_instruction, note_on_length, prompt_for, unknown_words, warnings_for
 from .outputs import make_strip, write_png, write_video
 from .page import Page, render_page
 from .record import InputRecord, ModelRecord, RunRecord, SettingsRecord, machine_record

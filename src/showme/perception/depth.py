@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, absent
 from ..pretrained import load_pretrained
 
 TABLETOP_WEIGHTS = Path(__file__).parents[1] / "assets" / "depth" / "tabletop.safetensors"
@@ -105,7 +105,7 @@ class TabletopDepth(nn.Module):
         """
         path = Path(path)
         if not path.is_file():
-            raise InputError(f"There is no depth file {path}: make it with scripts/train_depth.py.")
+            raise InputError(f"{absent(path, 'depth file')}: make it with scripts/train_depth.py.")
         try:
             with safe_open(path, "pt") as file:
                 network = cls(**json.loads((file.metadata() or {})["config"]))

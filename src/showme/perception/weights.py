@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..conversion.checkpoint_file import read_weights
-from ..errors import InputError, OutsideError
+from ..errors import InputError, OutsideError, absent
 
 _DAMAGED = (
     pickle.UnpicklingError,
@@ -44,7 +44,7 @@ def load_published(
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"There is no {what} file {path}: download {published} and give its path.")
+        raise InputError(f"{absent(path, f'{what} file')}: download {published} and give its path.")
     try:
         renamed = {re.sub(*rename, key): weight for key, weight in read_weights(path).items()}
     except InputError as error:

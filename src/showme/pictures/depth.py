@@ -38,6 +38,16 @@ def at_depth(image: Image.Image) -> Image.Image:
     return deep
 
 
+def sixteen_bits(image: Image.Image) -> np.ndarray | None:
+    """uint16 (H, W, 3 or 4) of a PNG's first picture that was opened and not read yet, where it has colours of 16 bits.
+
+    Raises:
+        ValueError: ffmpeg cannot decode it.
+    """
+    deep = image.format == "PNG" and image.mode in ("RGB", "RGBA") and ";16" in _layout(image) and image.tell() == 0
+    return _decoded(image) if deep else None
+
+
 def white_of(image: Image.Image, largest: float) -> int:
     """Which 16-bit value is white in a grey picture of :func:`at_depth` whose largest one is given."""
     return _white(image.info.get(_INFO, _FULL), largest)
@@ -53,14 +63,19 @@ def _white(stated: int, largest: float) -> int:
 
 def _stated(image: Image.Image) -> int | None:
     """What a file of 16 bits a channel says of its white; below zero its significant bits; None: nothing, or all 16."""
-    tiles = getattr(image, "tile", None)
-    layout = str(tiles[0][3]) if tiles else ""
+    layout = _layout(image)
     if ";16" not in layout and ";12" not in layout and not image.mode.startswith("I;16"):
         return None
     if image.format == "TIFF":
         return _tiff_white(image)
     bits = _png_bits(image) if image.format == "PNG" else None
     return None if bits is None else -bits
+
+
+def _layout(image: Image.Image) -> str:
+    """How a picture that was opened and not read yet is laid out in its file, as Pillow's decoders call it."""
+    tiles = getattr(image, "tile", None)
+    return str(tiles[0][3]) if tiles else ""
 
 
 def _tiff_white(image: Image.Image) -> int | None:

@@ -12,13 +12,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..errors import InputError
 from ..manifest import sha256_of
 from .camera_raw import open_dng, raw_kind
+from .code_points import by_code_points
 from .depth import at_depth, white_of
-from .profile import ProfileError, apply_profile
+from .profile import PROFILE_UNUSED, ProfileError, apply_profile
 
 MIN_SIDE = 16
 # More than any camera makes; judged from the header, so that a bomb is never decoded.
 MAX_PIXELS = 178_000_000
-PROFILE_UNUSED = "Its colour profile cannot be used"
 _WHITE = (255, 255, 255, 255)
 # Of floats that speak of 0 to 1.
 _OVERSHOOT = 2.0
@@ -64,12 +64,9 @@ def open_photo(path: str | Path) -> Photo:
             notes.append(f"The file holds {count} pictures: the first was used.")
         # Pillow's decoders raise whatever their parsers hit: OSError, SyntaxError, struct.error, IndexError, ...
         try:
-            deep = at_depth(image)
-            deep.load()
-            upright = ImageOps.exif_transpose(deep)
+            rgb = upright_rgb(image, notes)
             if image.getexif().get(0x0112, 1) not in (0, 1):
                 notes.append("The photo was turned upright, as its EXIF data say.")
-            rgb = to_rgb(upright, notes)
         except Exception as error:
             raise InputError(
                 f"{path} is damaged or cut short ({_reason(error)}): open and save it again, or choose another photo."
@@ -78,8 +75,15 @@ def open_photo(path: str | Path) -> Photo:
 
 
 def upright_rgb(image: Image.Image, notes: list[str] | None = None) -> Image.Image:
-    """A picture that is open already: turned as its EXIF data say, and sRGB; ``notes`` as :func:`to_rgb`."""
-    return to_rgb(ImageOps.exif_transpose(image), [] if notes is None else notes)
+    """A picture that is open already: turned as its EXIF data say, and sRGB; ``notes`` as :func:`to_rgb`.
+
+    Of one that was not read yet, also what its file says of colours and bits, and Pillow does not, is heeded.
+    """
+    notes = [] if notes is None else notes
+    image = by_code_points(image, notes)
+    # ffmpeg decodes the first picture alone.
+    image = at_depth(image) if image.tell() == 0 else image
+    return to_rgb(ImageOps.exif_transpose(image), notes)
 
 
 def to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:

@@ -8,6 +8,9 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
+# How notes begin that say so.
+PROFILE_UNUSED = "Its colour profile cannot be used"
+HDR_MAPPED = "It is HDR"
 # Colours that a profile is tried on; one that moves none of them by more than rounding does is sRGB under another name.
 _GRID = 9
 _ROUNDING = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..config import SettingsT, load_config, parse_config, read_yaml
+from ..config import COMMAND_LINE, SettingsT, load_config, parse_config, read_yaml
 from ..data.sources import KINDS
 
 
@@ -21,7 +21,8 @@ def preparation_config(settings: type[SettingsT], source: str, fields: Sequence[
     Raises:
         InputError: wrong settings.
     """
-    if Path(source).suffix.lower() in (".yaml", ".yml") and "source" in read_yaml(source):
+    is_yaml = Path(source).suffix.lower() in (".yaml", ".yml")
+    if is_yaml and "source" in read_yaml(source):
         return load_config(source, settings, fields)
     place = {"kind": source} if source in KINDS else source
-    return parse_config({"source": place}, settings, fields, source)
+    return parse_config({"source": place}, settings, fields, source if is_yaml else COMMAND_LINE)

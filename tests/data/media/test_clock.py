@@ -147,3 +147,13 @@ def test_interlaced_video_is_said(tmp_path):
     path = write_clip(tmp_path / "fields.mp4", frames=4, options={"x264-params": "interlaced=1"})
     with pytest.warns(ToldWarning, match=r"fields\.mp4 is interlaced"), Video(path).open() as frames:
         list(frames.read([0, 1]))
+
+
+@pytest.mark.parametrize("frames", [2, 5, 40])
+@pytest.mark.parametrize(("codec", "bf"), [("libx264", "3"), ("mpeg4", "2")])
+def test_pictures_in_every_second_slot_of_an_avi_lie_evenly_to_the_end(tmp_path, codec, bf, frames):
+    times = [2 * number for number in range(frames)]
+    path = write_clip(tmp_path / "slots.avi", frames=frames, codec=codec, fps=50, times=times, options={"bf": bf})
+    with Video(path).open() as clip:
+        assert clip.times == pytest.approx(np.arange(frames) / 25)
+        assert clip.fps == pytest.approx(25)

@@ -9,9 +9,10 @@ import pytest
 from showme.data.check import fault_of
 from showme.data.media import Video
 from showme.data.media.colours import Colours
-from showme.data.media.hdr import peak_of, tone_map
+from showme.data.media.hdr import peak_of
 from showme.data.sources.record import Record
 from showme.errors import ClipError, ToldWarning
+from showme.pictures.light import tone_map
 
 # ffmpeg 5.1: zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=mobius:desat=0,zscale=t=iec61966-2-1
 CODES = [(0, 0, 0), (20000, 20000, 20000), (38000, 38000, 38000), (38000, 20000, 15000), (15000, 40000, 20000),

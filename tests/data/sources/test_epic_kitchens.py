@@ -95,7 +95,7 @@ def test_a_subset_keeps_its_rows_and_its_words(tmp_path):
         (ROW.replace(",take plate,", ",,"), "row 1: the field 'narration' is missing or empty"),
         (ROW.replace("00:00:01.50", "00:00:00.10"), r"row 1: it ends \(0\.1\) before it begins \(0\.5 seconds\)"),
         (ROW.replace("P01,P01_11,", "P01,../P01_11,"), "row 1: the file .* does not lie in"),
-        (ROW.rpartition(",")[0], "row 1: 14 cells where 15 belong"),
+        (ROW.rpartition(",")[0], "row 1: it has 14 cells where 15 belong"),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path, row, sentence):

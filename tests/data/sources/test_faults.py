@@ -168,7 +168,7 @@ def test_all_are_named_and_can_be_excluded(tmp_path, build: Callable[[Path], Sou
         source.records()
     sentence = str(refused.value)
     assert sentence.startswith(faults[bad[0]].rstrip("."))
-    assert f"; {len(bad)} records are wrong so or otherwise ({', '.join(bad)}); to leave them out, " in sentence
+    assert f"; {len(bad)} records are wrong in this way or another ({'; '.join(bad)}); to leave them out, " in sentence
     write_exclusions(tmp_path / "exclude.jsonl", faults)
     chosen = source.model_copy(update={"exclude": tmp_path / "exclude.jsonl"})
     assert [record.id for record in chosen.records()] == good
@@ -182,7 +182,9 @@ def test_thousands_are_counted_and_some_named(tmp_path):
     (tmp_path / "index.jsonl").write_text("".join(json.dumps({"id": number}) + "\n" for number in range(3000)))
     with pytest.raises(InputError) as refused:
         FolderSource(path=tmp_path).records()
-    assert "3000 records are wrong so or otherwise (0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2990 more)" in str(refused.value)
+    assert "3000 records are wrong in this way or another (0; 1; 2; 3; 4; 5; 6; 7; 8; 9 and 2990 more)" in str(
+        refused.value
+    )
     assert len(str(refused.value)) < 600
     with pytest.raises(InputError, match="2 records are wrong"):
         FolderSource(path=tmp_path).records(limit=2)
@@ -191,7 +193,9 @@ def test_thousands_are_counted_and_some_named(tmp_path):
 def test_missing_clips_are_named_with_the_others(tmp_path):
     rows = [{"id": "a", "instruction": "x"}, {"id": "b"}, {"id": "c", "instruction": "x"}]
     (tmp_path / "index.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(InputError, match=r"line 2: it needs an id .* 3 records are wrong so or otherwise \(b, a, c\)"):
+    with pytest.raises(
+        InputError, match=r"line 2: it has no instruction .* 3 records are wrong in this way or another \(b; a; c\)"
+    ):
         FolderSource(path=tmp_path).records()
 
 
@@ -214,7 +218,7 @@ def test_the_command_writes_the_list(tmp_path, capsys):
     shown = capsys.readouterr()
     assert end.value.code == 2
     assert "clips:   2 no split" in shown.out
-    assert "line 2: it needs an id and an instruction" in shown.err
+    assert "line 2: it has no instruction" in shown.err
 
 
 def test_what_keep_says_lies_within_the_annotation(tmp_path):

@@ -56,11 +56,15 @@ def test_a_csv_with_a_mark_line_breaks_and_any_script(tmp_path):
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
-        ("{", "line 1: not a JSON object"),
-        ("[1]", "line 1: not a JSON object"),
-        ('{"a": ' + "[" * 100_000, "line 1: not a JSON object"),
-        ({"id": "a"}, "line 1: it needs an id and an instruction"),
-        ({"id": "a", "instruction": " "}, "line 1: it needs an id and an instruction"),
+        ("{", "line 1: it is no JSON object"),
+        ("[1]", "line 1: it is no JSON object"),
+        ('{"a": ' + "[" * 100_000, "line 1: it is no JSON object"),
+        ({"id": "a"}, r"line 1: it has no instruction \(or caption\): say in a sentence what happens"),
+        ({"id": "a", "instruction": " "}, "line 1: its instruction is blank: say in a sentence"),
+        ({"id": "a", "caption": "\t"}, "line 1: its caption is blank: say"),
+        ({"id": "a", "instruction": ["x"]}, "line 1: the field 'instruction' is no text: correct it"),
+        ({"instruction": "x"}, "line 1: the field 'id' is missing or empty: fill it in"),
+        ({"id": " ", "instruction": "x"}, "line 1: the field 'id' is missing or empty: fill it in"),
         ({"id": "a", "instruction": "lift it"}, r"line 1: there is no .*a\.mp4: fetch it, or leave the clip out"),
         ({"id": "a", "instruction": "lift it", "file": "../a.mp4"}, r"line 1: the file '\.\./a\.mp4' does not lie in"),
         ({"id": "a", "instruction": "lift it", "file": "/etc/passwd"}, "line 1: the file '/etc/passwd' does not lie"),
@@ -98,7 +102,7 @@ def test_csv_faults_are_named(tmp_path):
     for text, sentence in (
         ("name,instruction\n", r"index\.csv has no column 'id': it has name, instruction"),
         ("", "has no column 'id': it has none"),
-        ("id,instruction\n1\n", "row 1: 1 cells where 2 belong"),
+        ("id,instruction\n1\n", "row 1: it has 1 cells where 2 belong"),
         ('id,instruction\n1,"push\n', r"row 1: not CSV"),
         ("id,instruction\n" + "1" * 2_000_000, "has a line of more than"),
     ):

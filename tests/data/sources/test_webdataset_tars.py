@@ -137,6 +137,14 @@ def test_the_same_key_in_two_shards_is_refused(tmp_path):
         source(tmp_path / "*.tar").records()
 
 
+def test_a_folder_of_shards_is_not_called_missing(tmp_path):
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(InputError, match=rf"{tmp_path} is a folder: write shards={tmp_path}/\*\.tar for the archives"):
+        source(tmp_path).records()
+    with pytest.raises(InputError, match="sub is a folder, no archive: give tar files"):
+        source(tmp_path / "*").records()
+
+
 def test_shards_that_are_not_there_or_no_archives(tmp_path):
     with pytest.raises(InputError, match=r"There is no shard .*train-\*\.tar"):
         source(tmp_path / "train-*.tar").records()

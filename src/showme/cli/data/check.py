@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated
 
 import typer
@@ -110,7 +110,9 @@ def check(
         )
     bad = {fault.id: fault.reason for fault in faults} | checked.bad
     for name, reason in bad.items():
-        typer.echo(f"bad:     {one_line(name)}: {reason}")
+        # A record without an id is called by its row, with which the reason begins.
+        of_row = PurePath(reason.partition(": ")[0]).name == name
+        typer.echo(f"bad:     {'' if of_row else f'{one_line(name)}: '}{reason}")
     for name in checked.black:
         typer.echo(f"black:   {name}: every frame of it is black")
     typer.echo(f"checked: {len(entries)} clips, {len(bad)} bad")

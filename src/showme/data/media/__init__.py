@@ -12,11 +12,7 @@ from .rendered import Rendered
 from .tfrecord import TFRecordPictures
 from .video import Video
 
-# Those that may hold several videos at once.
-TRACKED = (Video, TarVideo, ArrowVideo)
-
 __all__ = [
-    "TRACKED",
     "ArrowPictures",
     "ArrowVideo",
     "EpisodeVideo",

@@ -15,6 +15,7 @@ from PIL import Image
 from ...errors import ClipError, first_line
 from ...pictures.photo import upright_rgb
 from .base import Frames, Span, check_holds, check_size, check_span
+from .colours import DEFAULT, Colours, check_notes
 from .containers import MAX_FRAMES
 
 # Of a file: what tells an animated WebP.
@@ -34,13 +35,20 @@ class Animation(Frames):
         path: for messages.
         source: gives a ``file:`` name or an open file, anew at every call.
         span: the part that counts; None: all.
+        colours: whether HDR is mapped or refused.
 
     Raises:
         ClipError: damaged, too large, or a span that reaches past its end.
     """
 
-    def __init__(self, path: Path, source: Callable[[], str | BinaryIO], span: Span | None = None):
-        self.path, self.source = path, source
+    def __init__(
+        self,
+        path: Path,
+        source: Callable[[], str | BinaryIO],
+        span: Span | None = None,
+        colours: Colours = DEFAULT,
+    ):
+        self.path, self.source, self.colours = path, source, colours
         durations = []
         with self._image() as image:
             check_size(path, *image.size)
@@ -81,7 +89,10 @@ class Animation(Frames):
         with self._image() as image:
             for index in indices:
                 image.seek(self.first + self.positions[index])
-                yield np.asarray(upright_rgb(image))
+                notes: list[str] = []
+                pixels = np.asarray(upright_rgb(image, notes))
+                check_notes(self.path, notes, self.colours, float(self._edges[self.positions[index]]))
+                yield pixels
 
     def until(self, index: int, span: Span | None) -> Span:
         if span is None or span.unit == "frames":

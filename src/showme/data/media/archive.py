@@ -12,13 +12,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ...errors import ClipError, InputError
+from ...errors import ClipError, InputError, absent
 from .base import (
     UNPRINTABLE,
     Frames,
     Media,
     Span,
     changed_at,
+    check_name,
     check_regular,
     edges_digest,
     span_identity,
@@ -63,27 +64,30 @@ class TarVideo(Media):
 
 @dataclass(frozen=True)
 class TarPictures(Media):
-    """Pictures in an uncompressed tar archive, in their order. fps: where it is known."""
+    """Pictures in an uncompressed tar archive, in their order. fps: where it is known. colours: as of
+    :class:`~showme.data.media.Pictures`."""
 
     path: Path
     members: tuple[Member, ...]
     fps: float | None = None
+    colours: Colours = DEFAULT
 
     def open(self, span: Span | None = None) -> Frames:
         check_regular(self.path)
         if not self.members:
             raise ClipError(self.path, "it holds no pictures")
         chosen = span_of_pictures(self.path, len(self.members), self.fps, span)
-        return _TarFrames(self.path, [self.members[index] for index in chosen], self.fps)
+        return _TarFrames(self.path, [self.members[index] for index in chosen], self.fps, self.colours)
 
     def identity(self, span: Span | None = None) -> list:
         ends = [member_identity(self.path, member) for member in (self.members[0], self.members[-1])]
-        return [*ends, [[member.name, member.size] for member in self.members], span_identity(span)]
+        sizes = [[member.name, member.size] for member in self.members]
+        return [*ends, sizes, span_identity(span), *self.colours.identity()]
 
 
 class _TarFrames(Frames):
-    def __init__(self, path: Path, members: Sequence[Member], fps: float | None):
-        self.path, self.members, self.fps = path, members, fps
+    def __init__(self, path: Path, members: Sequence[Member], fps: float | None, colours: Colours):
+        self.path, self.members, self.fps, self.colours = path, members, fps, colours
 
     def __len__(self) -> int:
         return len(self.members)
@@ -93,7 +97,7 @@ class _TarFrames(Frames):
             time = None if self.fps is None else index / self.fps
             member = self.members[index]
             with open_member(self.path, member) as file:
-                yield decode_picture(file, self.path / member.name, time)
+                yield decode_picture(file, self.path / member.name, time, self.colours)
 
 
 def read_members(path: Path) -> Iterator[Member]:
@@ -102,10 +106,9 @@ def read_members(path: Path) -> Iterator[Member]:
     Raises:
         InputError: missing, compressed, damaged, or with a member that would leave a folder it is unpacked to.
     """
-    try:
-        check_regular(path)
-    except ClipError as error:
-        raise InputError(f"There is no archive {error.path}: fetch it.") from error
+    check_name(path)
+    if not path.is_file():
+        raise InputError(f"{absent(path, 'archive')}: give tar files, or fetch them.")
     try:
         with path.open("rb") as file, tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
             for info in archive:

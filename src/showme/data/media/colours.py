@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,12 +12,12 @@ from pydantic import Field
 
 from ...config import Settings
 from ...errors import ClipError, tell_once
+from ...pictures.light import HDR_CURVES
+from ...pictures.profile import HDR_MAPPED, PROFILE_UNUSED
 
 # As ITU-T H.273 numbers them.
 BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 6, 9
-PQ, HLG = 16, 18
 _FIELDS = {"bt601": BT601, "bt709": BT709, "bt2020": BT2020}
-_CURVES = {PQ: "PQ", HLG: "HLG"}
 # swscale takes them for BT.601 without a word.
 _UNREAD = {8: "as YCgCo", 11: "as YDzDx", 12: "by its primaries", 13: "by its primaries", 14: "as ICtCp",
            15: "as IPT-C2", 16: "as YCgCo-Re", 17: "as YCgCo-Ro"}  # fmt: skip
@@ -33,7 +34,7 @@ class Colours(Settings):
         "by_size", description="matrix of videos that name none; by_size: BT.709 for HD, BT.601 for smaller ones"
     )
     hdr: Literal["map", "refuse"] = Field(
-        "map", description="PQ and HLG videos; map: to SDR by the Mobius curve; refuse: an error"
+        "map", description="PQ and HLG; map: to SDR by the Mobius curve; refuse: an error"
     )
     gif_delays: Literal["written", "browser"] = Field(
         "written",
@@ -68,11 +69,7 @@ def check_colours(path: Path, frame: av.VideoFrame, stream: Any, colours: Colour
         reason = f"its colours are coded {_UNREAD[frame.colorspace]}, which is not read"
         raise ClipError(path, reason, time, remedy="convert it to BT.709 once")
     if curve := hdr_curve(stream):
-        name = _CURVES[curve]
-        if colours.hdr == "refuse":
-            raise ClipError(path, f"it is HDR, {name}", time, remedy="convert it to SDR once, or set colours.hdr=map")
-        warn_once(path, name, f"is HDR ({name}): its colours are mapped to SDR by the Mobius curve; colours.hdr=refuse "
-                  "leaves such clips out")  # fmt: skip
+        _check_hdr(path, HDR_CURVES[curve], colours, time)
     elif colours.untagged == "by_size" and _is_open(frame) and matrix_of(frame, colours) == BT709:
         warn_once(path, "untagged", "does not say which matrix codes its colours: BT.709 is taken, as its "
                   f"{frame.width}x{frame.height} pixels suggest; the field colours.untagged names another")  # fmt: skip
@@ -91,12 +88,33 @@ def matrix_of(frame: av.VideoFrame, colours: Colours) -> int:
 def hdr_curve(stream: Any) -> int | None:
     """PQ or HLG; None of SDR."""
     curve = int(stream.codec_context.color_trc)
-    return curve if curve in _CURVES else None
+    return curve if curve in HDR_CURVES else None
 
 
 def warn_once(path: Path, kind: str, what: str) -> None:
     """Warn of the first clip of a kind; data sets have thousands that are alike."""
     tell_once(kind, f"{path} {what}. Other such clips are not named.")
+
+
+def check_notes(path: Path, notes: Sequence[str], colours: Colours, time: float | None) -> None:
+    """Warn of what :func:`showme.pictures.photo.upright_rgb` noted of a picture and a data set may suffer from.
+
+    Raises:
+        ClipError: HDR that ``colours`` refuses.
+    """
+    for note in notes:
+        if note.startswith(PROFILE_UNUSED):
+            warn_once(path, "profile", "has a colour profile that cannot be used: its colours are taken for sRGB")
+        for name in HDR_CURVES.values():
+            if note.startswith(f"{HDR_MAPPED} ({name})"):
+                _check_hdr(path, name, colours, time)
+
+
+def _check_hdr(path: Path, name: str, colours: Colours, time: float | None) -> None:
+    if colours.hdr == "refuse":
+        raise ClipError(path, f"it is HDR, {name}", time, remedy="convert it to SDR once, or set colours.hdr=map")
+    warn_once(path, name, f"is HDR ({name}): its colours are mapped to SDR by the Mobius curve; colours.hdr=refuse "
+              "leaves such clips out")  # fmt: skip
 
 
 def _is_open(frame: av.VideoFrame) -> bool:

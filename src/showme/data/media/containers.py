@@ -39,11 +39,13 @@ class Structure(NamedTuple):
     """What a container's structure says of the file.
 
     described: its header says all that a decoder must know: MP4 with the sizes, times and order of all its frames.
-    whole: nothing was cut off.
+    whole: nothing was cut off. cut: it ends within a packet of a stream that has no length: its last frame, and others
+    after it, may have been cut off.
     """
 
     described: bool = False
     whole: bool = False
+    cut: bool = False
 
 
 def check_container(path: Path, file: BinaryIO) -> Structure:
@@ -185,9 +187,7 @@ def _check_gif(path: Path, file: BinaryIO, size: int) -> Structure:
 
 def _check_packets(path: Path, file: BinaryIO, size: int) -> Structure:
     file.seek(_PACKET)
-    if file.read(1) == b"G" and size % _PACKET:
-        raise _cut(path, size, size - size % _PACKET + _PACKET)
-    return Structure()
+    return Structure(cut=file.read(1) == b"G" and size % _PACKET > 0)
 
 
 def _palette(flags: int) -> int:

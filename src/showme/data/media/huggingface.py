@@ -49,21 +49,24 @@ class ArrowVideo(Media):
 
 @dataclass(frozen=True)
 class ArrowPictures(Media):
-    """A list of picture files in a row, in their order. fps: where it is known."""
+    """A list of picture files in a row, in their order. fps: where it is known. colours: as of
+    :class:`~showme.data.media.Pictures`."""
 
     path: Path
     column: str
     row: int
     fps: float | None = None
+    colours: Colours = DEFAULT
 
     def open(self, span: Span | None = None) -> Frames:
         buffers = self._buffers(span)
-        return _ArrowFrames(self.path / self.column / str(self.row), buffers, self.fps)
+        return _ArrowFrames(self.path / self.column / str(self.row), buffers, self.fps, self.colours)
 
     def identity(self, span: Span | None = None) -> list:
         buffers = self._buffers(span)
         ends = [_buffer_identity(buffer) for buffer in (buffers[0], buffers[-1])]
-        return [[buffer.size for buffer in buffers], ends, changed_at(self.path), span_identity(span)]
+        sizes, chosen = [buffer.size for buffer in buffers], self.colours.identity()
+        return [sizes, ends, changed_at(self.path), span_identity(span), *chosen]
 
     def _buffers(self, span: Span | None) -> list[Any]:
         cell = _cell(self)
@@ -75,8 +78,8 @@ class ArrowPictures(Media):
 
 
 class _ArrowFrames(Frames):
-    def __init__(self, path: Path, buffers: Sequence[Any], fps: float | None):
-        self.path, self.buffers, self.fps = path, buffers, fps
+    def __init__(self, path: Path, buffers: Sequence[Any], fps: float | None, colours: Colours):
+        self.path, self.buffers, self.fps, self.colours = path, buffers, fps, colours
 
     def __len__(self) -> int:
         return len(self.buffers)
@@ -84,7 +87,7 @@ class _ArrowFrames(Frames):
     def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
         for index in indices:
             time = None if self.fps is None else index / self.fps
-            yield decode_picture(self.buffers[index].to_pybytes(), self.path / str(index), time)
+            yield decode_picture(self.buffers[index].to_pybytes(), self.path / str(index), time, self.colours)
 
 
 def open_arrow(path: Path, fault: Fault = ClipError) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import av
 from av.stream import Disposition
+from PIL import Image
 
 from ...errors import ClipError, tell_once
 from .base import MAX_PIXELS
@@ -17,6 +18,8 @@ _FORMATS = ("mov", "matroska", "webm", "avi", "gif", "mpegts", "mpeg", "mpegvide
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 _DECODING = {"max_pixels": str(MAX_PIXELS)}
 _STRICT = {"err_detect": "explode"}
+# Of AVIF and HEIF; those of their sequences are others.
+_STILL_BRANDS = ("avif", "mif1", "heic", "heix")
 # Streams of a file at most that are told not to be decoded while it is opened.
 _STREAMS = 64
 # Of looking for a header; in a damaged file of many gigabytes it is looked for everywhere.
@@ -54,8 +57,10 @@ def open_container(
             **opening,
         )
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise ClipError(path, words(error)) from error
+        raise _not_opened(path, source, error) from error
     try:
+        if container.metadata.get("major_brand") in _STILL_BRANDS:
+            raise _still(path, "AVIF or HEIF")
         context = video_stream(path, container, track).codec_context
         context.options = _DECODING | (_STRICT if strict else {})
         context.thread_type, context.thread_count = "AUTO", threads
@@ -63,6 +68,25 @@ def open_container(
         container.close()
         raise
     return container
+
+
+def _not_opened(path: Path, source: str | BinaryIO, error: Exception) -> ClipError:
+    """Why a file is not opened: of one in a format that is not allowed ffmpeg says no more than that."""
+    if not isinstance(error, av.ArgumentError):
+        return ClipError(path, words(error))
+    if not isinstance(source, str):
+        source.seek(0)
+    try:
+        with Image.open(source.removeprefix("file:") if isinstance(source, str) else source) as image:
+            return _still(path, image.format or "of some kind")
+    except Exception:
+        # Pillow's parsers raise whatever they hit.
+        return ClipError(path, "it is in no format of videos that is read", remedy="convert it to MP4, or leave it out")
+
+
+def _still(path: Path, kind: str) -> ClipError:
+    wanted = "give a video, an animated WebP or PNG, or a folder of pictures"
+    return ClipError(path, f"it is one picture, {kind}", remedy=wanted)
 
 
 def video_stream(path: Path, container: Any, track: int | None = None) -> Any:

@@ -14,7 +14,7 @@ from av.codec.codec import Properties
 
 from ...errors import ClipError
 from .base import Span
-from .containers import MAX_FRAMES
+from .containers import MAX_FRAMES, Structure
 from .opening import video_stream, words
 from .order import Order, UnorderedError, order_of, shown_order
 
@@ -23,11 +23,14 @@ _SLACK_SECONDS = 0.5
 # Around a span: frames are shown up to so much later than they are stored.
 _MARGIN_SECONDS = 1.0
 # Annotations and time bases round differently.
-_GRACE_SECONDS = 5e-7
+GRACE_SECONDS = 5e-7
 # Where seeking stops: ffmpeg multiplies time stamps by time bases in 64 bits.
 _MAX_STAMP = 2**48
 # Their packets are cut out of a stream of bytes: the first one after a seek may carry another's time stamp.
 STREAMED = {"mpeg", "mpegts"}
+
+# They say nothing of their length: ffmpeg looks for their last time stamp.
+_LENGTHLESS = {*STREAMED, "ogg"}
 
 # They keep no times of display: ffmpeg makes them up.
 UNSHOWN = {"avi"}
@@ -125,7 +128,7 @@ def times_of(packet: av.Packet) -> tuple[int | None, int | None]:
 
 
 def read_packets(
-    path: Path, container: Any, reopen: Reopen, span: Span | None, whole: bool, track: int | None
+    path: Path, container: Any, reopen: Reopen, span: Span | None, structure: Structure, track: int | None
 ) -> Packets:
     """Index the packets that a span needs, or all.
 
@@ -134,7 +137,7 @@ def read_packets(
         container: open, at the file's beginning.
         reopen: closes it and opens the file anew.
         span: what is needed; None: all.
-        whole: the container's structure shows that nothing was cut off.
+        structure: of the container.
         track: which video.
 
     Raises:
@@ -146,10 +149,11 @@ def read_packets(
     if not part.rows:
         raise ClipError(path, "it has no frames there")
     stamps = _proven_stamps(part.rows)
-    if part.to_end and not whole:
+    if part.to_end and not structure.whole:
         reached = max(stamp + row.duration for stamp, row in zip(stamps.tolist(), part.rows, strict=True))
         _check_end(path, reading.container, reading.stream, reached * reading.base - reading.clock)
-    return _packets(part, stamps, reading.base, reading.clock, reading.stream.codec_context.name)
+    packets = _packets(part, stamps, reading.base, reading.clock, reading.stream.codec_context.name)
+    return _before_cut(packets, part.rows[-1]) if part.to_end and structure.cut else packets
 
 
 class _Reading:
@@ -173,7 +177,7 @@ class _Reading:
 
         Where seeking leads, and where the next keyframe is, is known afterwards: farther back, until one is found.
         """
-        start, stop = (self._stamp(edge) for edge in (span.start + _GRACE_SECONDS, span.stop + _MARGIN_SECONDS))
+        start, stop = (self._stamp(edge) for edge in (span.start + GRACE_SECONDS, span.stop + _MARGIN_SECONDS))
         back, moved = _MARGIN_SECONDS, False
         while span.start > back:
             moved = True
@@ -307,6 +311,23 @@ def _packets(part: _Part, stamps: np.ndarray, base: float, clock: float, codec: 
     )
 
 
+def _before_cut(packets: Packets, last: _Row) -> Packets:
+    """The frames of a file that was cut within or behind its ``last`` packet that are shown before any other can be.
+
+    No picture is shown before it is decoded, and those that were cut off are decoded after that packet.
+    """
+    number = len(packets.all_stamps) - 1
+    edge = packets.all_stamps[number] if last.dts is None else last.dts
+    kept = (packets.stamps <= edge) & (packets.decode_order != number)
+    return replace(
+        packets,
+        stamps=packets.stamps[kept],
+        times=packets.times[kept],
+        decode_order=packets.decode_order[kept],
+        complete=False,
+    )
+
+
 def _is_fresh(rows: list[_Row], number: int) -> bool:
     """Whether a coded sequence of its own begins with a packet's picture, as with H.264's IDR."""
     key, before = rows[number].key, rows[number - 1].key if number else (0, 0)
@@ -314,11 +335,12 @@ def _is_fresh(rows: list[_Row], number: int) -> bool:
 
 
 def _check_end(path: Path, container: Any, stream: Any, reached: float) -> None:
-    """Refuse a file that holds less than its header says."""
+    """Refuse a file that holds less than its header, or the time stamps at its end, say."""
     stated = _stated_seconds(container, stream)
     step = 1 / float(stream.average_rate) if stream.average_rate else 0.0
     if stated is not None and stated - reached > max(_SLACK_SECONDS, 3 * step):
-        raise ClipError(path, f"it is cut short: its header says {stated:.3f} s", reached)
+        says = "last time stamp" if container.format.name in _LENGTHLESS else "header"
+        raise ClipError(path, f"it is cut short: its {says} says {stated:.3f} s", reached)
 
 
 def _stated_seconds(container: Any, stream: Any) -> float | None:

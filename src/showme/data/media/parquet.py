@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ClipError, InputError
+from ...errors import ClipError, InputError, absent
 from ...optional import needed
 from .base import Frames, Media, Span, check_regular, file_identity, one_line, span_identity, span_of_pictures
+from .colours import DEFAULT, Colours
 from .pictures import decode_picture
 
 # Weeks of video at 30 frames per second: a file that says more lies, and counting its rows would take for ever.
@@ -30,7 +31,7 @@ class ParquetPictures(Media):
 
     path: of the file, whose columns ``episode_index`` and ``frame_index`` say which frame of which episode a row is.
     column: of structs ``{bytes, path}``, where bytes are a picture file. episode: its number. frames: how many the
-    data set says it has. fps: where it is known.
+    data set says it has. fps: where it is known. colours: as of :class:`~showme.data.media.Pictures`.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class ParquetPictures(Media):
     episode: int
     frames: int
     fps: float | None = None
+    colours: Colours = DEFAULT
 
     def open(self, span: Span | None = None) -> Frames:
         check_regular(self.path)
@@ -47,7 +49,8 @@ class ParquetPictures(Media):
         return _ParquetFrames(self, range(first + chosen.start, first + chosen.stop))
 
     def identity(self, span: Span | None = None) -> list:
-        return [*file_identity(self.path), self.column, self.episode, self.frames, span_identity(span)]
+        place = [self.column, self.episode, self.frames, span_identity(span)]
+        return [*file_identity(self.path), *place, *self.colours.identity()]
 
     def _first_row(self, file: Any) -> int:
         """Row of the episode's first frame; the others follow, each once."""
@@ -71,6 +74,7 @@ class ParquetPictures(Media):
 class _ParquetFrames(Frames):
     def __init__(self, media: ParquetPictures, rows: range):
         self.path, self.column, self.rows, self.fps = media.path, media.column, rows, media.fps
+        self.colours = media.colours
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -106,7 +110,7 @@ class _ParquetFrames(Frames):
         picture = cell.get("bytes") if isinstance(cell, dict) else None
         if not isinstance(picture, bytes):
             raise ClipError(self.path, f"{self.column!r} keeps no picture in row {self.rows[index]}", time)
-        return decode_picture(picture, self.path / self.column / str(index), time)
+        return decode_picture(picture, self.path / self.column / str(index), time, self.colours)
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -116,7 +120,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[st
         InputError: missing, no Parquet file, or a column that is not there.
     """
     if not path.is_file():
-        raise InputError(f"There is no file {path}: fetch the annotations again.")
+        raise InputError(f"{absent(path)}: fetch the annotations again.")
     number = 0
     with _opened(path, columns, _table_error) as file:
         for batch in file.iter_batches(_CELLS, columns=list(columns), use_threads=False):

@@ -13,8 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ...errors import ClipError
-from ...pictures.depth import at_depth
-from ...pictures.photo import PROFILE_UNUSED, upright_rgb
+from ...pictures.photo import upright_rgb
 from .base import (
     MAX_PIXELS,
     Frames,
@@ -28,7 +27,7 @@ from .base import (
     span_identity,
     span_of_pictures,
 )
-from .colours import warn_once
+from .colours import DEFAULT, Colours, check_notes
 from .companions import visible_names
 from .series import Series, SeriesError, choose_series, natural_key, tell_series
 
@@ -46,7 +45,8 @@ class Pictures(Media):
     that are too large to be listed for every clip; None takes the one series of pictures that there is, in the order of
     its numbers. first: the number of frame 0, with a pattern. fps: where it is known. only: shell pattern of the
     pictures that count, such as ``rgb_*.png``, where there are several series. data_set: what warnings are given once
-    for; None: the folder that this one is in.
+    for; None: the folder that this one is in. colours: as in :class:`~showme.data.media.Video`, of which HDR alone
+    matters here.
     """
 
     path: Path
@@ -55,9 +55,10 @@ class Pictures(Media):
     fps: float | None = None
     only: str | None = None
     data_set: Path | None = field(default=None, compare=False)
+    colours: Colours = DEFAULT
 
     def open(self, span: Span | None = None) -> Frames:
-        return PictureFrames(self.path, self._files(span), self.fps)
+        return PictureFrames(self.path, self._files(span), self.fps, self.colours)
 
     def identity(self, span: Span | None = None) -> list:
         files = self._files(span)
@@ -66,7 +67,7 @@ class Pictures(Media):
             each = [[file.name, status.st_size, status.st_mtime_ns] for file in files for status in [file.stat()]]
         except OSError as error:
             raise ClipError(self.path, f"{error.filename} is missing") from error
-        return [self.path.name, each, ends, span_identity(span)]
+        return [self.path.name, each, ends, span_identity(span), *self.colours.identity()]
 
     def _files(self, span: Span | None) -> list[Path]:
         check_name(self.path)
@@ -105,8 +106,8 @@ class Pictures(Media):
 class PictureFrames(Frames):
     """Open pictures. files: where each is."""
 
-    def __init__(self, path: Path, files: Sequence[Path], fps: float | None):
-        self.path, self.files, self.fps = path, files, fps
+    def __init__(self, path: Path, files: Sequence[Path], fps: float | None, colours: Colours = DEFAULT):
+        self.path, self.files, self.fps, self.colours = path, files, fps, colours
 
     def __len__(self) -> int:
         return len(self.files)
@@ -119,7 +120,7 @@ class PictureFrames(Frames):
         try:
             self._check(path)
             with path.open("rb") as file:
-                return decode_picture(file, path, time)
+                return decode_picture(file, path, time, self.colours)
         except OSError as error:
             raise ClipError(path, error.strerror or "unreadable", time) from error
 
@@ -134,16 +135,19 @@ class PictureFrames(Frames):
         return None if self.fps is None else index / self.fps
 
 
-def decode_picture(file: BinaryIO | bytes, path: Path, time: float | None = None) -> np.ndarray:
+def decode_picture(
+    file: BinaryIO | bytes, path: Path, time: float | None = None, colours: Colours = DEFAULT
+) -> np.ndarray:
     """A picture file, open or in memory -> uint8 (H, W, 3), RGB and upright.
 
     Args:
         file: JPEG, PNG, WebP or BMP.
         path: for messages.
         time: of the frame in its clip, for messages.
+        colours: whether HDR is mapped or refused.
 
     Raises:
-        ClipError: no picture, damaged, or too large.
+        ClipError: no picture, damaged, too large, or HDR that ``colours`` refuses.
     """
     if isinstance(file, bytes):
         file = io.BytesIO(file)
@@ -154,9 +158,8 @@ def decode_picture(file: BinaryIO | bytes, path: Path, time: float | None = None
             image = Image.open(file, formats=_FORMATS)
         check_size(path, *image.size, time)
         notes: list[str] = []
-        pixels = np.asarray(upright_rgb(at_depth(image), notes))
-        if any(note.startswith(PROFILE_UNUSED) for note in notes):
-            warn_once(path, "profile", "has a colour profile that cannot be used: its colours are taken for sRGB")
+        pixels = np.asarray(upright_rgb(image, notes))
+        check_notes(path, notes, colours, time)
         return pixels
     except ClipError:
         raise

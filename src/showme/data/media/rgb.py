@@ -11,10 +11,11 @@ import av
 import numpy as np
 
 from ...errors import ClipError, tell_once
+from ...pictures.light import tone_map
 from ...pictures.profile import to_srgb
 from .base import check_size
 from .colours import DEFAULT, Colours, check_colours, hdr_curve, matrix_of
-from .hdr import peak_of, tone_map
+from .hdr import peak_of
 from .opening import words
 from .orientation import orientation_of, side_data
 

@@ -18,6 +18,7 @@ import numpy as np
 from ...errors import ClipError
 from ...optional import needed
 from .base import Frames, Media, Span, check_regular, span_identity, span_of_pictures
+from .colours import DEFAULT, Colours
 from .pictures import decode_picture
 
 # The largest message that protobuf knows.
@@ -33,7 +34,7 @@ class TFRecordPictures(Media):
     """The pictures of one record: an Example's list of JPEG or PNG files.
 
     path: of the file. offset: bytes before the record. size: bytes of the Example. feature: its name there. fps: where
-    it is known.
+    it is known. colours: as of :class:`~showme.data.media.Pictures`.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class TFRecordPictures(Media):
     size: int
     feature: str
     fps: float | None = None
+    colours: Colours = DEFAULT
 
     def open(self, span: Span | None = None) -> Frames:
         check_regular(self.path)
@@ -53,7 +55,7 @@ class TFRecordPictures(Media):
         if not pictures:
             raise ClipError(self.path, f"the record at byte {self.offset} has no pictures {self.feature!r}")
         chosen = span_of_pictures(self.path, len(pictures), self.fps, span)
-        return _RecordFrames(self.path / self.feature, [pictures[index] for index in chosen], self.fps)
+        return _RecordFrames(self.path / self.feature, [pictures[index] for index in chosen], self.fps, self.colours)
 
     def identity(self, span: Span | None = None) -> list:
         check_regular(self.path)
@@ -64,12 +66,13 @@ class TFRecordPictures(Media):
                 checksum = _CHECKSUM.unpack(file.read(_CHECKSUM.size))[0]
         except OSError as error:
             raise ClipError(self.path, error.strerror or "unreadable") from error
-        return [self.path.name, self.feature, self.size, checksum, span_identity(span)]
+        place = [self.path.name, self.feature, self.size, checksum, span_identity(span)]
+        return [*place, *self.colours.identity()]
 
 
 class _RecordFrames(Frames):
-    def __init__(self, path: Path, pictures: Sequence[bytes], fps: float | None):
-        self.path, self.pictures, self.fps = path, pictures, fps
+    def __init__(self, path: Path, pictures: Sequence[bytes], fps: float | None, colours: Colours):
+        self.path, self.pictures, self.fps, self.colours = path, pictures, fps, colours
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -77,7 +80,7 @@ class _RecordFrames(Frames):
     def read(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
         for index in indices:
             time = None if self.fps is None else index / self.fps
-            yield decode_picture(self.pictures[index], self.path / str(index), time)
+            yield decode_picture(self.pictures[index], self.path / str(index), time, self.colours)
 
 
 def read_records(path: Path) -> Iterator[tuple[int, bytes]]:

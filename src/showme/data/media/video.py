@@ -10,6 +10,7 @@ B-frames) are decoded from their beginning, and frames are counted.
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,7 @@ from .colours import DEFAULT, Colours
 from .containers import MAX_FRAMES, Structure, check_container
 from .decoders import decoded
 from .opening import open_container, video_stream, words
-from .packets import UNSHOWN, Packets, UnindexedError, clock_start, read_packets, times_of
+from .packets import GRACE_SECONDS, UNSHOWN, Packets, UnindexedError, clock_start, read_packets, times_of
 from .rgb import check_frame, picture_of
 from .runs import Look, RunDecoder, Seen, runs_of
 
@@ -113,7 +114,9 @@ def open_video(
     """
     with opened(path, source) as file:
         animated = is_animation(file)
-    return Animation(path, source, span) if animated else VideoFrames(path, source, span, track, colours)
+    if animated:
+        return Animation(path, source, span, colours)
+    return VideoFrames(path, source, span, track, colours)
 
 
 class VideoFrames(Frames):
@@ -168,9 +171,9 @@ class VideoFrames(Frames):
         self.packets: Packets | None = None
         if self.codec not in _COUNTED:
             with suppress(UnindexedError):
-                self.packets = read_packets(
-                    self.path, self.container, self._reopen, span, self.structure.whole, self.track
-                )
+                self.packets = read_packets(self.path, self.container, self._reopen, span, self.structure, self.track)
+        if self.structure.cut and (self.packets is None or span is None):
+            raise self._cut()
         if self.packets is not None and len(self.packets.early):
             begins = span is None or span.unit == "frames" or span.start < self.packets.times[0]
             self._try_early(float(stream.time_base), begins)
@@ -210,16 +213,31 @@ class VideoFrames(Frames):
             return range(count)
         if span.unit == "frames":
             start, stop = int(span.start), int(span.stop)
+            if self.structure.cut and stop > count:
+                raise self._cut()
             check_span(self.path, span, count, start, stop, None)
             return range(start, stop)
         step = float(np.median(np.diff(self._times))) if count > 1 else 1 / (self.rate or 25)
-        # Annotations and time bases round differently: half a microsecond of grace for a frame, one frame for the end.
-        start, stop = (int(np.searchsorted(self._times, edge - 5e-7)) for edge in (span.start, span.stop))
+        # Half a microsecond of grace for a frame, one frame for the end.
+        start, stop = (int(np.searchsorted(self._times, edge - GRACE_SECONDS)) for edge in (span.start, span.stop))
         seconds = float(self._times[-1]) + step
         past = (self.packets is None or self.packets.to_end) and span.stop > seconds + step
+        if self.structure.cut and span.stop > self._times[-1] + GRACE_SECONDS:
+            # Whether more frames belong there, nobody knows.
+            raise self._cut()
         counted = self.packets is None or self.packets.complete
         check_span(self.path, span, count, start, count + 1 if past else stop, seconds, counted)
         return range(start, stop)
+
+    def _cut(self) -> ClipError:
+        """The error of a stream that has no length and ends within a packet, for whoever wants it to its end."""
+        reason = "it is cut short: it ends within a packet"
+        if self.packets is None or not len(self.packets.times):
+            return ClipError(self.path, reason)
+        last = float(self.packets.times[-1])
+        stop = math.floor(last * 1000) / 1000
+        remedy = f"fetch it again, leave it out, or name a start and a stop of at most {stop:.3f} s"
+        return ClipError(self.path, reason, last, remedy)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -326,8 +344,10 @@ class VideoFrames(Frames):
         stamps = self._stamps(self._reopen())
         given = np.array([stamp for stamp in frames if stamp is not None], dtype=np.float64) * base
         if unshown and len(given):
-            # The last ones come when there are no packets any more.
-            rest = given[-1] + step * np.arange(1, len(frames) - len(given) + 1)
+            # The last ones come when there are no packets any more. The rate is that of a file's slots, of which some
+            # may be empty: what lies between two packets is what lies between two pictures.
+            apart = float(np.median(np.diff(stamps))) * base if len(stamps) > 1 else step
+            rest = given[-1] + apart * np.arange(1, len(frames) - len(given) + 1)
             candidates = [np.concatenate([given, rest]) - given[0]]
         else:
             candidates = [np.array(stamps, dtype=np.float64) * base - clock, given - clock]

@@ -7,7 +7,7 @@ import shlex
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ...config import Settings
-from ...errors import InputError, ToldWarning
-from ..media import TRACKED, Media, Span
+from ...errors import InputError, ToldWarning, absent
+from ..media import Media, Span
 from ..media.base import UNPRINTABLE, one_line
 from ..media.colours import DEFAULT, Colours
 from ..media.pictures import Pictures
@@ -166,9 +166,12 @@ class Source(Settings):
         """With the track and the colours that this source names."""
         chosen: dict[str, Any] = {} if self.track is None else {"track": self.track}
         chosen |= {} if self.colours == DEFAULT else {"colours": self.colours}
-        if not chosen or isinstance(entry, Fault) or not isinstance(entry.media, TRACKED):
+        if not chosen or isinstance(entry, Fault):
             return entry
-        return replace(entry, media=replace(entry.media, **chosen))
+        # Pictures have one track.
+        known = {field.name for field in fields(entry.media)}  # type: ignore[arg-type]
+        chosen = {name: value for name, value in chosen.items() if name in known}
+        return replace(entry, media=replace(entry.media, **chosen))  # type: ignore[type-var]
 
     @property
     @abstractmethod
@@ -278,5 +281,5 @@ def check_folder(folder: Path, what: str) -> Path:
         InputError: it is not.
     """
     if not is_there(folder, folder=True):
-        raise InputError(f"There is no folder {folder}: give the one of the {what}.")
+        raise InputError(f"{absent(folder, 'folder')}: give the one of the {what}.")
     return folder

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, Field
 
-from ...config import NAMED, load_config, parse_config, read_yaml
+from ...config import COMMAND_LINE, NAMED, load_config, parse_config, read_yaml
 from ...errors import InputError
 from .base import Source
 from .bridge_v1 import BridgeV1Source
@@ -53,7 +53,7 @@ def open_source(place: str, fields: Sequence[str] = ()) -> Source:
         return parse_config({"kind": place}, KINDS[place], fields, f"source {place}")
     path = Path(place)
     if path.suffix.lower() not in (".yaml", ".yml"):
-        source = parse_config({"path": place}, FolderSource, fields, place)
+        source = parse_config({"path": place}, FolderSource, fields, COMMAND_LINE)
         if not path.suffix and path.name == place and not path.exists():
             raise InputError(f"There is no {place}: give a folder or list of clips, or a kind: {', '.join(KINDS)}.")
         return source

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ...errors import InputError, ToldWarning
+from ...errors import InputError, ToldWarning, absent
 from ...optional import needed
 from ..media import Media, PictureFiles, Span, Video
 from .base import Source, check_folder, inside
@@ -235,7 +235,7 @@ def read_videos(path: Path) -> Iterator[dict[str, Any]]:
         InputError: missing, no such JSON, or larger or deeper than such files are.
     """
     if not path.is_file():
-        raise InputError(f"There is no file {path}: give the path of fho_main.json.")
+        raise InputError(f"{absent(path)}: give the path of fho_main.json.")
     with path.open("rb") as file:
         bounded = _Bounded(path, file)
         events = bounded.events()

@@ -66,7 +66,7 @@ def refusal(faults: Iterable[Fault], command: str | None) -> InputError | None:
     if not count:
         return None
     more = f" and {count - _NAMED} more" if count > _NAMED else ""
-    wrong = f"; {count} records are wrong so or otherwise ({', '.join(names)}{more})" if count > 1 else ""
+    wrong = f"; {count} records are wrong in this way or another ({'; '.join(names)}{more})" if count > 1 else ""
     them = "them" if count > 1 else "it"
     listed = (
         ""

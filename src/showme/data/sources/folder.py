@@ -69,10 +69,8 @@ class FolderSource(Source):
         yield from entries_of_rows(rows, entries_of, lambda row: field_id(row, "id"))
 
     def _record(self, folder: Path, origin: str, row: Mapping[str, Any]) -> Record:
-        instruction = row.get("instruction") or row.get("caption")
-        if row.get("id") in (None, "") or not isinstance(instruction, str) or not instruction.strip():
-            raise InputError(f"{origin}: it needs an id and an instruction (or caption).")
         name = cell(origin, row, "id")
+        instruction = _instruction(origin, row)
         path = inside(folder, str(row.get("file") or f"{name}.mp4"), origin)
         span = None
         if row.get("start") not in (None, "") or row.get("stop") not in (None, ""):
@@ -80,13 +78,24 @@ class FolderSource(Source):
         return Record(
             id=name,
             media=media_at(path, self.fps, self.pattern, folder),
-            instruction=instruction.strip(),
+            instruction=instruction,
             span=span,
             template=_text(row, "template"),
             split=_text(row, "split"),
             licence=_text(row, "licence") or "",
             origin=origin,
         )
+
+
+def _instruction(origin: str, row: Mapping[str, Any]) -> str:
+    field = next((name for name in ("instruction", "caption") if row.get(name) not in (None, "")), None)
+    if field is None:
+        raise InputError(f"{origin}: it has no instruction (or caption): say in a sentence what happens in the clip.")
+    if not isinstance(row[field], str):
+        raise InputError(f"{origin}: the field {field!r} is no text: correct it.")
+    if not row[field].strip():
+        raise InputError(f"{origin}: its {field} is blank: say in a sentence what happens in the clip.")
+    return row[field].strip()
 
 
 def _warn(sentence: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import InputError
+from ...errors import InputError, absent
 from ..media.base import one_line
 
 # Larger files are streamed by the sources that have them.
@@ -62,7 +62,7 @@ def jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any] | InputError]]:
                 if not isinstance(row, dict):
                     raise ValueError("another value")
             except (ValueError, RecursionError):
-                row = InputError(f"{origin}: not a JSON object; write one per line.")
+                row = InputError(f"{origin}: it is no JSON object: write one on each line.")
             yield origin, row
 
 
@@ -110,7 +110,7 @@ def csv_rows(
                 origin = f"{path}, row {number}"
                 if len(row) != len(header):
                     belong = f"{len(row)} cells where {len(header)} belong"
-                    yield origin, InputError(f"{origin}: {belong}: correct it.")
+                    yield origin, InputError(f"{origin}: it has {belong}: correct it.")
                     continue
                 yield origin, dict(zip(header, row, strict=True))
         except csv.Error as error:
@@ -155,7 +155,7 @@ def open_text(path: Path, newline: str | None = None) -> io.TextIOWrapper:
     """
     try:
         if not path.is_file():
-            raise InputError(f"There is no file {path}: give the path of the annotations.")
+            raise InputError(f"{absent(path)}: give the path of the annotations.")
         return path.open(encoding="utf-8-sig", newline=newline)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): give the path of the annotations.") from error

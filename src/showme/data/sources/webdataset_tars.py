@@ -88,6 +88,8 @@ class WebDatasetSource(Source):
     def _paths(self) -> list[Path]:
         paths: list[Path] = []
         for name in self._names:
+            if Path(name).is_dir():
+                raise InputError(f"{name} is a folder: write shards={Path(name) / '*.tar'} for the archives in it.")
             found = [Path(name)] if Path(name).is_file() else natural_order(_matching(Path(name)))
             found = [path for path in found if not is_companion(path.name)]
             if not found:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from ...errors import InputError
+from ...errors import InputError, absent
 
 
 def published_file(path: str | Path, what: str, published: str) -> Path:
@@ -24,7 +24,7 @@ def published_file(path: str | Path, what: str, published: str) -> Path:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"There is no {what} file {path}: download {published} and give its path.")
+        raise InputError(f"{absent(path, f'{what} file')}: download {published} and give its path.")
     return path
 
 

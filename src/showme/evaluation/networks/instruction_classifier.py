@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...data.sampling import evenly_spaced
-from ...errors import InputError
+from ...errors import InputError, absent
 from ...worlds.tabletop.vocabulary import ACTIONS
 
 TABLETOP_WEIGHTS = Path(__file__).parents[2] / "assets" / "instruction_classifier" / "tabletop.safetensors"
@@ -104,7 +104,7 @@ class InstructionClassifier(nn.Module):
         path = Path(path)
         remedy = "make it with scripts/train_instruction_classifier.py"
         if not path.is_file():
-            raise InputError(f"There is no instruction classifier {path}: {remedy}.")
+            raise InputError(f"{absent(path, 'instruction classifier')}: {remedy}.")
         try:
             with safe_open(path, "pt") as file:
                 notes = file.metadata() or {}

@@ -18,12 +18,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...arguments import a_kind, named_arguments
+from ...instruction import KnownWords, check_says_something
 from ...long_text import LongInstructions
 from ...models import split_image_tokens
 from ...models.guidance import rescale_guidance
 from ...pictures.fit import fit_photo
 from ...pictures.photo import upright_rgb
-from .inputs import as_pixels
+from .inputs import as_pixels, check_large_enough, check_objects, check_settings
 from .instructions import InstructionReader, common_windows
 from .tasks import TASKS
 
@@ -81,11 +83,14 @@ class ShowMeSteps:
     config: Any
     progress_bar: Callable[..., Any]
     _execution_device: torch.device
+    # Of the bundle that the model was read from.
+    known_words: KnownWords | None = None
 
     def _adapted(self, task: str) -> AbstractContextManager[None]:
         """While open, the UNet runs with the adapters of a task and no others."""
         raise NotImplementedError
 
+    @named_arguments
     @torch.no_grad()
     def __call__(
         self,
@@ -114,7 +119,7 @@ class ShowMeSteps:
                 laid on white where it is transparent, scaled and cropped in the middle to ``height`` x ``width`` of the
                 config. A tensor (1, 3, H, W) or (3, H, W), or an array (H, W, 3), is taken as it is: uint8 is 0 to 255,
                 floats are 0 to 1.
-            instruction: what is to be done, one sentence.
+            instruction: what is to be done, one sentence. Words that a bundle's model has never seen are warned of.
             task: ``image``, ``video``, ``both``, or the first two as a sequence or with a comma between.
             goal: the picture that the video is to end with, like ``image``; True takes the picture of the result, which
                 this call makes too; False lets the video find its own end. For models with ``goal_conditioning``.
@@ -134,11 +139,15 @@ class ShowMeSteps:
             :class:`ShowMeOutput`.
 
         Raises:
-            InputError: an image or a goal of another layout or range, or with NaN.
-            ValueError: an unknown task or output type, a size that the codec cannot take, fewer than one step, seed
-                with generator, a goal for a model that was not trained with goals, or goal=True without both tasks.
-            InputError: an instruction that is too long, with long_instructions="refuse".
+            InputError: an image or a goal of another layout or range, too small, or with NaN; a number out of its
+                range; an instruction that says nothing, or is too long with long_instructions="refuse".
+            ValueError: an unknown task or output type, a size that the codec cannot take, seed with generator, a goal
+                for a model that was not trained with goals, or goal=True without both tasks.
+            TypeError: an argument that is missing or unknown.
         """
+        check_says_something(instruction)
+        check_settings(num_frames, num_inference_steps, guidance_scale, guidance_rescale, eta, scalar, seed)
+        check_objects(generator, callback_on_step_end)
         tasks = resolve_tasks(task)
         if goal is not False and not self.config.goal_conditioning:
             raise ValueError("This model was not trained to reach a goal: leave goal out, or train with goal_share.")
@@ -147,12 +156,12 @@ class ShowMeSteps:
         if output_type not in ("pil", "np", "pt", "latent"):
             raise ValueError(f"output_type {output_type!r}: choose pil, np, pt or latent.")
         steps = self.config.num_inference_steps if num_inference_steps is None else num_inference_steps
-        if steps < 1:
-            raise ValueError(f"num_inference_steps {steps}: at least 1 is needed.")
         if seed is not None and generator is not None:
             raise ValueError("Give seed or generator, not both.")
         scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
         self.instruction_reader(long_instructions).check([instruction])
+        if self.known_words is not None:
+            self.known_words.warn(instruction)
         conditions = self._encode(image, instruction, scale != 1.0, long_instructions)
         output = ShowMeOutput()
         end = self._goal_latent(goal)
@@ -160,7 +169,7 @@ class ShowMeSteps:
             latents = self._denoise(
                 conditions,
                 temporal=name == "video",
-                num_frames=(num_frames or self.config.num_frames) if name == "video" else 1,
+                num_frames=(self.config.num_frames if num_frames is None else num_frames) if name == "video" else 1,
                 steps=steps,
                 guidance=scale,
                 rescale=self.config.guidance_rescale if guidance_rescale is None else guidance_rescale,
@@ -180,7 +189,7 @@ class ShowMeSteps:
         return output
 
     def _generator(self, seed: int | None) -> torch.Generator | None:
-        return None if seed is None else torch.Generator("cpu").manual_seed(seed)
+        return None if seed is None else torch.Generator("cpu").manual_seed(int(seed))
 
     def _encode(self, image, instruction: str, guided: bool, long: LongInstructions | None) -> _Conditions:
         """Text, image tokens and z0, each computed once; with guidance the empty conditions come first."""
@@ -206,6 +215,7 @@ class ShowMeSteps:
         """What was given as ``field`` -> (1, 3, H, W) in [-1, 1]."""
         if not isinstance(picture, Image.Image):
             return self.image_processor.preprocess(as_pixels(picture, field))
+        check_large_enough(picture, field)
         picture = upright_rgb(picture)
         height, width = self.config.height, self.config.width
         fits = height is None or width is None
@@ -330,6 +340,8 @@ def resolve_tasks(task: str | Sequence[str]) -> list[str]:
     Raises:
         ValueError: a name that is no task, or none at all.
     """
+    if not isinstance(task, str | Sequence):
+        raise ValueError(f"task is {a_kind(task)}: choose image, video or both.")
     names = list(TASKS) if task == "both" else (task.split(",") if isinstance(task, str) else list(task))
     unknown = [name for name in names if name not in TASKS]
     if unknown or not names:

@@ -9,7 +9,7 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from ...errors import InputError, OutsideError
+from ...errors import InputError, OutsideError, absent
 
 NAME = "hand_landmarker.task"
 URL = f"https://storage.googleapis.com/mediapipe-models/hand_landmarker/hand_landmarker/float16/1/{NAME}"
@@ -34,7 +34,7 @@ def hand_model_file(path: str | Path | None = None, url: str = URL, sha256: str 
     """
     if path is not None:
         if not Path(path).is_file():
-            raise InputError(f"There is no hand model {path}: give the path of MediaPipe's {NAME}.")
+            raise InputError(f"{absent(path, 'hand model')}: give the path of MediaPipe's {NAME}.")
         return Path(path)
     cached = cache_folder() / NAME
     if not cached.is_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from showme.errors import InputError
-from showme.generation.instruction import check_instruction, prompt_for, unknown_words, warnings_for
+from showme.instruction import check_instruction, prompt_for, unknown_words, warnings_for
 
 KNOWN = ("push", "the", "red", "blue", "box", "bottle", "to", "left")
 SYNONYMS = {"jar": "bottle"}

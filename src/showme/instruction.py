@@ -6,14 +6,17 @@ import difflib
 import json
 import re
 import unicodedata
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
-from ..long_text import LongInstructions, too_long, unread
+from .arguments import a_kind
+from .errors import InputError, InstructionWarning
+from .long_text import LongInstructions, too_long, unread
 
 MAX_LENGTH = 1_000
+_EXAMPLE = 'like "push the red box to the left"'
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 # Invisible but part of the spelling of some languages: zero-width non-joiner and joiner.
 _KEPT_FORMAT = "\u200c\u200d"
@@ -34,18 +37,49 @@ def check_instruction(text: str) -> str:
     Raises:
         InputError: empty, too long, or without a single letter.
     """
+    cleaned = _cleaned(text)
+    if len(cleaned) > MAX_LENGTH:
+        raise InputError(f"The instruction has {len(cleaned):,} characters: say it in at most {MAX_LENGTH:,}.")
+    return cleaned
+
+
+def check_says_something(instruction: object) -> None:
+    """Refuse an argument ``instruction`` that is no text, or says nothing. Of any length: see :mod:`.long_text`.
+
+    Raises:
+        InputError: it is no string, or empty, or without a single letter.
+    """
+    if not isinstance(instruction, str):
+        raise InputError(f"instruction is {a_kind(instruction)}: give one sentence, {_EXAMPLE}.")
+    _cleaned(instruction)
+
+
+def _cleaned(text: str) -> str:
     spaced = "".join(" " if char.isspace() else char for char in text)
     visible = "".join(
         char for char in spaced if char in _KEPT_FORMAT or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
     )
     cleaned = unicodedata.normalize("NFC", " ".join(visible.split()))
     if not cleaned:
-        raise InputError('The instruction is empty: say what is to be done, like "push the red box to the left".')
-    if len(cleaned) > MAX_LENGTH:
-        raise InputError(f"The instruction has {len(cleaned):,} characters: say it in at most {MAX_LENGTH:,}.")
+        raise InputError(f"The instruction is empty: say what is to be done, {_EXAMPLE}.")
     if not any(char.isalpha() for char in cleaned):
-        raise InputError('The instruction has no words: say what is to be done, like "push the red box to the left".')
+        raise InputError(f"The instruction has no words: say what is to be done, {_EXAMPLE}.")
     return cleaned
+
+
+@dataclass(frozen=True)
+class KnownWords:
+    """What a model knows of language: fields of its bundle's description (:class:`showme.bundle.BundleInfo`)."""
+
+    vocabulary: tuple[str, ...] | None
+    synonyms: Mapping[str, str]
+    examples: tuple[str, ...]
+
+    def warn(self, instruction: str) -> None:
+        """Warn of words that the model has never seen, of an instruction that it gets as it is."""
+        unknown = unknown_words(instruction, self.vocabulary, self.synonyms)
+        if told := warnings_for(unknown, self.examples, replaced=False):
+            warnings.warn(InstructionWarning(" ".join(told)), stacklevel=3)
 
 
 def split_words(text: str) -> list[str]:
@@ -79,9 +113,15 @@ def prompt_for(text: str, vocabulary: Collection[str] | None, synonyms: Mapping[
     return " ".join(word if word in known else synonyms.get(word, word) for word in split_words(text))
 
 
-def warnings_for(unknown: Collection[UnknownWord], examples: Collection[str]) -> list[str]:
-    """What a user should know about words that the model has never seen: what it reads instead, or that it does not."""
-    sentences = [_sentence(word) for word in unknown if word.meaning or word.nearest]
+def warnings_for(unknown: Collection[UnknownWord], examples: Collection[str], replaced: bool = True) -> list[str]:
+    """What a user should know about words that the model has never seen: what it reads instead, or that it does not.
+
+    Args:
+        unknown: of :func:`unknown_words`.
+        examples: instructions that the model was trained on.
+        replaced: whether the model gets known words for their synonyms, by :func:`prompt_for`.
+    """
+    sentences = [_sentence(word, replaced) for word in unknown if word.meaning or word.nearest]
     strangers = [f'"{word.word}"' for word in unknown if not (word.meaning or word.nearest)]
     if strangers:
         sentences.append(f"The model has never seen {', '.join(strangers)}, nor any word alike, and passes over that.")
@@ -121,8 +161,9 @@ def note_on_length(prompt: str, model: Path, long_instructions: LongInstructions
     return f"{told} and was cut off: say it shorter, or choose --long-instructions chunk, which reads it in parts."
 
 
-def _sentence(unknown: UnknownWord) -> str:
+def _sentence(unknown: UnknownWord, replaced: bool) -> str:
     begin = f'The model has never seen the word "{unknown.word}"'
     if unknown.meaning is not None:
-        return f'{begin}: it reads "{unknown.meaning}" instead.'
+        reads = f'it reads "{unknown.meaning}" instead' if replaced else f'write "{unknown.meaning}" instead'
+        return f"{begin}: {reads}."
     return f"{begin} and passes over it; the nearest that it knows: {', '.join(unknown.nearest)}."
