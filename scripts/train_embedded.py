@@ -7,13 +7,19 @@
 Each stage reads what the ones before it left in --out, is bounded by its minutes, and resumes where it stopped.
 """
 
+# ruff: noqa: E402 (torch reads how its threads wait when it is imported)
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
+
+from showme.threads import settle_threads
+
+settle_threads()
+
+import torch
 
 from embedded import cache, codec, diffusion, encoders, frames, package, tuning
 from embedded.settings import PRESETS, Settings

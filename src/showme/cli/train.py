@@ -23,9 +23,13 @@ def train(
 
     settings = load_config(config, ShowMeConfig, fields or ())
     from ..run_input import find_input
+    from ..threads import settle_threads
 
     # Before what takes seconds to import.
     found = find_input(settings)
+    if not settings.training.workers:
+        # Processes that read samples would inherit the one core of the thread that starts them.
+        settle_threads()
     from ..experiment import train as run
 
     with cache_bars("caching") as progress:
