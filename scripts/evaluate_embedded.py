@@ -23,8 +23,8 @@ from showme.manifest import read_manifest
 def main(
     out: Annotated[Path, typer.Option(help="folder for embedded.md and embedded.json")] = Path("docs/results"),
     model: Annotated[str, typer.Option(help="a bundle's name or folder")] = "embedded",
-    scenes: Annotated[int, typer.Option(help="scenes of unseen seeds")] = 64,
-    novel_scenes: Annotated[int, typer.Option(help="scenes of combinations never trained on")] = 32,
+    scenes: Annotated[int, typer.Option(help="scenes of unseen seeds")] = 256,
+    novel_scenes: Annotated[int, typer.Option(help="scenes of combinations never trained on")] = 256,
     steps: Annotated[int | None, typer.Option(help="denoising steps, when not the model's own")] = None,
     guidance: Annotated[float | None, typer.Option(help="guidance scale, when not the model's own")] = None,
     split: Annotated[str, typer.Option(help="of the unseen seeds: test, or validation to choose settings by")] = "test",

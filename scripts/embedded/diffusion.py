@@ -24,7 +24,7 @@ from .gauge import Gauge
 from .networks import BaseObjective, base_objective, freeze_temporal
 from .samples import ClipSamples, FrameSamples, PairSamples
 from .settings import Settings
-from .stage import run_stage
+from .stage import CLIP_RATES, run_stage
 
 
 def train_spatial(folder: Path, settings: Settings, device: torch.device) -> dict:
@@ -52,7 +52,7 @@ def _train_clips(name: str, before: str, count: int, folder: Path, settings: Set
     samples = ClipSamples(EncodedClips(folder, settings, device), pictures, settings, count)
     gauge = _gauge(name, objective, folder, settings)
     last = name == "base"
-    return run_stage(name, objective, samples, folder, settings, settings.video_batch, last=last, gauge=gauge)
+    return run_stage(name, objective, samples, folder, settings, settings.video_batch, CLIP_RATES, last, gauge)
 
 
 def _pictures(folder: Path, settings: Settings, device: torch.device) -> Dataset:

@@ -10,19 +10,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from showme.evaluation.metrics.named_object import most_changed
-from showme.evaluation.metrics.tabletop_object import is_near
 from showme.methods.showme import ShowMePipeline
-from showme.pictures.psnr import psnr
 from showme.worlds.render import load_clip
 from showme.worlds.tabletop import Clip
-from showme.worlds.tabletop.locator import locate
 
 from .frames import VALIDATION
+from .judge import figures_of
 
 CURVE = "curve.jsonl"
-# Levels within which a pixel counts as one where nothing happens.
-STILL_LEVELS = 12
 
 
 class Gauge:
@@ -68,16 +63,3 @@ class Gauge:
                 f"video {name}": value for name, value in figures_of(np.asarray(output.frames[-1]), clip).items()
             }
         return figures
-
-
-def figures_of(end: np.ndarray, clip: Clip) -> dict[str, float]:
-    """What a generated end uint8 (H, W, 3) is worth beside a labelled clip's own."""
-    first, last = clip.frames[0], clip.frames[-1]
-    still = np.abs(last.astype(int) - first.astype(int)).max(axis=-1) <= STILL_LEVELS
-    assert clip.hand_masks is not None
-    return {
-        "gain": psnr(end, last) - psnr(first, last),
-        "near": is_near(locate(end, clip.scene, first), clip.final_state["visible_centroid"]),
-        "named": most_changed(first, end, clip.scene, clip.hand_masks[-1]) == clip.scene.target,
-        "background": psnr(end[still], last[still]),
-    }

@@ -11,6 +11,8 @@ from PIL import Image
 
 from showme.data.sampling import evenly_spaced
 from showme.evaluation.intervals import Interval, bootstrap
+from showme.evaluation.metrics.named_object import most_changed
+from showme.evaluation.metrics.tabletop_object import is_near
 from showme.losses.motion import divergence_over_time, pooled_flow_magnitude
 from showme.losses.structure import depth_reward, edge_reward
 from showme.methods.showme import ShowMePipeline
@@ -19,13 +21,14 @@ from showme.pictures.psnr import psnr
 from showme.worlds.tabletop import Clip, render, wrong_instruction
 from showme.worlds.tabletop.locator import locate
 
-NEAR_PIXELS = 8.0
 TASKS = ("image", "video")
 # Errors of edges and depth are small numbers: they are told in thousandths.
 _THOUSAND = 1e3
 _FLOW_GRID = (16, 16)
 # Equal pictures agree without bound, and a mean must not.
 _EQUAL_DB = 100.0
+# Levels within which a pixel of the true last frame is as it was in the first.
+_STILL_LEVELS = 12
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,13 @@ class SceneScore:
 
     first_frame_psnr: of the first frame against the true last one, dB. codec_psnr: of the true last frame through
     the codec. gain, wrong_gain: PSNR of the generated end minus first_frame_psnr, dB, with the right and with a wrong
-    instruction. near: the named object, located in the generated end, lies within 8 pixels of its true place. edge,
-    depth: mean squared error of Sobel edges and of normalised disparity of the generated against the true end, in
-    thousandths. motion: KL of when each place of the generated video moves, by optical flow; None without a video.
-    agreement: PSNR of the video's last frame against the picture of the result, dB, 100 at most; None without both.
-    locator_near:
-    the locator's own answer on the true last frame is near. stayed_near: its answer on the first frame is, so that
-    standing still would count.
+    instruction. near: the named object, located in the generated end, lies within 8 pixels of its true place. named: of
+    the things on the table, its place changed most. background: PSNR where nothing happens in truth, dB. edge, depth:
+    mean squared error of Sobel edges and of normalised disparity of the generated against the true end, in thousandths.
+    motion: KL of when each place of the generated video moves, by optical flow; None without a video. agreement: PSNR
+    of the video's last frame against the picture of the result, dB, 100 at most; None without both. locator_near: the
+    locator's own answer on the true last frame is near; true_named: the same of ``named``. stayed_near: its answer on
+    the first frame is near, so that standing still would count.
     """
 
     seed: int
@@ -50,11 +53,14 @@ class SceneScore:
     gain: dict[str, float]
     wrong_gain: dict[str, float]
     near: dict[str, bool]
+    named: dict[str, bool]
+    background: dict[str, float]
     edge: dict[str, float]
     depth: dict[str, float]
     motion: float | None
     agreement: float | None
     locator_near: bool
+    true_named: bool
     stayed_near: bool
 
 
@@ -89,21 +95,25 @@ class Judge:
         ends, frames = self._generate(first, clip.instruction, seed)
         wrong_ends, _ = self._generate(first, wrong_instruction(clip.scene), seed)
         baseline = psnr(first, last)
-        truth = clip.final_state["visible_centroid"]
+        figures = {task: figures_of(end, clip) for task, end in ends.items()}
+        true, still = (figures_of(end, clip) for end in (last, first))
         return SceneScore(
             seed=clip.scene.seed,
             action=clip.scene.action,
             first_frame_psnr=baseline,
             codec_psnr=psnr(_through_codec(self.pipeline, last), last),
-            gain={task: psnr(end, last) - baseline for task, end in ends.items()},
+            gain={task: own["gain"] for task, own in figures.items()},
             wrong_gain={task: psnr(end, last) - baseline for task, end in wrong_ends.items()},
-            near={task: _near(locate(end, clip.scene, first), truth) for task, end in ends.items()},
+            near={task: bool(own["near"]) for task, own in figures.items()},
+            named={task: bool(own["named"]) for task, own in figures.items()},
+            background={task: min(own["background"], _EQUAL_DB) for task, own in figures.items()},
             edge={task: self._difference(edge_reward, self.edges, end, last) for task, end in ends.items()},
             depth={task: self._difference(depth_reward, self.depth, end, last) for task, end in ends.items()},
             motion=None if frames is None else self._motion(frames, clip.frames),
             agreement=min(psnr(ends["video"], ends["image"]), _EQUAL_DB) if len(ends) == len(TASKS) else None,
-            locator_near=_near(locate(last, clip.scene, first), truth),
-            stayed_near=_near(locate(first, clip.scene, first), truth),
+            locator_near=bool(true["near"]),
+            true_named=bool(true["named"]),
+            stayed_near=bool(still["near"]),
         )
 
     def _generate(
@@ -133,6 +143,19 @@ class Judge:
         return float(divergence_over_time(theirs, ours))
 
 
+def figures_of(end: np.ndarray, clip: Clip) -> dict[str, float]:
+    """Of a generated end uint8 (H, W, 3) beside a labelled clip's own: gain, near, named and background, as above."""
+    first, last = clip.frames[0], clip.frames[-1]
+    still = np.abs(last.astype(int) - first.astype(int)).max(axis=-1) <= _STILL_LEVELS
+    assert clip.hand_masks is not None
+    return {
+        "gain": psnr(end, last) - psnr(first, last),
+        "near": is_near(locate(end, clip.scene, first), clip.final_state["visible_centroid"]),
+        "named": most_changed(first, end, clip.scene, clip.hand_masks[-1]) == clip.scene.target,
+        "background": psnr(end[still], last[still]),
+    }
+
+
 def score_split(
     judge: Judge, split: str, count: int, progress: Callable[[Iterable], Iterator] = iter, seed: int = 0
 ) -> list[SceneScore]:
@@ -151,6 +174,8 @@ def summarise(scores: list[SceneScore]) -> dict[str, Interval]:
         rows[f"{task}: the same with a wrong instruction (dB)"] = [s.wrong_gain[task] for s in scores]
         rows[f"{task}: fall by the wrong instruction (dB)"] = [s.gain[task] - s.wrong_gain[task] for s in scores]
         rows[f"{task}: object within 8 pixels"] = [float(s.near[task]) for s in scores]
+        rows[f"{task}: the named object is the one that moved"] = [float(s.named[task]) for s in scores]
+        rows[f"{task}: background, PSNR (dB)"] = [s.background[task] for s in scores]
         rows[f"{task}: error of edges (thousandths)"] = [s.edge[task] for s in scores]
         rows[f"{task}: error of depth (thousandths)"] = [s.depth[task] for s in scores]
     for name, values in (
@@ -160,6 +185,7 @@ def summarise(scores: list[SceneScore]) -> dict[str, Interval]:
         if None not in values:
             rows[name] = [float(value) for value in values if value is not None]
     rows["object within 8 pixels if it had stayed in place"] = [float(s.stayed_near) for s in scores]
+    rows["the named object moved in true last frames"] = [float(s.true_named) for s in scores]
     rows["locator on true last frames, within 8 pixels"] = [float(s.locator_near) for s in scores]
     return {name: bootstrap(values) for name, values in rows.items()}
 
@@ -174,7 +200,3 @@ def _through_codec(pipeline: ShowMePipeline, picture: np.ndarray) -> np.ndarray:
     pixels = pipeline.image_processor.preprocess(Image.fromarray(picture)).to(pipeline.vae.device, pipeline.vae.dtype)
     decoded = pipeline.decode_latents(pipeline.encode_latents(pixels))[0].permute(1, 2, 0)
     return np.round(decoded.float().cpu().numpy() * 255).astype(np.uint8)
-
-
-def _near(found: tuple[float, float] | None, truth: list[float] | None) -> bool:
-    return found is not None and truth is not None and float(np.hypot(*np.subtract(found, truth))) <= NEAR_PIXELS

@@ -10,7 +10,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    clips: int = Field(8000, description="training clips rendered")
+    clips: int = Field(2500, description="training clips rendered")
     validation_clips: int = Field(64, description="validation clips rendered; 0: no curve is drawn")
     validation_scenes: int = Field(4, description="of them, how many ShowMe's stages are shown")
     pair_scenes: int = Field(8000, description="first frames rendered with the ends of several instructions")
@@ -25,9 +25,9 @@ class Settings(BaseModel):
             "encoders": 3,
             "spatial": 35,
             "coarse": 16,
-            "base": 16,
-            "state_image": 8,
-            "state_video": 24,
+            "base": 10,
+            "state_image": 2,
+            "state_video": 4,
         },
         description="wall-clock bound of each training stage",
     )
@@ -54,7 +54,7 @@ class Settings(BaseModel):
     video_batch: int = Field(8, description="clips per step with it")
     coarse_frames: int = Field(8, description="frames of a clip, evenly spaced, in the stage coarse")
     frames_per_clip: int = Field(2, description="single frames that come with every clip of coarse and base")
-    lora_rank: int = Field(32, description="rank of both adapters")
+    lora_rank: int = Field(16, description="rank of both adapters")
     goal_share: float = Field(0.5, description="of the last stage's clips, how many know their end")
     seed: int = Field(0, description="of initialisation and every step")
 

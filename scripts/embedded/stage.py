@@ -15,9 +15,11 @@ from showme.training.checkpoint import load_weights, newest_checkpoint
 
 from .settings import Settings
 
-# Peak steps of Muon and of AdamW: of codec and encoders, and of the diffusion networks, where 0.02 was worse.
+# Peak steps of Muon and of AdamW: of codec and encoders; of the diffusion network's spatial half, where 0.02 was worse;
+# and of the whole network, whose spatial half has been trained.
 FRESH_RATES = (0.02, 1e-3)
 DIFFUSION_RATES = (0.01, 5e-4)
+CLIP_RATES = (0.005, 2.5e-4)
 _GAUGE_STEPS = 400
 
 

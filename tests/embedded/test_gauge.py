@@ -13,7 +13,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from embedded.frames import VALIDATION
-from embedded.gauge import CURVE, Gauge, figures_of
+from embedded.gauge import CURVE, Gauge
+from embedded.judge import figures_of
 from showme.methods.showme import ShowMeOutput
 
 

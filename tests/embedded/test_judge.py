@@ -42,6 +42,8 @@ def test_standing_still_gains_nothing_and_listens_to_nothing(tiny_pipeline, clip
     score = Judge(pipeline).score(clip, seed=0)
     assert score.gain == score.wrong_gain == {"image": 0.0, "video": 0.0}
     assert score.near["image"] == score.stayed_near
+    assert score.true_named
+    assert score.background["image"] > 40
     assert score.agreement == 100.0
     assert score.edge["video"] > 0
     assert score.depth["image"] > 0
