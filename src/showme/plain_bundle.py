@@ -24,7 +24,6 @@ from .methods.showme.plain import LoraLinear, Named, PlainPipeline, PlainProject
 from .methods.showme.tasks import COMPONENT_FOLDERS, LORA_CONFIG
 from .models.plain import DDIMScheduler, PlainAutoencoder, PlainTextEncoder, PlainVisionEncoder
 from .models.plain.clip import ACTIVATIONS
-from .models.plain.packed import pack_convolutions
 
 if TYPE_CHECKING:
     from .methods.showme import ShowMePipeline
@@ -154,11 +153,7 @@ def _network(folder: Path, cls: Any, weights: str) -> nn.Module:
     with torch.random.fork_rng(devices=[]), torch.device("meta" if cls in _DRAWN_NOWHERE else "cpu"):
         network = cls(config)
     network.load_state_dict({key: value.float() for key, value in load_file(folder / weights).items()}, assign=True)
-    network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
-    if cls is PlainUNet:
-        # It runs once a step; the others once a call.
-        pack_convolutions(network)
-    return network
+    return network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
 
 def _tokenizer(folder: Path) -> PlainTokenizer:
