@@ -28,7 +28,10 @@ def main(
     steps: Annotated[int | None, typer.Option(help="denoising steps, when not the model's own")] = None,
     guidance: Annotated[float | None, typer.Option(help="guidance scale, when not the model's own")] = None,
     split: Annotated[str, typer.Option(help="of the unseen seeds: test, or validation to choose settings by")] = "test",
-    goal: Annotated[bool, typer.Option("--goal", help="the video is to end with the picture")] = False,
+    goal: Annotated[
+        bool | None,
+        typer.Option("--goal/--no-goal", help="whether the video is to end with the picture"),
+    ] = None,
     name: Annotated[str, typer.Option(help="of the two files")] = "embedded",
 ) -> None:
     """Score the scenes and write the table."""
@@ -47,7 +50,7 @@ def main(
         "weights": weights_hash(bundle.folder),
         "steps": pipeline.config.num_inference_steps,
         "guidance_scale": pipeline.config.guidance_scale,
-        "goal": goal,
+        "goal": pipeline.config.goal_conditioning if goal is None else goal,
         "frames": pipeline.config.num_frames,
         "size": [bundle.info.height, bundle.info.width],
         "dtype": str(pipeline.dtype).removeprefix("torch."),

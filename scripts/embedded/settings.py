@@ -25,9 +25,9 @@ class Settings(BaseModel):
             "encoders": 3,
             "spatial": 35,
             "coarse": 16,
-            "base": 10,
-            "state_image": 2,
-            "state_video": 4,
+            "base": 13,
+            "state_image": 1.5,
+            "state_video": 3,
         },
         description="wall-clock bound of each training stage",
     )
