@@ -59,14 +59,17 @@ def main(
     }
     out.mkdir(parents=True, exist_ok=True)
     table = as_table(columns)
-    heading = (
-        f"# {bundle.info.name} on the tabletop world\n\n`python scripts/evaluate_embedded.py --out docs/results`\n"
-    )
+    options = f"--scenes {scenes} --novel-scenes {novel_scenes}{_said(goal)}"
+    heading = f"# {bundle.info.name} on the tabletop world\n\n`python scripts/evaluate_embedded.py {options}`\n"
     settings = "\n".join(f"- {key}: {value}" for key, value in record.items())
     (out / f"{name}.md").write_text(f"{heading}\n{table}\n\nMeans with 95% bootstrap intervals.\n\n{settings}\n")
     scenes_ = {part: [asdict(score) for score in column] for part, column in columns.items()}
     (out / f"{name}.json").write_text(json.dumps({"record": record, "scenes": scenes_}, indent=1) + "\n")
     print(table)
+
+
+def _said(goal: bool | None) -> str:
+    return "" if goal is None else " --goal" if goal else " --no-goal"
 
 
 def weights_hash(folder: Path) -> str:

@@ -22,8 +22,8 @@ pipeline_tag: image-to-video
 From a {settings.size}x{settings.size} picture of the `tabletop` world and an instruction: the picture of the result and
 a video of the action, {settings.frames} frames at {settings.fps} per second. Trained from nothing by
 `scripts/train_embedded.py` on the first frames of {settings.pair_scenes} scenes, each with the ends of up to
-{settings.ends_per_scene} instructions, and on {settings.clips} clips; no other data, no other weights. The combinations of
-`test_novel` occur in none of them.
+{settings.ends_per_scene} instructions, and on {settings.clips} clips; no other data, no other weights. The
+combinations of `test_novel` occur in none of them.
 
 - Device: {record["device"]}
 - Training: {minutes:.0f} minutes in all, rendering and caching aside
