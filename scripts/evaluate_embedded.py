@@ -28,10 +28,7 @@ def main(
     steps: Annotated[int | None, typer.Option(help="denoising steps, when not the model's own")] = None,
     guidance: Annotated[float | None, typer.Option(help="guidance scale, when not the model's own")] = None,
     split: Annotated[str, typer.Option(help="of the unseen seeds: test, or validation to choose settings by")] = "test",
-    goal: Annotated[
-        bool | None,
-        typer.Option("--goal/--no-goal", help="whether the video is to end with the picture"),
-    ] = None,
+    goal: Annotated[bool, typer.Option("--goal", help="the video is to end with the picture")] = False,
     name: Annotated[str, typer.Option(help="of the two files")] = "embedded",
 ) -> None:
     """Score the scenes and write the table."""
@@ -50,7 +47,7 @@ def main(
         "weights": weights_hash(bundle.folder),
         "steps": pipeline.config.num_inference_steps,
         "guidance_scale": pipeline.config.guidance_scale,
-        "goal": pipeline.config.goal_conditioning if goal is None else goal,
+        "goal": goal,
         "frames": pipeline.config.num_frames,
         "size": [bundle.info.height, bundle.info.width],
         "dtype": str(pipeline.dtype).removeprefix("torch."),
@@ -59,17 +56,13 @@ def main(
     }
     out.mkdir(parents=True, exist_ok=True)
     table = as_table(columns)
-    options = f"--scenes {scenes} --novel-scenes {novel_scenes}{_said(goal)}"
+    options = f"--scenes {scenes} --novel-scenes {novel_scenes}{' --goal' if goal else ''}"
     heading = f"# {bundle.info.name} on the tabletop world\n\n`python scripts/evaluate_embedded.py {options}`\n"
     settings = "\n".join(f"- {key}: {value}" for key, value in record.items())
     (out / f"{name}.md").write_text(f"{heading}\n{table}\n\nMeans with 95% bootstrap intervals.\n\n{settings}\n")
     scenes_ = {part: [asdict(score) for score in column] for part, column in columns.items()}
     (out / f"{name}.json").write_text(json.dumps({"record": record, "scenes": scenes_}, indent=1) + "\n")
     print(table)
-
-
-def _said(goal: bool | None) -> str:
-    return "" if goal is None else " --goal" if goal else " --no-goal"
 
 
 def weights_hash(folder: Path) -> str:

@@ -70,7 +70,7 @@ class Judge:
     Args:
         pipeline: the model.
         tasks: which of ``image`` and ``video`` it is asked for, in one call.
-        goal: whether the video is to end with the picture of the result; None: as the model does by itself.
+        goal: whether the video is to end with the picture of the result.
         num_frames: of the video; None: the model's.
 
     Raises:
@@ -81,7 +81,7 @@ class Judge:
         self,
         pipeline: ShowMePipeline,
         tasks: Sequence[str] = TASKS,
-        goal: bool | None = None,
+        goal: bool = False,
         num_frames: int | None = None,
     ):
         self.pipeline, self.tasks, self.goal = pipeline, tuple(tasks), goal

@@ -35,14 +35,8 @@ def generate(
     fit: Annotated[str, typer.Option(help="crop cuts the photo to the model's shape, pad adds bars.")] = "crop",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or mps; a GPU when there is one.")] = None,
     goal: Annotated[
-        bool | None,
-        typer.Option(
-            "--goal/--no-goal",
-            help="With both tasks: the video is to end with the picture of the result; where the model can, when left "
-            "out.",
-            show_default=False,
-        ),
-    ] = None,
+        bool, typer.Option("--goal", help="With both tasks: the video is to end with the picture of the result.")
+    ] = False,
     long_instructions: Annotated[
         LongInstructions | None,
         typer.Option(

@@ -27,9 +27,8 @@ class GenerateRequest:
     ``image``, ``video``, ``both`` or ``image,video``. out: folder for the results. seed: 0 or more. steps: denoising
     steps per task. guidance: w; 1 turns it off. frames: of the video. fit: ``crop`` or ``pad``. device: ``cpu``,
     ``cuda``, ``cuda:1``, ``mps``; a GPU when there is one when None. goal: the video is to end with the picture of the
-    result; both are made, by a model that was trained for it; None: wherever that can be. long_instructions: what
-    becomes of an instruction that is longer than the model reads: ``cut`` its end off, ``chunk`` reads it in parts,
-    ``refuse``; None: as the model does.
+    result; both are made, by a model that was trained for it. long_instructions: what becomes of an instruction that is
+    longer than the model reads: ``cut`` its end off, ``chunk`` reads it in parts, ``refuse``; None: as the model does.
     """
 
     image: Path
@@ -43,7 +42,7 @@ class GenerateRequest:
     frames: int | None = None
     fit: str = "crop"
     device: str | None = None
-    goal: bool | None = None
+    goal: bool = False
     long_instructions: LongInstructions | None = None
 
 

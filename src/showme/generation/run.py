@@ -29,7 +29,7 @@ from .familiarity import is_unfamiliar
 from .outputs import make_strip, write_png, write_video
 from .page import Page, render_page
 from .record import InputRecord, ModelRecord, RunRecord, SettingsRecord, machine_record
-from .request import TASKS, GenerateRequest, check_request
+from .request import GenerateRequest, check_request
 
 # A ShowMePipeline or a PlainPipeline: torch must not be imported here, and diffusers adds a pipeline's parts only at
 # run time.
@@ -57,7 +57,6 @@ class _Prepared:
 
     request: GenerateRequest
     tasks: tuple[str, ...]
-    goal: bool
     instruction: str
     prompt: str
     photo: Photo
@@ -115,7 +114,8 @@ def _prepare(request: GenerateRequest) -> _Prepared:
     photo = open_photo(request.image)
     files = open_bundle(request.model)
     info = files.info
-    goal = _goal(request, tasks, files)
+    if request.goal and not json.loads((files.folder / "model_index.json").read_text()).get("goal_conditioning"):
+        raise InputError(f"The model {info.name} was not trained to reach a goal: leave --goal out.")
     prompt = prompt_for(instruction, info.vocabulary, info.synonyms)
     length = note_on_length(prompt, files.folder, request.long_instructions)
     first_frame, fit = fit_photo(photo.image, info.height, info.width, request.fit)
@@ -128,15 +128,7 @@ def _prepare(request: GenerateRequest) -> _Prepared:
         notes.append(f"The model was trained on videos of {info.num_frames} frames, not {request.frames}.")
     if length is not None:
         notes.append(length)
-    return _Prepared(request, tasks, goal, instruction, prompt, photo, first_frame, fit, files, tuple(notes))
-
-
-def _goal(request: GenerateRequest, tasks: tuple[str, ...], files: BundleFiles) -> bool:
-    """Whether the video is to end with the picture: as asked, or wherever the model can and both are made."""
-    known = json.loads((files.folder / "model_index.json").read_text()).get("goal_conditioning", False)
-    if request.goal and not known:
-        raise InputError(f"The model {files.info.name} was not trained to reach a goal: leave --goal out.")
-    return known and len(tasks) == len(TASKS) if request.goal is None else request.goal
+    return _Prepared(request, tasks, instruction, prompt, photo, first_frame, fit, files, tuple(notes))
 
 
 def _outside(request: GenerateRequest, info: BundleInfo) -> str:
@@ -181,7 +173,7 @@ def _run_task(pipeline: Pipeline, prepared: _Prepared, task: str, made: _Made, r
             scalar=info.default_scalar,
             long_instructions=request.long_instructions,
             seed=request.seed,
-            goal=made.image if prepared.goal and task == "video" else False,
+            goal=made.image if request.goal and task == "video" else False,
             callback_on_step_end=after_step,
         )
     made.image = output.image or made.image
@@ -219,7 +211,7 @@ def _settings(prepared: _Prepared, pipeline: Pipeline, enlarged: int | None) -> 
         eta=config.eta,
         frames=request.frames or info.num_frames,
         scalar=info.default_scalar,
-        goal=prepared.goal,
+        goal=request.goal,
         long_instructions=request.long_instructions or config.long_instructions,
         scheduler=type(pipeline.scheduler).__name__,
         device=str(pipeline.device),

@@ -98,7 +98,7 @@ class ShowMeSteps:
         instruction: str,
         task: str | Sequence[str] = "both",
         *,
-        goal: Image.Image | Tensor | np.ndarray | bool | None = None,
+        goal: Image.Image | Tensor | np.ndarray | bool = False,
         num_frames: int | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
@@ -122,8 +122,7 @@ class ShowMeSteps:
             instruction: what is to be done, one sentence. Words that a bundle's model has never seen are warned of.
             task: ``image``, ``video``, ``both``, or the first two as a sequence or with a comma between.
             goal: the picture that the video is to end with, like ``image``; True takes the picture of the result, which
-                this call makes too; False lets the video find its own end. None is True with both tasks, for models
-                with ``goal_conditioning``, and else False.
+                this call makes too; False lets the video find its own end. For models with ``goal_conditioning``.
             num_frames: T of the video.
             num_inference_steps: denoising steps per task.
             guidance_scale: w in e_uncond + w (e_cond - e_uncond); 1 turns guidance off.
@@ -150,8 +149,6 @@ class ShowMeSteps:
         check_settings(num_frames, num_inference_steps, guidance_scale, guidance_rescale, eta, scalar, seed)
         check_objects(generator, callback_on_step_end)
         tasks = resolve_tasks(task)
-        if goal is None:
-            goal = bool(self.config.goal_conditioning) and len(tasks) == len(TASKS)
         if goal is not False and not self.config.goal_conditioning:
             raise ValueError("This model was not trained to reach a goal: leave goal out, or train with goal_share.")
         if goal is True and len(tasks) < len(TASKS):
