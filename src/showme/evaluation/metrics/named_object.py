@@ -9,13 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import InputError
 from ...worlds.tabletop import Scene
-from ...worlds.tabletop.camera import SIZE, camera_of
+from ...worlds.tabletop.camera import camera_of
 from ...worlds.tabletop.objects import EXTENTS, resting
 from ...worlds.tabletop.vocabulary import PROPS
 from .base import ClipMetric, Pairs
-from .eyes import bytes_of
+from .tabletop_object import ends_of
 
 # A thing of which the hand leaves fewer pixels to see than this is not asked.
 _LEAST_PIXELS = 9
@@ -46,20 +45,10 @@ class NamedObject(ClipMetric):
         return {"least_pixels": _LEAST_PIXELS}
 
     def score(self, pairs: Pairs) -> Tensor:
-        height, width = pairs.generated.shape[-2:]
-        if (height, width) != (SIZE, SIZE):
-            raise InputError(
-                f"Objects are looked for in frames of {SIZE}x{SIZE}, not {width}x{height}: keep that size."
-            )
         values = []
-        first = pairs.reference[:, 0] if pairs.first is None else pairs.first
-        for name, generated, true in zip(pairs.ids, pairs.generated, first, strict=True):
-            if name not in self.scenes or name not in self.hands:
-                raise InputError(f"There is no scene of the clip {name!r}: name the folder that holds its true clip.")
+        for name, first, last in ends_of(pairs, self.scenes, self.hands):
             scene = self.scenes[name]
-            values.append(
-                most_changed(bytes_of(true), bytes_of(generated[-1]), scene, self.hands[name]) == scene.target
-            )
+            values.append(most_changed(first, last, scene, self.hands[name]) == scene.target)
         return torch.tensor(values, dtype=torch.float64)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +61,30 @@ class ObjectNear(ClipMetric):
         return {"near_pixels": NEAR_PIXELS}
 
     def score(self, pairs: Pairs) -> Tensor:
-        height, width = pairs.generated.shape[-2:]
-        if (height, width) != (SIZE, SIZE):
-            raise InputError(f"Objects are located in frames of {SIZE}x{SIZE}, not {width}x{height}: keep that size.")
         values = []
-        first = pairs.reference[:, 0] if pairs.first is None else pairs.first
-        for name, generated, true in zip(pairs.ids, pairs.generated, first, strict=True):
-            if name not in self.scenes or name not in self.places:
-                raise InputError(f"There is no scene of the clip {name!r}: name the folder that holds its true clip.")
-            found = locate(bytes_of(generated[-1]), self.scenes[name], bytes_of(true))
-            values.append(is_near(found, self.places[name]))
+        for name, first, last in ends_of(pairs, self.scenes, self.places):
+            values.append(is_near(locate(last, self.scenes[name], first), self.places[name]))
         return torch.tensor(values, dtype=torch.float64)
+
+
+def ends_of(pairs: Pairs, *known: Container[str]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Of each clip its id, its true first and its generated last frame, uint8 (128, 128, 3).
+
+    Args:
+        pairs: of tabletop clips.
+        known: each must hold every id.
+
+    Raises:
+        InputError: frames that are not 128x128, or an id that is not known.
+    """
+    height, width = pairs.generated.shape[-2:]
+    if (height, width) != (SIZE, SIZE):
+        raise InputError(f"Objects are located in frames of {SIZE}x{SIZE}, not {width}x{height}: keep that size.")
+    first = pairs.reference[:, 0] if pairs.first is None else pairs.first
+    for name, generated, true in zip(pairs.ids, pairs.generated, first, strict=True):
+        if not all(name in each for each in known):
+            raise InputError(f"There is no scene of the clip {name!r}: name the folder that holds its true clip.")
+        yield name, bytes_of(true), bytes_of(generated[-1])
 
 
 def is_near(found: Place, true: Place) -> bool:
