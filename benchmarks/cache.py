@@ -12,14 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from torch.utils.data import default_collate
 
-from showme.bundle import load_pipeline, open_bundle
 from showme.data.cache import build_parts
-from showme.experiment import build_samples, clip_rows
-from showme.methods.showme.cache import CachedClips, clip_parts
+from showme.experiment import open_run
+from showme.methods.cached import CachedClips
 from showme.methods.showme.config import ShowMeConfig
 from showme.worlds.render import render_dataset
 
@@ -45,12 +43,10 @@ def measure(folder: Path, count: int, anew: int, model: str) -> dict:
         rewards={"edge": "sobel", "depth": "tabletop"},
         training={"steps": 1},
     )
-    files = open_bundle(model)
-    rows = clip_rows(config, files.info)
-    pipeline = load_pipeline(files, dtype=torch.float32)
-    parts = clip_parts(pipeline, rows, config.rewards)
+    run = open_run(config)
+    rows, parts = run.rows, run.stage.parts(run.rows)
     seconds, readers = timed(lambda: build_parts(config.data.cache, parts))
-    samples = build_samples(CachedClips(rows, readers), pipeline, config)
+    samples = run.stage.samples(CachedClips(rows, readers))
     result: dict = {"clips": count, "clips written per second": round(count / seconds, 2)}
     result["bytes per clip"] = {name: reader.size // len(reader) for name, reader in readers.items()}
     again, _ = timed(lambda: build_parts(config.data.cache, parts))

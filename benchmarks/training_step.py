@@ -23,14 +23,12 @@ import torch
 import typer
 from torch.utils.data import default_collate
 
-from showme.bundle import load_pipeline, open_bundle
+from showme.data.cache import Part
 from showme.data.rows import ClipRows
 from showme.data.stream import to_device
-from showme.experiment import build_objective, build_samples, clip_rows
-from showme.methods.showme import ShowMePipeline
-from showme.methods.showme.cache import CachedClips, clip_parts, open_cache
+from showme.experiment import open_run
+from showme.methods.cached import CachedClips
 from showme.methods.showme.config import ShowMeConfig
-from showme.methods.showme.trainable import prepare
 from showme.training.log import peak_memory_mib
 from showme.worlds.render import render_dataset
 
@@ -81,18 +79,16 @@ def measure(
     training = {"steps": 1, "batch_size": batch, "gradient_checkpointing": checkpointing}
     data = {"source": folder / "clips", "cache": folder / "cache", "frames": 16}
     config = ShowMeConfig(out=folder / "run", model=model, data=data, training=training, fresh=True, **CASES[name])
-    files = open_bundle(model)
-    pipeline = load_pipeline(files, dtype=torch.float32)
-    rows = clip_rows(config, files.info)
-    clips = open_cache(config.data.cache, rows, clip_parts(pipeline, rows, config.rewards))
-    anew = Anew(pipeline, rows, config)
-    prepare(pipeline, config)
-    objective = build_objective(pipeline, config).to(pipeline.device)
+    run = open_run(config)
+    clips, stage, pipeline = run.clips(), run.stage, run.stage.pipeline
+    anew = Anew(stage.parts(run.rows), run.rows)
+    stage.prepare()
+    objective = stage.objective().to(pipeline.device)
     trained = [p for p in objective.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, 1e-4)
 
     def step(source: CachedClips | Anew, number: int) -> None:
-        samples = build_samples(source, pipeline, config)  # type: ignore[arg-type]
+        samples = stage.samples(source)  # type: ignore[arg-type]
         chosen = [samples[position] for position in range(number * batch, (number + 1) * batch)]
         with torch.autocast(pipeline.device.type, torch.bfloat16):
             terms = objective(to_device(default_collate(chosen), pipeline.device))
@@ -116,9 +112,9 @@ def measure(
 class Anew:
     """What :class:`CachedClips` reads, computed by the same networks whenever it is asked for, one clip at a time."""
 
-    def __init__(self, pipeline: ShowMePipeline, rows: ClipRows, config: ShowMeConfig):
+    def __init__(self, parts: list[Part], rows: ClipRows):
         self.ids = [record.id for record in rows.records]
-        self.parts = {part.name: part for part in clip_parts(pipeline, rows, config.rewards)}
+        self.parts = {part.name: part for part in parts}
         self.words = sorted({"", *(record.instruction for record in rows.records)})
         self.records = rows.records
 

@@ -16,8 +16,8 @@ import typer
 from rich.progress import track
 
 from embedded.judge import Judge, SceneScore, score_split, summarise
-from showme.bundle import load_bundle
 from showme.manifest import read_manifest
+from showme.pipelines import load_bundle
 
 
 def main(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from PIL import Image, ImageDraw, ImageFont
 
-from showme.bundle import load_bundle
+from showme.pipelines import load_bundle
 from showme.worlds.tabletop import render
 
 _SIDE, _GAP, _LABEL = 176, 8, 24

@@ -18,9 +18,10 @@ import typer
 from rich.progress import track
 
 from embedded.judge import TASKS
-from showme.bundle import load_bundle, open_bundle, save_bundle
+from showme.bundle import open_bundle
 from showme.experiment import train
-from showme.methods.showme.adapters import STATE_IMAGE, STATE_VIDEO
+from showme.methods.showme.tasks import STATE_IMAGE, STATE_VIDEO
+from showme.pipelines import load_bundle, save_bundle
 from showme.worlds.render import render_dataset
 from study import report
 from study.held_out import PAIRS, held_out_terms

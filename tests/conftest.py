@@ -42,6 +42,15 @@ def make_tiny_tokenizer():
     )
 
 
+def backbone_of(**parts):
+    """The backbone of some of a pipeline's components."""
+    from types import SimpleNamespace
+
+    from showme.backbones.video_unet import VideoUNetBackbone
+
+    return VideoUNetBackbone(SimpleNamespace(**parts))
+
+
 def make_tiny_pipeline(seed: int = 0):
     """A :class:`ShowMePipeline` of tiny random networks for 32x32 pictures and 4 frames, with both adapters."""
     import warnings
@@ -51,7 +60,8 @@ def make_tiny_pipeline(seed: int = 0):
     from transformers import CLIPImageProcessor, CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModel
 
     from showme.methods.showme import ShowMePipeline
-    from showme.methods.showme.adapters import STATE_IMAGE, STATE_VIDEO, lora_config
+    from showme.methods.showme.tasks import STATE_IMAGE, STATE_VIDEO
+    from showme.methods.showme.trainable import adapter_config
     from showme.models import ImageProjector, VideoUNet
 
     torch.manual_seed(seed)
@@ -69,7 +79,7 @@ def make_tiny_pipeline(seed: int = 0):
     for adapter in (STATE_IMAGE, STATE_VIDEO):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Already found a `peft_config`")
-            unet.add_adapter(lora_config(unet, adapter, rank=2, dropout=0.0), adapter)
+            unet.add_adapter(adapter_config(backbone_of(unet=unet), adapter, rank=2, dropout=0.0), adapter)
     for parameter in unet.parameters():
         # Where networks and adapters begin at zero, a lost weight would go unnoticed.
         if parameter.ndim > 1 and not parameter.any():
@@ -141,7 +151,7 @@ def tiny_pipeline():
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_pipeline, tmp_path_factory) -> Path:
     """The folder of a tiny bundle: read only; copy it before harming it."""
-    from showme.bundle import save_bundle
+    from showme.pipelines import save_bundle
 
     folder = tmp_path_factory.mktemp("models") / "tiny"
     save_bundle(tiny_pipeline, make_tiny_info(), folder)

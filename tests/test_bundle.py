@@ -14,10 +14,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import showme
-from showme.bundle import BundleInfo, load_bundle, open_bundle, resolve_model, save_bundle, verify_bundle
+from showme.bundle import BundleInfo, open_bundle, resolve_model, verify_bundle
 from showme.errors import InputError
 from showme.manifest import write_manifest
 from showme.models.schedulers import DynamicRescaleDDIMScheduler
+from showme.pipelines import load_bundle, save_bundle
 from tests.conftest import TINY_SIZE, make_tiny_info, make_tiny_pipeline
 
 IMAGE = Image.linear_gradient("L").resize((TINY_SIZE, TINY_SIZE)).convert("RGB")
@@ -217,7 +218,7 @@ def test_a_folder_with_other_files_is_never_replaced(tiny_pipeline, tmp_path):
 
 def test_a_failed_save_leaves_the_old_bundle_and_nothing_else(copy, tiny_pipeline, monkeypatch):
     before = verify_bundle(copy)
-    monkeypatch.setattr("showme.bundle.write_manifest", lambda folder: 1 / 0)
+    monkeypatch.setattr("showme.bundle_folder.write_manifest", lambda folder: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         save_bundle(tiny_pipeline, make_tiny_info(), copy)
     assert verify_bundle(copy) == before

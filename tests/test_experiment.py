@@ -21,14 +21,13 @@ from PIL import Image
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
-from showme.bundle import load_bundle, open_bundle, save_bundle
+from showme.backbones.lora import bare_weights
 from showme.cli import main
 from showme.config import OptimizerConfig, TrainingConfig, dump_config
 from showme.errors import CutWarning, InputError, ToldWarning
-from showme.experiment import clip_rows, fill_cache, pipeline_for, train
-from showme.methods.showme.adapters import bare_weights
-from showme.methods.showme.cache import clip_parts, open_cache
+from showme.experiment import clip_rows, fill_cache, open_run, train
 from showme.methods.showme.config import ShowMeConfig
+from showme.pipelines import load_bundle, save_bundle
 from showme.run_folder import MODEL
 from showme.training import CHECKPOINTS
 from showme.training.checkpoint import newest_checkpoint
@@ -182,9 +181,9 @@ def test_the_cache_is_filled_once_and_read_by_training(settings, monkeypatch):
     def fail(*_args, **_kwargs):
         raise AssertionError("nothing frozen is computed in training")
 
-    monkeypatch.setattr("showme.methods.showme.saved.ShowMePipeline.encode_latents", fail)
-    monkeypatch.setattr("showme.methods.showme.saved.ShowMePipeline.image_tokens", fail)
-    monkeypatch.setattr("showme.methods.showme.saved.ShowMePipeline.encode_text", fail)
+    monkeypatch.setattr("showme.backbones.video_unet.VideoUNetBackbone.encode", fail)
+    monkeypatch.setattr("showme.backbones.video_unet.VideoUNetBackbone.encode_image", fail)
+    monkeypatch.setattr("showme.backbones.video_unet.VideoUNetBackbone.encode_text", fail)
     monkeypatch.setattr("showme.data.rows.read_clip", fail)
     train(config)
 
@@ -413,6 +412,4 @@ def test_long_instructions_are_told_once_with_the_clip_and_read_in_windows_by_ch
 
 
 def open_cached(config: ShowMeConfig):
-    files = open_bundle(config.model)
-    rows = clip_rows(config, files.info)
-    return open_cache(config.data.cache, rows, clip_parts(pipeline_for(config, files, "cpu"), rows))
+    return open_run(config, device="cpu").clips()

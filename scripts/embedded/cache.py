@@ -15,8 +15,8 @@ from showme.data.clips import Look
 from showme.data.rows import ClipRows
 from showme.data.sources import Record
 from showme.data.sources.folder import FolderSource
+from showme.methods.cached import CachedClips, clip_parts, open_cache
 from showme.methods.showme import ShowMePipeline
-from showme.methods.showme.cache import CachedClips, clip_parts, open_cache
 from showme.models import ImageProjector, VideoUNet
 
 from .encoders import build_feature_extractor
@@ -76,7 +76,7 @@ def open_pairs(folder: Path, settings: Settings, device: torch.device) -> Encode
     pipeline = _frozen(folder, settings, device)
     encode_pairs(folder, settings, pipeline)
     with torch.no_grad():
-        black = pipeline.image_tokens(torch.zeros(1, 3, settings.size, settings.size, device=device))
+        black = pipeline.backbone.encode_image(torch.zeros(1, 3, settings.size, settings.size, device=device))
     null_ids = pipeline.tokenizer([""], padding="max_length", truncation=True, return_tensors="pt").input_ids
     return EncodedPairs(folder, settings, black[0].half().cpu(), null_ids[0])
 
@@ -99,7 +99,7 @@ def _frozen(folder: Path, settings: Settings, device: torch.device) -> ShowMePip
 def _open(folder: Path, settings: Settings, records: list[Record], device: torch.device) -> CachedClips:
     pipeline = _frozen(folder, settings, device)
     rows = ClipRows(records, Look(settings.size, settings.size, settings.frames))
-    parts = clip_parts(pipeline, rows)
+    parts = clip_parts(pipeline.backbone, rows)
     with Progress(TextColumn("encoding {task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                   TextColumn("left"), TimeRemainingColumn()) as bars:  # fmt: skip
         return open_cache(folder / CACHE, rows, parts, progress=_reporter(bars))

@@ -197,6 +197,7 @@ def _pixels(frames: np.ndarray) -> torch.Tensor:
 
 @torch.no_grad()
 def _through_codec(pipeline: ShowMePipeline, picture: np.ndarray) -> np.ndarray:
-    pixels = pipeline.image_processor.preprocess(Image.fromarray(picture)).to(pipeline.vae.device, pipeline.vae.dtype)
-    decoded = pipeline.decode_latents(pipeline.encode_latents(pixels))[0].permute(1, 2, 0)
+    backbone = pipeline.backbone
+    pixels = pipeline.image_processor.preprocess(Image.fromarray(picture)).to(backbone.device, backbone.dtype)
+    decoded = backbone.decode(backbone.encode(pixels[None]))[0, 0].clamp(0, 1).permute(1, 2, 0)
     return np.round(decoded.float().cpu().numpy() * 255).astype(np.uint8)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
-from showme.methods.showme.denoising import denoise
+from showme.backbones.video_unet import VideoUNetBackbone
+from showme.methods.step import denoising_step
 from showme.models import ImageProjector, VideoUNet
 
 from .settings import Settings
@@ -78,6 +80,8 @@ class BaseObjective(nn.Module):
         attention = "eager" if device.type == "cpu" else "sdpa"
         self.text = CLIPTextModel.from_pretrained(folder / "text-encoder", attn_implementation=attention).train()
         self.scheduler = build_scheduler()
+        parts = SimpleNamespace(unet=self.unet, image_projector=self.projector, scheduler=self.scheduler)
+        self.backbone = VideoUNetBackbone(parts)
 
     @property
     def trained(self) -> dict[str, nn.Module]:
@@ -94,7 +98,7 @@ class BaseObjective(nn.Module):
         # Each sentence once: few differ.
         ids, which = part["ids"].unique(dim=0, return_inverse=True)
         text = self.text(ids).last_hidden_state[which]
-        return denoise(self.unet, self.projector, self.scheduler, {**part, "text": text}, temporal).loss
+        return denoising_step(self.backbone, {**part, "text": text}, still=not temporal).loss
 
 
 def base_objective(folder: Path, settings: Settings, device: torch.device, stage: str) -> BaseObjective:

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from showme.bundle import BundleInfo, load_bundle, save_bundle
+from showme.backbones.lora import bare_weights
+from showme.bundle import BundleInfo
 from showme.generation.familiarity import fit_familiarity, image_features
-from showme.methods.showme.adapters import bare_weights
+from showme.pipelines import load_bundle, save_bundle
 from showme.run_folder import MODEL
 from showme.training import CHECKPOINTS
 from showme.training.checkpoint import newest_checkpoint, read_state, save_checkpoint

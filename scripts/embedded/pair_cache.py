@@ -78,9 +78,9 @@ def _encoded(shard: Path, pipeline: ShowMePipeline) -> dict[str, Tensor]:
         instructions = json.loads(file.metadata()["instructions"])
     tokenizer: PreTrainedTokenizerFast = pipeline.tokenizer
     return {
-        "first": _each(first, pipeline, pipeline.encode_latents),
-        "image": _each(first, pipeline, pipeline.image_tokens),
-        "end": _each(end, pipeline, pipeline.encode_latents),
+        "first": _each(first, pipeline, pipeline.backbone.encode_pictures),
+        "image": _each(first, pipeline, pipeline.backbone.encode_image),
+        "end": _each(end, pipeline, pipeline.backbone.encode_pictures),
         "ids": tokenizer(instructions, padding="max_length", truncation=True, return_tensors="pt").input_ids,
         "scene": scene,
     }

@@ -6,18 +6,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
+from showme.backbones.base import Known
+from showme.backbones.placing import in_slots
 from showme.data.sampling import evenly_spaced
 from showme.data.stream import generator_at, mixed_seed, shuffled
 from showme.methods.showme.config import DropoutConfig
-from showme.methods.showme.pipeline import condition_clip
-from showme.methods.showme.samples import Draw, conditions
+from showme.methods.showme.samples import conditions
 
 from .cache import EncodedClips
 from .pair_cache import EncodedPairs
 from .settings import Settings
 
 _TIMESTEPS = 1000
-_DRAW = Draw(0, DropoutConfig())
 
 Sample = dict[str, Tensor]
 
@@ -33,8 +33,8 @@ class PairSamples(Dataset):
         pair = self.pairs[shuffled(position, len(self.pairs), self.seed)]
         generator = generator_at(self.seed, position, 3)
         clip = {**pair, "image": pair["image"][None]}
-        latents, concat = pair["end"].float()[:, None], pair["first"].float()[:, None]
-        return {"frames": _sample(clip, latents, concat, self.settings.first_step_share, generator)}
+        known = in_slots(pair["first"].float()[None, :, None], (0,), 1)
+        return {"frames": _sample(clip, pair["end"].float()[:, None], known, self.settings.first_step_share, generator)}
 
 
 class FrameSamples(Dataset):
@@ -49,7 +49,8 @@ class FrameSamples(Dataset):
         generator = generator_at(self.seed, position, 2)
         latents = clip["latents"].float().transpose(0, 1)
         frame = int(torch.randint(latents.shape[1], (), generator=generator))
-        return {"frames": _sample(clip, latents[:, frame : frame + 1], latents[:, :1], 0.0, generator)}
+        known = in_slots(latents[None, :, :1], (0,), 1)
+        return {"frames": _sample(clip, latents[:, frame : frame + 1], known, 0.0, generator)}
 
 
 class ClipSamples(Dataset):
@@ -78,11 +79,11 @@ class ClipSamples(Dataset):
         generator = generator_at(self.seed, position, 1)
         clip = self.clips[shuffled(position, len(self.clips.ids), self.seed)]
         latents = clip["latents"].float().transpose(0, 1)
-        repeat, known = torch.rand(2, generator=generator).tolist()
-        goal = latents[None, :, -1:] if known < self.settings.base_goal_share else None
-        concat = condition_clip(latents[None, :, :1], self.count, repeat < 0.5, goal)[0]
+        repeat, goal = torch.rand(2, generator=generator).tolist()
+        slots = (0, -1) if goal < self.settings.base_goal_share else (0,)
+        known = in_slots(latents[None, :, slots], slots, self.count, repeat < 0.5)
         chosen = latents[:, evenly_spaced(latents.shape[1], self.count)]
-        return _sample(clip, chosen, concat, self.settings.clip_first_step_share, generator)
+        return _sample(clip, chosen, known, self.settings.clip_first_step_share, generator)
 
 
 def few_step_timestep(first_share: float, generator: torch.Generator) -> Tensor:
@@ -91,14 +92,15 @@ def few_step_timestep(first_share: float, generator: torch.Generator) -> Tensor:
     return torch.tensor(_TIMESTEPS - 1 if first < first_share else int(_TIMESTEPS * u**0.5))
 
 
-def _sample(clip: dict, latents: Tensor, concat: Tensor, first_share: float, generator: torch.Generator) -> Sample:
+def _sample(clip: dict, latents: Tensor, known: Known, first_share: float, generator: torch.Generator) -> Sample:
     """Latents (C, T, h, w) to be foretold; text is dropped by its ids, which stand where tokens would."""
-    given = conditions({**clip, "text": clip["ids"], "null_text": clip["null_ids"]}, 0, _DRAW, generator)
+    given = conditions({**clip, "text": clip["ids"], "null_text": clip["null_ids"]}, 0, DropoutConfig(), generator)
     return {
         "ids": given["text"].long(),
         "image": given["image"],
         "latents": latents,
-        "concat": concat,
+        "known": known.latents[0],
+        "where": known.where[0],
         "noise": torch.randn(latents.shape, generator=generator),
-        "timestep": few_step_timestep(first_share, generator),
+        "level": few_step_timestep(first_share, generator),
     }

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from showme.config import OptimizerConfig, TrainingConfig
 from showme.experiment import train
-from showme.methods.showme.config import AdapterConfig, DataConfig, ShowMeConfig, ValidationConfig
+from showme.methods.showme.config import AdapterConfig, ShowMeConfig
+from showme.run_config import DataConfig, ValidationConfig
 
 from .cache import CACHE
 from .settings import Settings

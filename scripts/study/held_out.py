@@ -9,11 +9,9 @@ import numpy as np
 import torch
 from torch.utils.data import default_collate
 
-from showme.bundle import load_pipeline, open_bundle
-from showme.experiment import build_objective, build_samples, clip_rows
-from showme.methods.showme.cache import clip_parts, open_cache
-from showme.methods.showme.config import DataConfig, DropoutConfig, RewardConfig, ShowMeConfig
-from showme.methods.showme.trainable import prepare
+from showme.experiment import open_run
+from showme.methods.showme.config import DropoutConfig, RewardConfig, ShowMeConfig
+from showme.run_config import DataConfig
 from showme.worlds.render import render_dataset
 
 from .rows import ROWS, StudySettings, model_of, row_config
@@ -70,15 +68,12 @@ def _config(key: str, seed: int, folder: Path, settings: StudySettings) -> ShowM
 @torch.no_grad()
 def _terms(config: ShowMeConfig) -> dict[str, list[float]]:
     """Means of each batch over two passes through the clips."""
-    files = open_bundle(config.model)
-    pipeline = load_pipeline(files, "cpu", torch.float32)
-    rows = clip_rows(config, files.info)
-    clips = open_cache(config.data.cache, rows, clip_parts(pipeline, rows, config.rewards))
-    prepare(pipeline, config)
-    objective = build_objective(pipeline, config).eval()
-    samples = build_samples(clips, pipeline, config)
+    run = open_run(config, device="cpu")
+    clips = run.clips()
+    run.stage.prepare()
+    objective, samples = run.stage.objective().eval(), run.stage.samples(clips)
     terms: dict[str, list[float]] = {}
-    for start in range(0, 2 * len(rows), _BATCH):
+    for start in range(0, 2 * len(run.rows), _BATCH):
         batch = default_collate([samples[position] for position in range(start, start + _BATCH)])
         for name, value in objective(batch).items():
             terms.setdefault(name, []).append(float(value))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from showme.bundle import load_bundle
 from showme.data.sampling import evenly_spaced
+from showme.pipelines import load_bundle
 from showme.worlds.tabletop import Clip, render
 
 from .rows import ROWS, StudySettings, model_of

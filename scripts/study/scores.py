@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import safe_open
 
 from embedded.judge import Judge, SceneScore, score_split
-from showme.bundle import load_bundle
+from showme.pipelines import load_bundle
 from showme.training import CHECKPOINTS
 from showme.training.checkpoint import newest_checkpoint
 from showme.training.log import LOG

@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
     import torch
 
-    from .methods.showme import ShowMePipeline
+    from .methods.base import Pipeline
 
 __version__ = "0.1.0"
 
 
 def load(
     model: str | Path = "embedded", device: str | torch.device | None = None, dtype: torch.dtype | None = None
-) -> ShowMePipeline:
+) -> Pipeline:
     """A model, ready to use: ``out = showme.load()(image, "push the red box to the left", seed=0)``.
 
     On a CPU, a model that needs no more than torch answers pictures without diffusers and transformers, which take
@@ -32,6 +32,6 @@ def load(
     """
     # Imported here so that `import showme` costs nothing.
     from .bundle import open_bundle
-    from .plain_bundle import load_sooner
+    from .pipelines import load_sooner
 
     return load_sooner(open_bundle(model), device, dtype)

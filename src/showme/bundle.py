@@ -8,42 +8,43 @@
     README.md         the model card
     manifest.json     size and SHA-256 of every other file, written last
 
-Finding, checking and describing a bundle needs neither torch nor diffusers, so that a wrong name or a damaged file is
-told at once; only :func:`save_bundle` and :func:`load_pipeline` import them.
+A thin bundle holds adapters, what else was trained, and a description that names its base and the SHA-256 of each of
+the base's weight files (:mod:`.base_model`). Finding and checking a bundle needs neither torch nor diffusers, so that
+a wrong name or a damaged file is told at once; :mod:`.pipelines` loads and saves.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
-import os
+import hashlib
 import re
-import shutil
-import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from packaging.specifiers import SpecifierSet
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from .base_model import BaseModelRecord, find_base, verify_base
 from .errors import InputError
 from .installation import first_unmet
 from .instruction import KnownWords
-from .manifest import MANIFEST, verify_manifest, write_manifest
-
-if TYPE_CHECKING:
-    import torch
-
-    from .methods.showme import ShowMePipeline
+from .manifest import MANIFEST, read_manifest, sha256_of, verify_manifest
 
 INFO = "bundle.json"
 CARD = "README.md"
+INDEX = "model_index.json"
+ADAPTER_FOLDER = "adapters"
+# Under this name an adapter's settings stand in its file's header.
+LORA_CONFIG = "lora_config"
+# Their adapters lie in the folder itself; those of every other component in a folder of its name.
+DENOISERS = ("unet", "transformer")
 _ASSETS = Path(__file__).parent / "assets"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-# Never a pickle: weights come as safetensors, everything else as text.
 # transformers 5.6 gave the CLIP networks other names of weights. An older one fills them with random numbers.
-_READ_BY: dict[Literal["diffusers", "peft", "transformers"], str] = {"transformers": ">=5.6"}
+READ_BY: dict[Literal["diffusers", "peft", "transformers"], str] = {"transformers": ">=5.6"}
+# Never a pickle: weights come as safetensors, everything else as text.
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.md", "*.model"]
 
 
@@ -53,7 +54,9 @@ class BundleInfo(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1, description="what the model is called")
-    method: Literal["showme"] = Field("showme", description="the pipeline that runs it")
+    method: str = Field("showme", min_length=1, description="whose pipeline runs it: a name of showme.methods")
+    backbone: str = Field("video_unet", min_length=1, description="the family of its network: of showme.backbones")
+    base: BaseModelRecord | None = Field(None, description="of a thin bundle: what the adapters belong to; None: whole")
     height: int = Field(ge=8, description="height of its pictures, pixels")
     width: int = Field(ge=8, description="width of its pictures, pixels")
     num_frames: int = Field(ge=1, description="frames of its videos")
@@ -67,7 +70,7 @@ class BundleInfo(BaseModel):
         None, description="statistics of its training pictures (showme.generation.familiarity); None: it knows any"
     )
     requires: dict[Literal["diffusers", "peft", "transformers"], str] = Field(
-        _READ_BY, description="package -> versions that read its files"
+        READ_BY, description="package -> versions that read its files"
     )
 
     @property
@@ -85,62 +88,56 @@ class BundleInfo(BaseModel):
 
 @dataclass(frozen=True)
 class BundleFiles:
-    """A bundle that was found, verified and read, but not yet loaded. ``hash`` is its manifest's SHA-256."""
+    """A bundle that was found, verified and read, but not yet loaded.
 
-    folder: Path
-    info: BundleInfo
-    hash: str
-
-
-@dataclass(frozen=True)
-class LoadedBundle:
-    """A bundle in memory, ready to generate."""
-
-    pipeline: ShowMePipeline
-    info: BundleInfo
-    folder: Path
-    hash: str
-
-
-def save_bundle(
-    pipeline: ShowMePipeline,
-    info: BundleInfo,
-    folder: str | Path,
-    card: str | None = None,
-    dtype: torch.dtype | None = None,
-) -> str:
-    """Write a pipeline as a bundle: staged beside ``folder``, moved there when whole. The pipeline is left as it is.
-
-    Args:
-        pipeline: its components, and the adapters in its UNet if there are any.
-        info: the description.
-        folder: where; an older bundle there is replaced.
-        card: text of the model card (Markdown); a short one is made from ``info`` without it.
-        dtype: precision of the weights on disk, bf16 or fp16 for half the size; None keeps each one's own.
-
-    Returns:
-        The bundle's hash.
-
-    Raises:
-        InputError: ``folder`` holds something else than a bundle.
+    Attributes:
+        folder: the bundle's own.
+        info: its description.
+        own_hash: its manifest's SHA-256.
+        base: of a thin bundle, the folder of what it stands on.
+        below: in a stack, the thin bundle under this one.
     """
-    from .bundle_weights import write_pipeline
 
-    folder = Path(folder).absolute()
-    refuse_foreign(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    try:
-        write_pipeline(pipeline, staging, dtype)
-        info = info.model_copy(update={"requires": _READ_BY})
-        (staging / INFO).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        (staging / CARD).write_text(card or _default_card(info), encoding="utf-8")
-        bundle_hash = write_manifest(staging)
-        _make_readable(staging)
-        _replace(staging, folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return bundle_hash
+    folder: Path
+    info: BundleInfo
+    own_hash: str
+    base: Path | None = None
+    below: BundleFiles | None = None
+
+    @property
+    def hash(self) -> str:
+        """Names this exact model: the manifest's SHA-256, or one over those of a stack."""
+        hashes = " ".join(files.own_hash for files in self.stack)
+        return hashlib.sha256(hashes.encode()).hexdigest() if self.below else self.own_hash
+
+    @property
+    def stack(self) -> list[BundleFiles]:
+        """The bundles from the lowest up; one, unless several are stacked."""
+        return [*(self.below.stack if self.below else []), self]
+
+    def path(self, name: str) -> Path:
+        """Where a file or a component's folder lies: in the topmost bundle that has it, or in the base."""
+        places = [*(files.folder for files in reversed(self.stack)), *((self.base,) if self.base else ())]
+        return next((place / name for place in places if (place / name).exists()), self.folder / name)
+
+    def adapters(self, component: str) -> list[Path]:
+        """The files of a component's adapters, the lowest bundle's first."""
+        folder = adapter_folder(component)
+        names = ((files.folder, name) for files in self.stack for name in sorted(read_manifest(files.folder)))
+        return [place / name for place, name in names if Path(name).parent.as_posix() == folder]
+
+    def weight_hashes(self) -> dict[str, str]:
+        """Files of weights that the model is made of -> SHA-256; those of a base stand under their own names."""
+        hashes = dict(self.info.base.weights) if self.info.base else {}
+        for files in self.stack:
+            entries = read_manifest(files.folder)
+            hashes |= {name: entries[name]["sha256"] for name in entries if name.endswith(".safetensors")}
+        return hashes
+
+
+def adapter_folder(component: str) -> str:
+    """Where in a bundle the adapters of a component lie."""
+    return ADAPTER_FOLDER if component in DENOISERS else f"{ADAPTER_FOLDER}/{component}"
 
 
 def verify_bundle(folder: str | Path) -> str:
@@ -153,54 +150,93 @@ def verify_bundle(folder: str | Path) -> str:
 
 
 def open_bundle(name_or_folder: str | Path) -> BundleFiles:
-    """Find a bundle, verify it and read its description, without loading torch.
+    """Find a bundle, verify it and its base, and read its description, without loading torch.
+
+    Args:
+        name_or_folder: ``embedded``, a folder or a hub id; several thin bundles over one base with a plus between.
 
     Raises:
-        InputError: no such model, a damaged one, or one that the installed packages do not read.
+        InputError: no such model, a damaged one, one that the installed packages do not read, a thin bundle whose base
+            is missing or another, or a stack of bundles that do not go together.
     """
-    folder = resolve_model(name_or_folder)
+    opened = [_open_one(name) for name in _stacked(str(name_or_folder))]
+    whole = opened[0]
+    for files in opened[1:]:
+        whole = _laid_over(whole, files)
+    return whole
+
+
+def _open_one(name: str) -> BundleFiles:
+    folder = resolve_model(name)
     bundle_hash = verify_bundle(folder)
+    info = read_info(folder)
+    if unmet := first_unmet(info.requires.items()):
+        raise InputError(f"{folder} cannot be read here ({unmet.words}): {unmet.remedy}.")
+    if info.base is None:
+        return BundleFiles(folder, info, bundle_hash)
+    base = find_base(info.base, folder, resolve_model)
+    verify_base(info.base, base, folder)
+    return BundleFiles(folder, info, bundle_hash, base)
+
+
+def read_info(folder: Path) -> BundleInfo:
+    """The description of a bundle.
+
+    Raises:
+        InputError: it is no description; names the field.
+    """
     try:
-        info = BundleInfo.model_validate_json((folder / INFO).read_bytes())
+        return BundleInfo.model_validate_json((folder / INFO).read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "its JSON"
         raise InputError(f"{folder / INFO}: {field}: {first['msg']}; save the model again.") from error
-    if unmet := first_unmet(info.requires.items()):
-        raise InputError(f"{folder} cannot be read here ({unmet.words}): {unmet.remedy}.")
-    return BundleFiles(folder, info, bundle_hash)
 
 
-def load_pipeline(
-    files: BundleFiles, device: str | torch.device | None = None, dtype: torch.dtype | None = None
-) -> ShowMePipeline:
-    """Build the pipeline of an opened bundle.
-
-    Args:
-        files: what :func:`open_bundle` returned.
-        device: where to; a GPU when there is one, when None.
-        dtype: precision in memory; when None, fp32 on a CPU and the precision on disk elsewhere.
+def verify_unchanged(files: BundleFiles) -> None:
+    """Check that the files of a bundle are still those that were opened; their manifests vouch for them.
 
     Raises:
-        InputError: weights that do not fit their networks, or a device that is not there.
+        InputError: they are not.
     """
-    from .bundle_weights import read_pipeline
-
-    pipeline = read_pipeline(files.folder, device, dtype)
-    pipeline.register_to_config(height=files.info.height, width=files.info.width)
-    pipeline.known_words = files.info.known_words
-    return pipeline
+    for each in files.stack:
+        path = each.folder / MANIFEST
+        if not path.is_file() or sha256_of(path) != each.own_hash:
+            raise InputError(f"{each.folder} was changed since the model was loaded from it: load it again.")
 
 
-def load_bundle(
-    name_or_folder: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None
-) -> LoadedBundle:
-    """Find, verify and load a model; arguments and errors as :func:`open_bundle` and :func:`load_pipeline`."""
-    files = open_bundle(name_or_folder)
-    return LoadedBundle(load_pipeline(files, device, dtype), files.info, files.folder, files.hash)
+def _stacked(name: str) -> list[str]:
+    """``A+B`` -> A and B, unless something of the whole name is there."""
+    parts = [part.strip() for part in name.split("+")]
+    return parts if len(parts) > 1 and all(parts) and _kind(Path(name)) is None else [name]
 
 
-def resolve_model(name: str | Path) -> Path:
+def _laid_over(below: BundleFiles, above: BundleFiles) -> BundleFiles:
+    """A thin bundle on another.
+
+    Raises:
+        InputError: one of them is whole, their bases differ, or both have a file of the same name.
+    """
+    for files in (below, above):
+        if files.info.base is None:
+            raise InputError(f"{files.folder} is a whole model: only thin bundles over one base can be stacked.")
+    if below.info.base != above.info.base:  # type: ignore[union-attr]
+        names = [files.info.base.name for files in (below, above)]  # type: ignore[union-attr]
+        raise InputError(
+            f"{below.folder} stands on {names[0]} and {above.folder} on {names[1]}, not on the same files."
+        )
+    if clash := sorted(set(_places(below)) & set(_places(above))):
+        raise InputError(f"{below.folder} and {above.folder} both hold {clash[0]}: they cannot be stacked, choose one.")
+    return replace(above, below=below)
+
+
+def _places(files: BundleFiles) -> Iterator[str]:
+    """Adapters and components that a stack of thin bundles holds."""
+    for each in files.stack:
+        yield from (name for name in read_manifest(each.folder) if name.endswith(".safetensors"))
+
+
+def resolve_model(name: str | Path, revision: str | None = None) -> Path:
     """The folder of a model: ``embedded``, a bundle's folder, or a Hugging Face hub id ``owner/name``.
 
     Raises:
@@ -216,13 +252,15 @@ def resolve_model(name: str | Path) -> Path:
         if not (path / INFO).is_file():
             how = "convert a published checkpoint with `showme convert` first"
             if (path / "model_index.json").is_file():
-                how = "write a pipeline with showme.bundle.save_bundle, or load it with ShowMePipeline.from_pretrained"
+                how = (
+                    "write a pipeline with showme.pipelines.save_bundle, or load it with ShowMePipeline.from_pretrained"
+                )
             raise InputError(f"{path} is a folder but no ShowMe model (it has no {INFO}): {how}.")
         return path
     if _kind(path) == "file":
         raise InputError(f"{path} is a file: give the folder of a model, or convert it with `showme convert` first.")
     if _HUB_ID.fullmatch(text) and not text.startswith("."):
-        return _from_hub(text)
+        return _from_hub(text, revision)
     raise InputError(_unknown(text))
 
 
@@ -251,12 +289,12 @@ def _unknown(name: str) -> str:
     return f"There is no model {shown!r}: {meant}choose {have}{folder}, or a hub id owner/name."
 
 
-def _from_hub(name: str) -> Path:
+def _from_hub(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
     except GatedRepoError as error:
         raise InputError(f"The model {name} asks you to accept its terms on huggingface.co first.") from error
     except RepositoryNotFoundError as error:
@@ -278,32 +316,3 @@ def refuse_foreign(folder: Path) -> None:
         raise InputError(f"{folder} is a file: choose another folder for the model.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / INFO).is_file():
         raise InputError(f"{folder} holds other files: choose an empty folder for the model.")
-
-
-def _replace(staging: Path, folder: Path) -> None:
-    """Move ``staging`` to ``folder``; a folder cannot replace a filled one, so the older bundle steps aside first."""
-    if not folder.exists():
-        staging.replace(folder)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-    folder.replace(aside)
-    staging.replace(folder)
-    shutil.rmtree(aside)
-
-
-def _make_readable(folder: Path) -> None:
-    """mkdtemp and safetensors make private files; a model is to be read by all whom the umask lets."""
-    umask = os.umask(0)
-    os.umask(umask)
-    for path in [folder, *folder.rglob("*")]:
-        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
-
-
-def _default_card(info: BundleInfo) -> str:
-    words = "every word" if info.vocabulary is None else f"{len(info.vocabulary)} words"
-    settings = json.dumps(info.model_dump(exclude={"familiarity", "vocabulary", "synonyms"}), indent=2)
-    return (
-        f"# {info.name}\n\nA ShowMe model: one photo ({info.width}x{info.height}) and one instruction become the "
-        f"picture of the result and a video of {info.num_frames} frames. It knows {words}.\n\n"
-        f"```json\n{settings}\n```\n"
-    )

@@ -1,38 +1,94 @@
-"""A run of training from its settings to a finished model: what puts a method, its data and the trainer together."""
+"""A run of training from its settings to a finished model: what puts a method, its data and the trainer together.
+
+The settings walk down once: the run's own fields here, ``data`` into the rows of clips, ``validation`` into the
+validator, ``training`` into the trainer, and the whole into the method's stage, which reads what is the method's.
+"""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from .bundle import BundleFiles, BundleInfo, load_pipeline, open_bundle, save_bundle
-from .bundle_weights import stored_dtype
+from .base_model import record_base
+from .bundle import BundleFiles, BundleInfo, open_bundle
 from .data.cache import Part, build_parts, missing_shards
+from .data.cache.build import Progress
 from .data.clips import Look
 from .data.rows import ClipRows
 from .data.sources import Record
 from .errors import InputError
-from .methods.showme import ShowMePipeline
-from .methods.showme.adapters import STATE_VIDEO
-from .methods.showme.cache import CachedClips, Progress, check_lengths, clip_parts, open_cache
-from .methods.showme.config import ShowMeConfig
-from .methods.showme.objective import ShowMeObjective
-from .methods.showme.samples import Draw, StateImageSamples, StateVideoSamples
-from .methods.showme.trainable import prepare
-from .methods.showme.validation import Validator
-from .perception import depth_eye, edge_eye
+from .methods import find_method
+from .methods.base import Pipeline, Stage
+from .methods.cached import CachedClips, check_lengths, open_cache
+from .pipelines import Thin, load_pipeline, save_bundle
 from .preparation.on_ray import build_on_ray
 from .run_clips import RunClips
+from .run_config import RunConfig
 from .run_folder import MODEL, begin_folder
 from .run_input import RunInput, find_input, find_records
+from .run_validation import Validator
 from .training import CHECKPOINTS, Trainer
 from .training.checkpoint import load_weights, newest_checkpoint
 
 
-def train(config: ShowMeConfig, progress: Progress | None = None, found: RunInput | None = None) -> Path:
+@dataclass(frozen=True)
+class Run:
+    """A run whose model and clips are there; nothing is computed yet.
+
+    Attributes:
+        config: its settings.
+        files: of the model that is tuned.
+        rows: the clips, as the model sees them, with instructions as it reads them.
+        stage: the method's part of it, on the model's pipeline in fp32.
+    """
+
+    config: RunConfig
+    files: BundleFiles
+    rows: ClipRows
+    stage: Stage
+
+    def clips(self, progress: Progress | None = None) -> CachedClips:
+        """What training reads of the clips; what is missing is computed first.
+
+        Raises:
+            InputError: a clip that cannot be read, or one of several processes that would have to wait for the cache.
+        """
+        data, parts = self.config.data, self.stage.parts(self.rows)
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1 and missing_shards(data.cache, parts):
+            raise InputError(
+                f"The cache {data.cache} is not complete: run `showme data cache` with these settings first, so "
+                "that the processes need not wait for one."
+            )
+        return open_cache(data.cache, self.rows, parts, data.frame_stride, progress)
+
+
+def open_run(config: RunConfig, found: RunInput | None = None, device: str | None = None) -> Run:
+    """Load the model of a run and find its clips.
+
+    Args:
+        config: the run's settings.
+        found: its model and clips, where they were found already.
+        device: of the networks; None: whatever there is.
+
+    Raises:
+        InputError: no such model or clips, wrong annotations, or a model that the method cannot be run on.
+    """
+    if found is None:
+        files = open_bundle(config.model)
+        found = RunInput(files, find_records(config, files.info))
+    return _run(config, found, clip_rows(config, found.files.info, found.records), device)
+
+
+def _run(config: RunConfig, found: RunInput, rows: ClipRows, device: str | None) -> Run:
+    return Run(config, found.files, rows, _stage(config, found.files, device))
+
+
+def train(config: RunConfig, progress: Progress | None = None, found: RunInput | None = None) -> Path:
     """Train or resume; returns the folder of the finished model (None of it is written before the end).
 
     Args:
@@ -45,23 +101,21 @@ def train(config: ShowMeConfig, progress: Progress | None = None, found: RunInpu
             other clips or instructions.
     """
     found = found or find_input(config)
-    files = found.files
-    rows = clip_rows(config, files.info, found.records)
+    files, rows = found.files, clip_rows(config, found.files.info, found.records)
+    # What needs no network is refused before one is loaded.
     run_clips = RunClips(config.out, rows, files.hash)
-    pipeline = pipeline_for(config, files, _own_device())
-    clips = _open(config, rows, clip_parts(pipeline, rows, config.rewards), progress)
-    run_clips.check_pixels(clips.checksum, pipeline.device)
-    prepare(pipeline, config)
-    objective = build_objective(pipeline, config)
-    samples = build_samples(clips, pipeline, config)
-    trainer = Trainer(objective, samples, config.training, config.out, f"{config.stage} of {config.out.name}")
-    validator = Validator(config, (files.info.height, files.info.width))
+    run = _run(config, found, rows, _own_device())
+    clips = run.clips(progress)
+    run_clips.check_pixels(clips.checksum, run.stage.pipeline.device)
+    run.stage.prepare()
+    trainer = Trainer(run.stage.objective(), run.stage.samples(clips), config.training, config.out, config.title)
+    validator = Validator(config, run.stage.task, (files.info.height, files.info.width))
     if config.validation.source is not None:
-        check_lengths(pipeline, validator.records)
+        check_lengths(run.stage.pipeline.backbone, validator.records)
     if validator.records:
         # A sharded network cannot be run by one process: there the checkpoint is looked at.
         trainer.validate = lambda step: validator.run(
-            step, tuned_pipeline(config, files) if trainer.sharded else pipeline
+            step, tuned_pipeline(config, files) if trainer.sharded else run.stage.pipeline
         )
     begin_folder(config.out, config)
     run_clips.keep()
@@ -72,7 +126,7 @@ def train(config: ShowMeConfig, progress: Progress | None = None, found: RunInpu
     return config.out / MODEL
 
 
-def fill_cache(config: ShowMeConfig, progress: Progress | None = None, ray: str | None = None) -> int:
+def fill_cache(config: RunConfig, progress: Progress | None = None, ray: str | None = None) -> int:
     """Compute what training with these settings reads; returns the number of rows.
 
     Args:
@@ -94,47 +148,38 @@ def fill_cache(config: ShowMeConfig, progress: Progress | None = None, ray: str 
     return len(rows)
 
 
-def cache_parts(config: ShowMeConfig) -> tuple[ClipRows, list[Part]]:
+def cache_parts(config: RunConfig) -> tuple[ClipRows, list[Part]]:
     """The clips of a run, and what is kept of them; nothing is computed yet."""
-    files = open_bundle(config.model)
-    rows = clip_rows(config, files.info)
-    return rows, clip_parts(pipeline_for(config, files), rows, config.rewards)
-
-
-def pipeline_for(config: ShowMeConfig, files: BundleFiles, device: str | None = None) -> ShowMePipeline:
-    """The model that is tuned, in fp32, with the run's choice of what becomes of long instructions."""
-    pipeline = load_pipeline(files, device, torch.float32)
-    if config.data.long_instructions is not None:
-        pipeline.register_to_config(long_instructions=config.data.long_instructions)
-    return pipeline
+    run = open_run(config)
+    return run.rows, run.stage.parts(run.rows)
 
 
 class CacheMaker:
     """Makes the parts of a run's cache anew, in another process."""
 
-    def __init__(self, config: ShowMeConfig):
+    def __init__(self, config: RunConfig):
         self.config = config
 
     def __call__(self) -> list[Part]:
         return cache_parts(self.config)[1]
 
 
-def check_clips(config: ShowMeConfig) -> None:
+def check_clips(config: RunConfig) -> None:
     """Refuse a run that was begun with other clips than it reads now; nothing is trained.
 
     Raises:
         InputError: as :func:`train`.
     """
     files = open_bundle(config.model)
-    rows = clip_rows(config, files.info)
+    found = RunInput(files, find_records(config, files.info))
+    rows = clip_rows(config, files.info, found.records)
     run_clips = RunClips(config.out, rows, files.hash)
     if run_clips.written:
-        pipeline = pipeline_for(config, files, _own_device())
-        clips = _open(config, rows, clip_parts(pipeline, rows), None)
-        run_clips.check_pixels(clips.checksum, pipeline.device)
+        run = _run(config, found, rows, _own_device())
+        run_clips.check_pixels(run.clips().checksum, run.stage.pipeline.device)
 
 
-def clip_rows(config: ShowMeConfig, info: BundleInfo, records: list[Record] | None = None) -> ClipRows:
+def clip_rows(config: RunConfig, info: BundleInfo, records: list[Record] | None = None) -> ClipRows:
     """The clips of a run, as the model sees them, with instructions as it reads them.
 
     Args:
@@ -150,82 +195,63 @@ def clip_rows(config: ShowMeConfig, info: BundleInfo, records: list[Record] | No
     return ClipRows(find_records(config, info) if records is None else records, look, data.draws)
 
 
-def build_objective(pipeline: ShowMePipeline, config: ShowMeConfig) -> ShowMeObjective:
-    """The stage's objective on the pipeline's networks, which are put into training mode."""
-    makers = {"edge": edge_eye, "depth": depth_eye}
-    eyes: dict[str, nn.Module] = {name: makers[name](eye) for name, eye in config.rewards.structure.items()}
-    if config.training.gradient_checkpointing:
-        pipeline.unet.enable_gradient_checkpointing()
-    objective = ShowMeObjective(
-        pipeline.unet,
-        pipeline.image_projector,
-        pipeline.scheduler,
-        temporal=config.stage == STATE_VIDEO,
-        vae=pipeline.vae if eyes else None,
-        eyes=eyes,
-        motion=config.rewards.motion is not None,
-        weights=config.rewards.weights,
-    )
-    pipeline.unet.train()
-    pipeline.image_projector.train()
-    return objective
-
-
-def build_samples(clips: CachedClips, pipeline: ShowMePipeline, config: ShowMeConfig):
-    """The stage's samples of cached clips."""
-    draw = Draw(
-        seed=config.training.seed,
-        dropout=config.dropout,
-        timesteps=pipeline.scheduler.config.num_train_timesteps,
-        timestep_power=config.timestep_power,
-        goal_share=config.goal_share,
-    )
-    return (StateVideoSamples if config.stage == STATE_VIDEO else StateImageSamples)(clips, draw)
-
-
-def export(config: ShowMeConfig, files: BundleFiles) -> str:
+def export(config: RunConfig, files: BundleFiles) -> str:
     """Write the model of the newest checkpoint to ``out``/model; returns its hash."""
-    pipeline = tuned_pipeline(config, files)
-    _narrow_frozen(pipeline, stored_dtype(files.folder / "unet"))
-    info = files.info.model_dump() | {"name": config.out.name}
-    if config.stage == STATE_VIDEO:
-        info["num_frames"] = config.data.frames
-    return save_bundle(pipeline, BundleInfo(**info), config.out / MODEL)
+    from .pipeline_files import denoiser_of, stored_dtype
+
+    stage = _tuned_stage(config, files)
+    pipeline = stage.pipeline
+    trained = _trained_whole(pipeline)
+    _narrow_frozen(pipeline, stored_dtype(files.path(denoiser_of(pipeline.components))))
+    info = stage.finish(files.info).model_copy(update={"name": config.out.name, "method": config.method})
+    thin = None
+    if config.bundle == "thin":
+        thin = Thin(files.info.base or record_base(config.model, files.folder), trained)
+    return save_bundle(pipeline, info, config.out / MODEL, thin=thin)
 
 
-def _narrow_frozen(pipeline: ShowMePipeline, dtype: torch.dtype) -> None:
+def tuned_pipeline(config: RunConfig, files: BundleFiles) -> Pipeline:
+    """The model that was tuned with the weights of the run's newest checkpoint in place."""
+    stage = _tuned_stage(config, files)
+    stage.finish(files.info)
+    return stage.pipeline
+
+
+def _tuned_stage(config: RunConfig, files: BundleFiles) -> Stage:
+    newest = newest_checkpoint(config.out / CHECKPOINTS)
+    if newest is None:
+        raise InputError(f"{config.out} has no checkpoint yet: train first.")
+    stage = _stage(config, files, "cpu")
+    stage.prepare()
+    load_weights(newest, stage.pipeline.backbone.networks)
+    return stage
+
+
+def _stage(config: RunConfig, files: BundleFiles, device: str | None) -> Stage:
+    """The method's part of a run, with the run's choice of what becomes of long instructions."""
+    pipeline = load_pipeline(files, device, torch.float32, config.method)
+    if config.data.long_instructions is not None:
+        pipeline.register_to_config(long_instructions=config.data.long_instructions)
+    return find_method(config.method).stage(config, pipeline)
+
+
+def _trained_whole(pipeline: Any) -> tuple[str, ...]:
+    """Components whose own weights take gradients, not only those of their adapters."""
+    return tuple(
+        name
+        for name, component in pipeline.components.items()
+        if isinstance(component, nn.Module)
+        and any(p.requires_grad and ".lora_" not in key for key, p in component.named_parameters())
+    )
+
+
+def _narrow_frozen(pipeline: Any, dtype: torch.dtype) -> None:
     """Give base weights that were not trained the precision that they were stored in; the others keep their own."""
     for component in pipeline.components.values():
         if isinstance(component, nn.Module):
             for name, parameter in component.named_parameters():
                 if not parameter.requires_grad and ".lora_" not in name:
                     parameter.data = parameter.data.to(dtype)
-
-
-def tuned_pipeline(config: ShowMeConfig, files: BundleFiles) -> ShowMePipeline:
-    """The model that was tuned with the weights of the run's newest checkpoint in place."""
-    pipeline = pipeline_for(config, files, "cpu")
-    prepare(pipeline, config)
-    newest = newest_checkpoint(config.out / CHECKPOINTS)
-    if newest is None:
-        raise InputError(f"{config.out} has no checkpoint yet: train first.")
-    load_weights(newest, {"unet": pipeline.unet, "projector": pipeline.image_projector})
-    if config.stage == STATE_VIDEO:
-        pipeline.register_to_config(
-            num_frames=config.data.frames,
-            repeat_first_frame=False,
-            goal_conditioning=config.goal_share > 0 or pipeline.config.goal_conditioning,
-        )
-    return pipeline
-
-
-def _open(config: ShowMeConfig, rows: ClipRows, parts: list[Part], progress: Progress | None) -> CachedClips:
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and missing_shards(config.data.cache, parts):
-        raise InputError(
-            f"The cache {config.data.cache} is not complete: run `showme data cache` with these settings first, so "
-            "that the processes need not wait for one."
-        )
-    return open_cache(config.data.cache, rows, parts, config.data.frame_stride, progress)
 
 
 def _own_device() -> str | None:

@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from .bundle import BundleFiles, load_pipeline
-from .errors import InputError
-from .manifest import MANIFEST, sha256_of
-from .methods.showme.pipeline import ShowMeOutput, ShowMeSteps
-
-if TYPE_CHECKING:
-    from .methods.showme import ShowMePipeline
-    from .methods.showme.plain import PlainPipeline
+from .bundle import BundleFiles, verify_unchanged
+from .methods import find_method
+from .methods.base import Pipeline
 
 
 class LazyPipeline:
     """Calls with PIL pictures go to the plain pipeline; everything else to the whole one, which is loaded then.
 
     From then on every call goes there too, so that what was changed on it (scheduler, device, settings) counts. To
-    ``isinstance`` it is a :class:`showme.methods.showme.ShowMePipeline` from the beginning.
+    ``isinstance`` it is a pipeline of its method from the beginning.
 
     Args:
         plain: answers meanwhile.
         files: the bundle that both are read from.
+        load: reads the whole one.
     """
 
-    _plain: PlainPipeline | None
-    _whole: ShowMePipeline | None
+    _plain: Pipeline | None
+    _whole: Pipeline | None
     _files: BundleFiles
+    _read: Callable[[], Pipeline]
 
-    def __init__(self, plain: PlainPipeline, files: BundleFiles):
-        vars(self).update(_plain=plain, _whole=None, _files=files)
+    def __init__(self, plain: Pipeline, files: BundleFiles, load: Callable[[], Pipeline]):
+        vars(self).update(_plain=plain, _whole=None, _files=files, _read=load, __wrapped__=type(plain).__call__)
 
-    @wraps(ShowMeSteps.__call__)
-    def __call__(self, *arguments: Any, **settings: Any) -> ShowMeOutput:
+    def __call__(self, *arguments: Any, **settings: Any) -> Any:
         # Input that nobody takes is refused by both, and by the plain one at once.
         pictures = [*arguments[:1], settings.get("image"), settings.get("goal")]
         arrays = any(isinstance(picture, np.ndarray | Tensor) for picture in pictures)
@@ -49,22 +45,19 @@ class LazyPipeline:
         """As :meth:`diffusers.DiffusionPipeline.set_progress_bar_config`."""
         (self._plain or self._load()).set_progress_bar_config(**settings)
 
-    def _load(self) -> ShowMePipeline:
+    def _load(self) -> Pipeline:
         if self._whole is None:
-            folder, bar = self._files.folder, self._plain.bar if self._plain else {}
-            if not (folder / MANIFEST).is_file() or sha256_of(folder / MANIFEST) != self._files.hash:
-                raise InputError(f"{folder} was changed since the model was loaded from it: load it again.")
-            whole = load_pipeline(self._files, "cpu")
+            bar = self._plain.bar if self._plain else {}
+            verify_unchanged(self._files)
+            whole = self._read()
             whole.set_progress_bar_config(**bar)
             # Its weights are in memory once.
             vars(self).update(_plain=None, _whole=whole)
-        return self._whole  # type: ignore[return-value]
+        return self._whole
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        from .methods.showme import ShowMePipeline
-
-        return ShowMePipeline
+        return find_method(self._files.info.method).pipeline()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._load(), name)

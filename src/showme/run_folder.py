@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from .bundle import refuse_foreign
-from .config import Settings, dump_config, load_config
+from .config import Settings, dump_config, load_config, read_yaml
 from .errors import InputError
+from .run_config import RunConfig
 
 CONFIG = "config.yaml"
 MODEL = "model"
@@ -16,7 +17,7 @@ _MAY_CHANGE = {"steps", "minutes", "workers", "checkpoint_seconds", "checkpoint_
                "validate_steps", "tensorboard", "accumulation", "gradient_checkpointing", "validation"}  # fmt: skip
 
 
-def check_folder(folder: Path, settings: Settings) -> None:
+def check_folder(folder: Path, settings: RunConfig) -> None:
     """Refuse to mix two runs in one folder.
 
     Raises:
@@ -31,6 +32,8 @@ def check_folder(folder: Path, settings: Settings) -> None:
         if folder.is_dir() and any(folder.iterdir()):
             raise InputError(f"{folder} holds other files: choose an empty folder for the run (out).")
         return
+    if read_yaml(path).get("method", settings.method) != settings.method:
+        raise InputError(f"{folder} was begun with another method: choose another folder (out), or what {path} says.")
     before = load_config(path, type(settings))
     differs = _difference(before.model_dump(exclude={"out"}), settings.model_dump(exclude={"out"}))
     if differs:

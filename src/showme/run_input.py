@@ -9,7 +9,7 @@ from .bundle import BundleFiles, BundleInfo, open_bundle
 from .data.sources import Record
 from .errors import ToldWarning
 from .instruction import prompt_for, split_words
-from .methods.showme.config import ShowMeConfig
+from .run_config import RunConfig
 from .run_folder import check_folder
 
 
@@ -21,7 +21,7 @@ class RunInput:
     records: list[Record]
 
 
-def find_input(config: ShowMeConfig) -> RunInput:
+def find_input(config: RunConfig) -> RunInput:
     """Find what a run reads, by names and file headers alone.
 
     Raises:
@@ -32,7 +32,7 @@ def find_input(config: ShowMeConfig) -> RunInput:
     return RunInput(files, find_records(config, files.info))
 
 
-def find_records(config: ShowMeConfig, info: BundleInfo) -> list[Record]:
+def find_records(config: RunConfig, info: BundleInfo) -> list[Record]:
     """The clips of a run, with instructions as its model reads them.
 
     Raises:

@@ -9,13 +9,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from showme.bundle import load_bundle
 from showme.conversion.checkpoint_file import read_weights
 from showme.conversion.dynamicrafter_checkpoint import convert_checkpoint
 from showme.conversion.dynamicrafter_releases import check_schedule, choose_size, make_scheduler
 from showme.conversion.keys import ConversionError
 from showme.errors import InputError
 from showme.models.schedulers import DynamicRescaleDDIMScheduler
+from showme.pipelines import load_bundle
 
 from .conftest import SIZE
 from .originals import schedule_originals
@@ -82,7 +82,7 @@ def test_loaded_towers_give_open_clips_tokens(bundle, checkpoint):
     x = clip.token_embedding(open_clip.tokenize([sentence])) + clip.positional_embedding
     for block in clip.transformer.resblocks[:-1]:
         x = block(x, attn_mask=clip.attn_mask)
-    torch.testing.assert_close(bundle.pipeline.encode_text([sentence]), clip.ln_final(x), atol=1e-5, rtol=0)
+    torch.testing.assert_close(bundle.pipeline.backbone.encode_text([sentence]), clip.ln_final(x), atol=1e-5, rtol=0)
 
     pixels = torch.rand(1, 3, 42, 42) * 2 - 1
     mean = torch.tensor(open_clip.OPENAI_DATASET_MEAN)[:, None, None]
@@ -91,7 +91,7 @@ def test_loaded_towers_give_open_clips_tokens(bundle, checkpoint):
     x = visual.conv1((pixels / 2 + 0.5 - mean) / std).flatten(2).transpose(1, 2)
     x = torch.cat([visual.class_embedding.expand(1, 1, -1), x], dim=1) + visual.positional_embedding
     expected = visual.transformer(visual.ln_pre(x))
-    torch.testing.assert_close(bundle.pipeline.image_tokens(pixels), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(bundle.pipeline.backbone.encode_image(pixels), expected, atol=1e-5, rtol=0)
 
 
 def test_bundle_generates(bundle):

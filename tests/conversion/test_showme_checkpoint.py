@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from showme.bundle import load_bundle, save_bundle
 from showme.conversion.keys import ConversionError
 from showme.conversion.showme_checkpoint import FILES, convert_showme
 from showme.errors import InputError
+from showme.pipelines import load_bundle, save_bundle
 from tests.conftest import make_tiny_info, make_tiny_pipeline
 
 RANK = 3

@@ -19,8 +19,7 @@ class Answer:
     """Stands for a pipeline: answers with given pictures, and has a pipeline's codec."""
 
     def __init__(self, pipeline, answer):
-        self.image_processor, self.vae = pipeline.image_processor, pipeline.vae
-        self.encode_latents, self.decode_latents = pipeline.encode_latents, pipeline.decode_latents
+        self.image_processor, self.backbone = pipeline.image_processor, pipeline.backbone
         self.config, self.answer, self.instructions = pipeline.config, answer, []
 
     def __call__(self, image, instruction, task, goal, num_frames, seed):

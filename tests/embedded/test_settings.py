@@ -12,7 +12,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from embedded import codec, encoders, networks
 from embedded.settings import PRESETS
-from showme.methods.showme.adapters import STATE_IMAGE, STATE_VIDEO, lora_config
+from showme.methods.showme.tasks import STATE_IMAGE, STATE_VIDEO
+from showme.methods.showme.trainable import adapter_config
+from tests.conftest import backbone_of
 
 LIMIT_MEBIBYTES = 60
 
@@ -23,7 +25,7 @@ def test_a_preset_bundle_stays_under_the_limit(name):
     with torch.device("meta"):
         unet = networks.build_unet(settings)
         for adapter in (STATE_IMAGE, STATE_VIDEO):
-            unet.add_adapter(lora_config(unet, adapter, settings.lora_rank, 0.0), adapter)
+            unet.add_adapter(adapter_config(backbone_of(unet=unet), adapter, settings.lora_rank, 0.0), adapter)
         parts = [unet, codec.build_codec(settings), networks.build_projector(settings)]
         parts += encoders.build_encoders(settings)
     numbers = sum(p.numel() for part in parts for p in part.parameters())

@@ -16,8 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from embedded import codec, diffusion, encoders, networks, package, pairs, tuning
 from embedded.settings import Settings
-from showme.bundle import load_bundle
-from showme.methods.showme.adapters import STATE_IMAGE, STATE_VIDEO, bare_weights
+from showme.backbones.lora import bare_weights
+from showme.methods.showme.tasks import STATE_IMAGE, STATE_VIDEO
+from showme.pipelines import load_bundle
 from showme.run_folder import MODEL
 from showme.training import CHECKPOINTS
 from showme.training.checkpoint import newest_checkpoint

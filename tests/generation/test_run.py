@@ -9,12 +9,12 @@ import av
 import pytest
 from PIL import Image
 
-from showme.bundle import save_bundle
 from showme.errors import InputError
 from showme.generation.familiarity import fit_familiarity, image_features
 from showme.generation.request import GenerateRequest, check_request, parse_tasks
 from showme.generation.run import generate
 from showme.manifest import sha256_of
+from showme.pipelines import save_bundle
 from tests.conftest import TINY_FRAMES, TINY_SIZE, make_tiny_info
 
 FILES = {"first_frame.png", "result.png", "action.mp4", "strip.png", "index.html", "run.json"}

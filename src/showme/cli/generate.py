@@ -26,7 +26,9 @@ def generate(
     image: Annotated[Path, typer.Argument(help="A photo: any format, size and orientation.", show_default=False)],
     instruction: Annotated[str, typer.Argument(help='What is to be done: "push the red box to the left".')],
     model: Annotated[str, typer.Option(help="embedded, the folder of a model, or a hub id owner/name.")] = "embedded",
-    task: Annotated[str, typer.Option(help="image, video or both.")] = "both",
+    task: Annotated[
+        str | None, typer.Option(help="image, video or both; all that the model makes when left out.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("showme-out"),
     seed: Annotated[int, typer.Option(help="Same seed, same result.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps per task; the model's own when left out.")] = None,

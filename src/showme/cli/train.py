@@ -18,10 +18,9 @@ def train(
     ] = None,
 ) -> None:
     """Train, or go on with, one stage; alone or under `accelerate launch -m showme.cli train ...`."""
-    from ..config import load_config
-    from ..methods.showme.config import ShowMeConfig
+    from ..methods.recipes import load_recipe
 
-    settings = load_config(config, ShowMeConfig, fields or ())
+    settings = load_recipe(config, fields or ())
     from ..run_input import find_input
     from ..threads import settle_threads
 

@@ -17,9 +17,10 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionModel
 
-from ..bundle import BundleInfo, save_bundle
+from ..bundle import BundleInfo
 from ..methods.showme import ShowMePipeline
 from ..models import ImageProjector, VideoUNet
+from ..pipelines import save_bundle
 from .checkpoint_file import read_weights, split_groups
 from .clip_tokenizer import find_vocabulary, make_tokenizer
 from .dynamicrafter import projector_keys, unet_keys

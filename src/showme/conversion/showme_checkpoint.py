@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..bundle import BundleInfo, load_pipeline, open_bundle, save_bundle
-from ..bundle_weights import stored_dtype
+from ..backbones.lora import attach_adapter
+from ..bundle import BundleInfo, open_bundle
 from ..errors import InputError
 from ..methods.showme import ShowMePipeline
-from ..methods.showme.adapters import attach_adapter
+from ..pipeline_files import stored_dtype
+from ..pipelines import load_pipeline, save_bundle
 from .checkpoint_file import read_weights
 from .showme_lora import ReleasedAdapter, convert_lora, peft_adapter
 
@@ -49,7 +50,7 @@ def convert_showme(
     weights = _read_both(Path(source))
     report(f"loading {base}")
     files = open_bundle(base)
-    pipeline = load_pipeline(files, "cpu", stored_dtype(files.folder / "unet"))
+    pipeline = load_pipeline(files, "cpu", stored_dtype(files.path("unet")))
     if getattr(pipeline.unet, "peft_config", {}):
         raise InputError(f"{base} has adapters of its own: give the DynamiCrafter-256 that they belong on.")
     report("attaching the adapters")

@@ -15,7 +15,7 @@ import torch
 from peft import LoraConfig
 from torch import Tensor
 
-from ..methods.showme.adapters import STATE_IMAGE, STATE_VIDEO
+from ..methods.showme.tasks import STATE_IMAGE, STATE_VIDEO
 from .dynamicrafter import projector_keys, unet_keys
 from .keys import ConversionError
 

@@ -14,14 +14,15 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ..bundle import BundleInfo, load_pipeline, open_bundle
+from ..bundle import BundleFiles, BundleInfo, open_bundle
 from ..data.cache.claims import claimed
 from ..data.cache.fingerprint import digest_of
 from ..data.sources.record import Record
 from ..errors import InputError, first_line
 from ..instruction import prompt_for
 from ..long_text import LongInstructions, told_before
-from ..manifest import read_manifest
+from ..methods import find_method
+from ..pipelines import load_pipeline
 from ..staged_files import staged
 from .pairs import Candidate, ReferenceRows, scaled
 
@@ -44,7 +45,8 @@ class Model:
     def __init__(self, name: str, device: str | None, long_instructions: LongInstructions | None = None):
         files = open_bundle(name)
         self.info: BundleInfo = files.info
-        self.weights = _weights_digest(files.folder)
+        self.tasks = find_method(files.info.method).tasks
+        self.weights = _weights_digest(files)
         self.pipeline: Any = load_pipeline(files, device, torch.float32)
         self.pipeline.set_progress_bar_config(disable=True)
         if long_instructions is not None:
@@ -62,14 +64,11 @@ class Model:
 
     @torch.no_grad()
     def codec(self, frames: np.ndarray) -> np.ndarray:
-        """uint8 (T, H, W, 3) -> the same through the autoencoder, a few frames at a time."""
-        vae = self.pipeline.vae
-        coded = []
-        for start in range(0, len(frames), _TOGETHER):
-            pixels = torch.from_numpy(frames[start : start + _TOGETHER]).permute(0, 3, 1, 2).to(vae.device, vae.dtype)
-            decoded = self.pipeline.decode_latents(self.pipeline.encode_latents(pixels / 127.5 - 1))
-            coded.append(np.rint(decoded.permute(0, 2, 3, 1).float().cpu().numpy() * 255).astype(np.uint8))
-        return np.concatenate(coded)
+        """uint8 (T, H, W, 3) -> the same through the autoencoder, decoded a few frames at a time."""
+        backbone = self.pipeline.backbone
+        pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).to(backbone.device, backbone.dtype)
+        decoded = backbone.decode(backbone.encode(pixels[None] / 127.5 - 1), _TOGETHER)[0].clamp(0, 1)
+        return np.rint(decoded.permute(0, 2, 3, 1).float().cpu().numpy() * 255).astype(np.uint8)
 
 
 class Generated(Candidate):
@@ -95,6 +94,11 @@ class Generated(Candidate):
                 f"{model.info.name} is shown one frame, and the protocol {protocol.name} speaks of "
                 f"{protocol.condition_frames}: set protocol.condition_frames=1, or give clips of another model."
             )
+        if protocol.task not in model.tasks:
+            raise InputError(
+                f"{model.info.name} makes no {protocol.task}, and the protocol {protocol.name} judges such: choose "
+                f"another protocol, or a model that does."
+            )
         self.name = label or model.info.name
         self.model, self.reference, self.protocol = model, reference, protocol
         told = protocol.model_dump(include={"frames", "sampling", "height", "width", "fit", "seed"})
@@ -109,7 +113,7 @@ class Generated(Candidate):
         """
         records = self.reference.records
         places = [f"clip {record.id!r}" for record in records]
-        self.model.pipeline.instruction_reader().check([self._prompt(record) for record in records], places)
+        self.model.pipeline.backbone.check_lengths([self._prompt(record) for record in records], places)
         count = len(self.reference.records)
         waiting, sizes = list(range(count)), dict.fromkeys(range(count), 0)
         while waiting:
@@ -135,7 +139,7 @@ class Generated(Candidate):
         return self._fitted(self._tensor(number, name))
 
     def picture(self, number: int) -> np.ndarray | None:
-        return self._fitted(self._tensor(number, "picture"))[0]
+        return self._fitted(self._tensor(number, "picture"))[0] if "image" in self.model.tasks else None
 
     def identity(self, number: int) -> str:
         return digest_of([self.made_of, self.protocol.seed + number])
@@ -158,7 +162,8 @@ class Generated(Candidate):
             ) from error
 
     def _answer(self, number: int) -> dict[str, np.ndarray]:
-        """``picture`` uint8 (1, H, W, 3), and ``frames`` uint8 (T, H, W, 3) where the protocol judges clips."""
+        """``picture`` uint8 (1, H, W, 3), where the model makes such, and ``frames`` uint8 (T, H, W, 3), where the
+        protocol judges clips."""
         record, protocol = self.reference.records[number], self.protocol
         first = Image.fromarray(self.reference.original(number)[0])
         video = protocol.task == "video"
@@ -166,11 +171,11 @@ class Generated(Candidate):
             out = self.model.pipeline(
                 first,
                 self._prompt(record),
-                "image,video" if video else "image",
+                [task for task in self.model.tasks if task == "image" or video],
                 num_frames=protocol.frames if video else None,
                 seed=protocol.seed + number,
             )
-        arrays = {"picture": np.asarray(out.image)[None]}
+        arrays = {} if out.image is None else {"picture": np.asarray(out.image)[None]}
         if video:
             arrays["frames"] = np.stack([np.asarray(frame) for frame in out.frames])
         return arrays
@@ -199,7 +204,7 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _weights_digest(folder: Path) -> str:
+def _weights_digest(files: BundleFiles) -> str:
     """SHA-256 over the digests of the weights' files: the same whatever the bundle's card says."""
-    files = read_manifest(folder)
-    return digest_of([f"{name} {files[name]['sha256']}" for name in sorted(files) if name.endswith(".safetensors")])
+    digests = files.weight_hashes()
+    return digest_of([f"{name} {digests[name]}" for name in sorted(digests)])

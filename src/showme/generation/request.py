@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,17 +25,18 @@ class GenerateRequest:
     """One photo, one instruction, and how to answer; None leaves a number to the model.
 
     image: a picture file. instruction: one sentence. model: ``embedded``, a bundle's folder or a hub id. task:
-    ``image``, ``video``, ``both`` or ``image,video``. out: folder for the results. seed: 0 or more. steps: denoising
-    steps per task. guidance: w; 1 turns it off. frames: of the video. fit: ``crop`` or ``pad``. device: ``cpu``,
-    ``cuda``, ``cuda:1``, ``mps``; a GPU when there is one when None. goal: the video is to end with the picture of the
-    result; both are made, by a model that was trained for it. long_instructions: what becomes of an instruction that is
-    longer than the model reads: ``cut`` its end off, ``chunk`` reads it in parts, ``refuse``; None: as the model does.
+    ``image``, ``video``, ``both`` or ``image,video``; all that the model makes when None. out: folder for the results.
+    seed: 0 or more. steps: denoising steps per task. guidance: w; 1 turns it off. frames: of the video. fit: ``crop``
+    or ``pad``. device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; a GPU when there is one when None. goal: the video is to
+    end with the picture of the result; both are made, by a model that was trained for it. long_instructions: what
+    becomes of an instruction that is longer than the model reads: ``cut`` its end off, ``chunk`` reads it in parts,
+    ``refuse``; None: as the model does.
     """
 
     image: Path
     instruction: str
     model: str = "embedded"
-    task: str = "both"
+    task: str | None = None
     out: Path = Path("showme-out")
     seed: int = 0
     steps: int | None = None
@@ -46,13 +48,13 @@ class GenerateRequest:
     long_instructions: LongInstructions | None = None
 
 
-def check_request(request: GenerateRequest) -> tuple[str, ...]:
-    """Check the settings; returns the tasks in the order of their making.
+def check_request(request: GenerateRequest) -> None:
+    """Check the settings, as far as they need no model.
 
     Raises:
         InputError: the first setting that cannot be.
     """
-    tasks = parse_tasks(request.task)
+    tasks = TASKS if request.task is None else parse_tasks(request.task)
     if request.fit not in FITS:
         raise InputError(f"--fit {request.fit!r}: choose crop or pad.")
     check_whole("--seed", request.seed, 0, MAX_SEED)
@@ -65,6 +67,23 @@ def check_request(request: GenerateRequest) -> tuple[str, ...]:
         raise InputError(f"--long-instructions {request.long_instructions!r}: choose {', '.join(LONG_INSTRUCTIONS)}.")
     if request.goal and len(tasks) < len(TASKS):
         raise InputError("--goal lets the video end with the picture of the result: ask for --task both.")
+
+
+def tasks_of(request: GenerateRequest, model: str, made: Sequence[str]) -> tuple[str, ...]:
+    """The tasks that are asked for, in the order of their making.
+
+    Args:
+        request: what is asked for.
+        model: its name.
+        made: what it makes.
+
+    Raises:
+        InputError: another task.
+    """
+    tasks = tuple(made) if request.task is None else parse_tasks(request.task)
+    for task in tasks:
+        if task not in made:
+            raise InputError(f"The model {model} makes no {task}: ask for --task {','.join(made)}.")
     return tasks
 
 

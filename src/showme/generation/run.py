@@ -6,7 +6,6 @@ seconds. The files appear together at the end (:mod:`.folder`).
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Callable
@@ -17,11 +16,11 @@ from typing import Any
 
 from PIL import Image
 
-from ..bundle import BundleFiles, BundleInfo, load_pipeline, open_bundle
-from ..errors import InputError
+from ..bundle import BundleFiles, BundleInfo, open_bundle
 from ..instruction import check_instruction, note_on_length, prompt_for, unknown_words, warnings_for
 from ..long_text import told_before
 from ..manifest import sha256_of
+from ..methods import find_method
 from ..pictures.fit import Fit, fit_photo
 from ..pictures.photo import Photo, open_photo
 from . import folder
@@ -29,9 +28,9 @@ from .familiarity import is_unfamiliar
 from .outputs import make_strip, write_png, write_video
 from .page import Page, render_page
 from .record import InputRecord, ModelRecord, RunRecord, SettingsRecord, machine_record
-from .request import GenerateRequest, check_request
+from .request import GenerateRequest, check_request, tasks_of
 
-# A ShowMePipeline or a PlainPipeline: torch must not be imported here, and diffusers adds a pipeline's parts only at
+# Of a method, whole or plain: torch must not be imported here, and diffusers adds a pipeline's parts only at
 # run time.
 Pipeline = Any
 # Called as progress(stage, step, steps); stages are load, image, video and write.
@@ -108,14 +107,16 @@ def generate(request: GenerateRequest, progress: Progress | None = None) -> Gene
 
 def _prepare(request: GenerateRequest) -> _Prepared:
     """Everything that can be refused, cheapest first."""
-    tasks = check_request(request)
+    check_request(request)
     instruction = check_instruction(request.instruction)
     folder.check_folder(request.out, request.image)
     photo = open_photo(request.image)
     files = open_bundle(request.model)
     info = files.info
-    if request.goal and not json.loads((files.folder / "model_index.json").read_text()).get("goal_conditioning"):
-        raise InputError(f"The model {info.name} was not trained to reach a goal: leave --goal out.")
+    method = find_method(info.method)
+    tasks = tasks_of(request, info.name, method.tasks)
+    if request.goal:
+        method.check_goal(files)
     prompt = prompt_for(instruction, info.vocabulary, info.synonyms)
     length = note_on_length(prompt, files.folder, request.long_instructions)
     first_frame, fit = fit_photo(photo.image, info.height, info.width, request.fit)
@@ -142,7 +143,7 @@ def _outside(request: GenerateRequest, info: BundleInfo) -> str:
 def _load(files: BundleFiles, device: str | None) -> Pipeline:
     import torch
 
-    from ..plain_bundle import read_plain
+    from ..pipelines import load_pipeline, read_plain
 
     # Same seed, same bytes, on a GPU too: no autotuned and no unordered kernels.
     torch.backends.cudnn.benchmark = False
@@ -215,7 +216,7 @@ def _settings(prepared: _Prepared, pipeline: Pipeline, enlarged: int | None) -> 
         long_instructions=request.long_instructions or config.long_instructions,
         scheduler=type(pipeline.scheduler).__name__,
         device=str(pipeline.device),
-        dtype=str(pipeline.unet.dtype).removeprefix("torch."),
+        dtype=str(pipeline.dtype).removeprefix("torch."),
         video_enlarged=enlarged,
     )
 

@@ -1,22 +1,18 @@
-"""Rewards speak only at some timesteps, sample by sample."""
+"""Rewards speak only at some noise levels, sample by sample."""
 
 from __future__ import annotations
 
-import torch
+import math
+
 from torch import Tensor
 
 
-def gated_rows(timesteps: Tensor, at_least: int | None = None, at_most: int | None = None) -> Tensor:
-    """Indices of the samples whose timestep (B,) lies in [at_least, at_most]; an open end where None.
+def gated_rows(log_snr: Tensor, least: float = -math.inf, most: float = math.inf) -> Tensor:
+    """Indices of the samples whose log-SNR (B,) lies in [least, most].
 
     The released code drops this choice for the motion reward: one sample at t >= 700 there lets the whole batch in.
     """
-    inside = torch.ones_like(timesteps, dtype=torch.bool)
-    if at_least is not None:
-        inside &= timesteps >= at_least
-    if at_most is not None:
-        inside &= timesteps <= at_most
-    return inside.nonzero()[:, 0]
+    return ((log_snr >= least) & (log_snr <= most)).nonzero()[:, 0]
 
 
 def gated_mean(per_sample: Tensor, batch: int) -> Tensor:

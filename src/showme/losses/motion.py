@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# t >= 700: motion is decided while little else is.
-FIRST_TIMESTEP = 700
 WEIGHT = 1e-2
 _EPSILON = 1e-6
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# t <= 200: only then is the picture that one step foretells sharp enough to have edges.
-LAST_TIMESTEP = 200
-
 
 def edge_reward(edges: Tensor, target: Tensor) -> Tensor:
     """L_ed = mean over the picture of (E(x_hat) - E(x))^2 in fp32.

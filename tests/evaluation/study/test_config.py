@@ -11,7 +11,7 @@ from showme.errors import InputError
 from showme.evaluation.protocol import load_protocol
 from showme.evaluation.study import StudyConfig
 from showme.evaluation.study.run import run_study
-from showme.methods.showme.config import ShowMeConfig
+from showme.methods.recipes import load_recipe
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = sorted((ROOT / "configs" / "studies").glob("*.yaml"))
@@ -86,7 +86,7 @@ def test_every_shipped_study_names_recipes_and_protocols_that_there_are(path, mo
         load_protocol(row.protocol or study.protocol, [*shared, *row.protocol_fields])
         before = ""
         for step in row.trainings:
-            stage = load_config(path.parent / step.recipe, ShowMeConfig, [*study.fields, *step.fields]).stage
+            stage = load_recipe(path.parent / step.recipe, [*study.fields, *step.fields]).stage
             # The first stage drops what the second has learned.
             assert (before, stage) != ("state_video", "state_image")
             before = stage

@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 import showme
-from showme.bundle import load_pipeline, open_bundle
+from showme.bundle import open_bundle
 from showme.errors import InputError, InstructionWarning
 from showme.lazy_pipeline import LazyPipeline
+from showme.pipelines import load_pipeline
 from tests.conftest import make_tiny_pipeline
 
 WORDS = "push the red box to the left"

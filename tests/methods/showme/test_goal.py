@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from showme.methods.showme.pipeline import condition_clip
+from showme.backbones.placing import in_slots
 from tests.conftest import make_tiny_pipeline
 
 TEXT = "push the red box to the left"
@@ -44,7 +44,8 @@ def test_the_picture_of_the_same_call_is_the_goal(pipeline, photo_image):
     image, video = seen[0], seen[-1]
     assert image.shape[2] == 1
     z0 = image
-    assert torch.equal(video, condition_clip(z0, video.shape[2], False, output.image[None, :, None]))
+    both = torch.cat([z0, output.image[None, :, None]], dim=2)
+    assert torch.equal(video, in_slots(both, (0, -1), video.shape[2]).latents)
 
 
 def test_without_a_goal_the_last_slot_is_zero(pipeline, photo_image):
@@ -58,7 +59,7 @@ def test_a_goal_can_be_given(pipeline, photo_image):
     video = conditions_seen(pipeline, photo_image, TEXT, "video", goal=goal)[0][-1]
     pixels = pipeline.image_processor.preprocess(goal)
     with torch.no_grad():
-        expected = pipeline.encode_latents(pixels)
+        expected = pipeline.backbone.encode_pictures(pixels)
     torch.testing.assert_close(video[:, :, -1], expected)
     free = pipeline(photo_image, TEXT, "video", seed=0, output_type="np").frames
     aimed = pipeline(photo_image, TEXT, "video", seed=0, output_type="np", goal=goal).frames

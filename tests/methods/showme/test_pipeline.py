@@ -62,7 +62,7 @@ def test_output_types_agree(tiny_pipeline, photo):
     arrays = tiny_pipeline(photo, WORDS, output_type="np", **call)
     pictures = tiny_pipeline(photo, WORDS, **call)
     assert latents.frames.shape == (4, 4, 4, 4)
-    decoded = tiny_pipeline.decode_latents(latents.frames).permute(0, 2, 3, 1)
+    decoded = tiny_pipeline.backbone.decode_pictures(latents.frames, 4).clamp(0, 1).permute(0, 2, 3, 1)
     np.testing.assert_allclose(arrays.frames, decoded.detach().numpy(), atol=1e-5)
     np.testing.assert_array_equal(np.asarray(pictures.frames[2]), np.round(arrays.frames[2] * 255).astype(np.uint8))
     np.testing.assert_array_equal(np.asarray(pictures.image), np.round(arrays.image * 255).astype(np.uint8))

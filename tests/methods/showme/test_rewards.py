@@ -6,35 +6,35 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
+from showme.backbones.paths import DiscretePath
 from showme.losses.motion import motion_divergence
-from showme.losses.one_step import one_step_denoised
 from showme.losses.structure import edge_reward
-from showme.methods.showme.denoising import Denoised
 from showme.methods.showme.rewards import motion_terms, structure_terms
+from showme.methods.step import Step
 from showme.perception.edges import SobelEdges
 
-SCHEDULER = DDIMScheduler(prediction_type="v_prediction")
+PATH = DiscretePath(DDIMScheduler(prediction_type="v_prediction"))
 
 
 def decode(latents):
-    return torch.nn.functional.interpolate(latents[:, :3], scale_factor=4, mode="bilinear").sigmoid()
+    return torch.nn.functional.interpolate(latents[:, :3, 0], scale_factor=4, mode="bilinear").sigmoid()[:, None]
 
 
-def step(timesteps: list[int], frames: int, prediction: torch.Tensor | None = None) -> Denoised:
+def step(timesteps: list[int], frames: int, prediction: torch.Tensor | None = None) -> Step:
     torch.manual_seed(0)
     shape = (len(timesteps), 4, frames, 8, 8)
     prediction = torch.randn(shape, requires_grad=True) if prediction is None else prediction
     noisy = torch.randn(shape)
-    return Denoised(noisy, prediction, torch.randn(shape), torch.tensor(timesteps))
+    return Step(PATH, noisy, prediction, torch.randn(shape), torch.tensor(timesteps))
 
 
 def test_structure_speaks_at_small_timesteps_only():
-    eye, edges = SobelEdges(), torch.rand(3, 1, 32, 32)
-    denoised = step([100, 500, 200], frames=1)
-    terms = structure_terms(denoised, SCHEDULER, decode, {"edge": eye, "depth": eye}, {"edge": edges, "depth": edges})
+    estimator, edges = SobelEdges(), torch.rand(3, 1, 32, 32)
+    made = step([100, 500, 200], frames=1)
+    terms = structure_terms(made, decode, {"edge": estimator, "depth": estimator}, {"edge": edges, "depth": edges})
     assert set(terms) == {"edge", "depth"}
     sum(terms.values()).backward()
-    slope = denoised.prediction.grad.abs().amax((1, 2, 3, 4))
+    slope = made.prediction.grad.abs().amax((1, 2, 3, 4))
     assert slope[0] > 0
     assert slope[1] == 0
     assert slope[2] > 0
@@ -42,27 +42,25 @@ def test_structure_speaks_at_small_timesteps_only():
 
 def test_motion_speaks_at_large_timesteps_only():
     flow = torch.rand(3, 4, 8, 8)
-    denoised = step([100, 700, 999], frames=5)
-    motion_terms(denoised, SCHEDULER, flow)["motion"].backward()
-    slope = denoised.prediction.grad.abs().amax((1, 2, 3, 4))
+    made = step([100, 700, 999], frames=5)
+    motion_terms(made, flow)["motion"].backward()
+    slope = made.prediction.grad.abs().amax((1, 2, 3, 4))
     assert slope[0] == 0
     assert slope[1] > 0
     assert slope[2] > 0
 
 
 def test_outside_every_gate_there_is_nothing():
-    assert float(motion_terms(step([0, 1], 3), SCHEDULER, torch.rand(2, 2, 8, 8))["motion"]) == 0.0
-    terms = structure_terms(step([900, 999], 1), SCHEDULER, decode, {"edge": SobelEdges()}, {"edge": torch.zeros(2)})
+    assert float(motion_terms(step([0, 1], 3), torch.rand(2, 2, 8, 8))["motion"]) == 0.0
+    terms = structure_terms(step([900, 999], 1), decode, {"edge": SobelEdges()}, {"edge": torch.zeros(2)})
     assert float(terms["edge"]) == 0.0
 
 
 def test_one_sample_outside_leaves_the_terms_of_the_others():
     flow = torch.rand(2, 4, 8, 8)
     both = step([50, 800], frames=5)
-    alone = Denoised(*(x[1:] for x in (both.noisy, both.prediction, both.target, both.timesteps)))
-    torch.testing.assert_close(
-        2 * motion_terms(both, SCHEDULER, flow)["motion"], motion_terms(alone, SCHEDULER, flow[1:])["motion"]
-    )
+    alone = Step(PATH, *(x[1:] for x in (both.noisy, both.prediction, both.target, both.level)))
+    torch.testing.assert_close(2 * motion_terms(both, flow)["motion"], motion_terms(alone, flow[1:])["motion"])
 
 
 @pytest.mark.parametrize("kind", ["edge", "motion"])
@@ -70,15 +68,15 @@ def test_a_reward_tuned_alone_lowers_its_own_measure(kind):
     torch.manual_seed(0)
     prediction = torch.nn.Parameter(torch.randn(4, 4, 1 if kind == "edge" else 5, 8, 8))
     timesteps = [0, 50, 100, 200] if kind == "edge" else [700, 800, 900, 950]
-    denoised = step(timesteps, prediction.shape[2], prediction)
-    eye, flow = SobelEdges(), torch.rand(4, 4, 8, 8)
-    edges = eye(decode(torch.randn(4, 4, 8, 8)))
+    made = step(timesteps, prediction.shape[2], prediction)
+    estimator, flow = SobelEdges(), torch.rand(4, 4, 8, 8)
+    edges = estimator(decode(torch.randn(4, 4, 1, 8, 8))[:, 0])
 
     def measure() -> float:
         with torch.no_grad():
-            clean = one_step_denoised(SCHEDULER, denoised.noisy, prediction, denoised.timesteps)
+            clean = PATH.clean(made.noisy, prediction, made.level)
             if kind == "edge":
-                return float(edge_reward(eye(decode(clean[:, :, 0])), edges).mean())
+                return float(edge_reward(estimator(decode(clean)[:, 0]), edges).mean())
             return float(motion_divergence(clean, flow).mean())
 
     before = measure()
@@ -86,16 +84,14 @@ def test_a_reward_tuned_alone_lowers_its_own_measure(kind):
     for _ in range(60):
         optimizer.zero_grad()
         if kind == "edge":
-            term = structure_terms(denoised, SCHEDULER, decode, {"edge": eye}, {"edge": edges})["edge"]
+            term = structure_terms(made, decode, {"edge": estimator}, {"edge": edges})["edge"]
         else:
-            term = motion_terms(denoised, SCHEDULER, flow)["motion"]
+            term = motion_terms(made, flow)["motion"]
         term.backward()
         optimizer.step()
     assert measure() < 0.7 * before
 
 
-def test_unknown_eyes_and_clips_are_refused():
+def test_unknown_estimators_are_refused():
     with pytest.raises(ValueError, match="colour"):
-        structure_terms(step([1], 1), SCHEDULER, decode, {"colour": SobelEdges()}, {})
-    with pytest.raises(ValueError, match="single frames"):
-        structure_terms(step([1], 2), SCHEDULER, decode, {"edge": SobelEdges()}, {})
+        structure_terms(step([1], 1), decode, {"colour": SobelEdges()}, {})

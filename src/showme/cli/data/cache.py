@@ -19,10 +19,9 @@ def cache(
 
     Several of these commands, on one machine or many, share the work of one folder.
     """
-    from ...config import load_config
-    from ...methods.showme.config import ShowMeConfig
+    from ...methods.recipes import load_recipe
 
-    settings = load_config(config, ShowMeConfig, fields or ())
+    settings = load_recipe(config, fields or ())
     from ...bundle import open_bundle
 
     # Before what takes seconds to import.

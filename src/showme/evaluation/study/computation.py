@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...bundle import load_pipeline, open_bundle
+from ...bundle import open_bundle
 from ...errors import InputError
-from ...methods.showme.trainable import prepare
+from ...methods import find_method
+from ...pipelines import load_pipeline
 from ...staged_files import staged
 from ...training.log import LOG
 from .plan import Training
@@ -95,10 +96,10 @@ def computation_of(
 def count_parameters(training: Training) -> tuple[int, int]:
     """Numbers that a training steps, and all numbers of its model."""
     pipeline = load_pipeline(open_bundle(training.config.model), "cpu", torch.float32)
-    prepare(pipeline, training.config)
+    find_method(training.config.method).stage(training.config, pipeline).prepare()
     modules = [each for each in pipeline.components.values() if isinstance(each, nn.Module)]
     parameters = {id(each): each for module in modules for each in module.parameters()}.values()
-    trained = (pipeline.unet, pipeline.image_projector)
+    trained = pipeline.backbone.networks.values()
     trainable = sum(p.numel() for module in trained for p in module.parameters() if p.requires_grad)
     return trainable, sum(each.numel() for each in parameters)
 

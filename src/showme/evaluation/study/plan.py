@@ -14,12 +14,12 @@ from functools import cache
 from pathlib import Path
 
 from ...bundle import open_bundle
-from ...config import load_config
 from ...data.cache.fingerprint import digest_of
 from ...errors import InputError, ToldWarning
 from ...experiment import check_clips
-from ...methods.showme.config import ShowMeConfig
+from ...methods.recipes import load_recipe
 from ...run_clips import CLIPS
+from ...run_config import RunConfig
 from ...run_folder import MODEL
 from ..choose import make_measures
 from ..pairs import ReferenceRows, check_reference
@@ -43,7 +43,7 @@ class Training:
     decides its model. kind: the same without the seed.
     """
 
-    config: ShowMeConfig
+    config: RunConfig
     recipe: Path
     fingerprint: str
     kind: str
@@ -178,14 +178,16 @@ class _Planner:
         chained = bool(before) and step.model is None
         model = str(before[-1].model) if chained else step.model or config.model
         started = (before[-1].fingerprint, before[-1].kind) if chained else (self._hash(model), self._hash(model))
-        tree = config.model_dump(mode="json", exclude={"out", "model", "validation"})
+        tree = config.model_dump(mode="json", exclude={"out", "model", "validation", "bundle"})
         if tree["data"]["long_instructions"] is None:
             # What was trained before there was a choice is still what it was.
             del tree["data"]["long_instructions"]
+        if tree.get("rewards", {}).get("levels") == "all":
+            del tree["rewards"]["levels"]
         tree["training"] = {name: value for name, value in tree["training"].items() if name not in {*_FREE, "seed"}}
         kind = digest_of([tree, started[1]])
         fingerprint = digest_of([tree, started[0], seed])
-        folder = self.out / TRAININGS / f"{config.stage}-seed{seed}-{fingerprint[:_SHOWN]}"
+        folder = self.out / TRAININGS / f"{config.label}-seed{seed}-{fingerprint[:_SHOWN]}"
         training = config.training.model_copy(update={"seed": seed})
         config = config.model_copy(update={"out": folder, "model": model, "training": training})
         return Training(config, recipe, fingerprint, kind)
@@ -217,10 +219,10 @@ class _Planner:
         return digest_of([*told, reference, weights, codec, training, row.instructions])
 
 
-def _recipe(path: Path, fields: list[str], number: int) -> ShowMeConfig:
+def _recipe(path: Path, fields: list[str], number: int) -> RunConfig:
     try:
         with _own_words("its fields"):
-            return load_config(path, ShowMeConfig, fields)
+            return load_recipe(path, fields)
     except InputError as error:
         raise InputError(f"training {number}: {error}") from error
 

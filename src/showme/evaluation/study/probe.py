@@ -13,12 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ...bundle import open_bundle
 from ...config import TrainingConfig
-from ...experiment import build_objective, build_samples, clip_rows, pipeline_for
-from ...methods.showme.cache import clip_parts, open_cache
-from ...methods.showme.config import ShowMeConfig
-from ...methods.showme.trainable import prepare
+from ...experiment import open_run
+from ...run_config import RunConfig
 from ...training import Trainer
 
 SHARE = 0.9
@@ -51,7 +48,7 @@ def largest_batch(peak_of: Callable[[int], int | None], limit: float) -> int:
     return good
 
 
-def largest_batch_of(config: ShowMeConfig) -> int:
+def largest_batch_of(config: RunConfig) -> int:
     """The largest batch of a training on this machine's CUDA device, within 90% of its memory.
 
     Args:
@@ -80,16 +77,12 @@ class Steps:
         config: of the training.
     """
 
-    def __init__(self, config: ShowMeConfig):
-        files = open_bundle(config.model)
-        rows = clip_rows(config, files.info)
-        pipeline = pipeline_for(config, files)
-        clips = open_cache(
-            config.data.cache, rows, clip_parts(pipeline, rows, config.rewards), config.data.frame_stride
-        )
-        prepare(pipeline, config)
-        self.objective = build_objective(pipeline, config)
-        self.samples = build_samples(clips, pipeline, config)
+    def __init__(self, config: RunConfig):
+        run = open_run(config)
+        clips = run.clips()
+        run.stage.prepare()
+        self.objective = run.stage.objective()
+        self.samples = run.stage.samples(clips)
         self.training = config.training
 
     def __call__(self, batch: int) -> None:

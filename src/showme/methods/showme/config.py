@@ -2,46 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ...config import Settings, TrainingConfig
-from ...data.sampling import ClipPolicy, is_random
-from ...data.sources import AnySource
-from ...long_text import LongInstructions
-
-
-class DataConfig(Settings):
-    """Which clips, and what becomes of them."""
-
-    source: AnySource = Field(description="folder or list of clips, a YAML of a source, or its fields, with kind first")
-    cache: Path = Field(Path("runs/cache"), description="folder of what is computed from the clips once")
-    clips: int | None = Field(None, ge=1, description="the first so many alone; null: all")
-    frames: int = Field(16, ge=2, le=1024, description="T, of the sampling")
-    sampling: ClipPolicy = Field("evenly_spaced", description="which frames: a policy of showme.data.sampling")
-    draws: int = Field(1, ge=1, description="rows per clip, each drawn anew, with a random sampling")
-    fit: Literal["crop", "squash"] = Field(
-        "crop", description="crop: the middle; squash: all of it, brought to the model's shape"
-    )
-    long_instructions: LongInstructions | None = Field(
-        None,
-        description="of more tokens than the text encoder reads; cut: their end is left out; chunk: they are read in "
-        "windows; refuse: an error; null: as the model that is tuned",
-    )
-    frame_stride: Annotated[float, Field(gt=0)] | Literal["clip"] | None = Field(
-        None,
-        description="a number above 0, given to the network; clip: that of each clip; null: the network's default",
-    )
-
-    @model_validator(mode="after")
-    def _draws_are_random(self) -> DataConfig:
-        if self.draws > 1 and not is_random(self.sampling):
-            raise ValueError(
-                f"draws is {self.draws}, but {self.sampling} takes the same frames each time: set draws to 1"
-            )
-        return self
+from ...config import Settings
+from ...run_config import RunConfig
 
 
 class AdapterConfig(Settings):
@@ -77,6 +43,9 @@ class RewardConfig(Settings):
     depth_weight: float = Field(1.0, gt=0, description="of its term")
     motion: str | None = Field(None, description="dis, raft or raft:FILE; state_video")
     motion_weight: float = Field(1.0, gt=0, description="of its term, beside the paper's alpha = 0.01")
+    levels: Literal["all", "gate"] = Field(
+        "all", description="noise levels that are drawn; gate: those alone at which the stage's rewards speak"
+    )
 
     @property
     def structure(self) -> dict[str, str]:
@@ -89,26 +58,15 @@ class RewardConfig(Settings):
         return {"edge": self.edge_weight, "depth": self.depth_weight, "motion": self.motion_weight}
 
 
-class ValidationConfig(Settings):
-    """Fixed scenes that the public pipeline is shown during training."""
-
-    source: AnySource | None = Field(None, description="as data.source; null: the training clips")
-    scenes: int = Field(4, ge=0, description="the first so many of it; 0: no validation")
-    steps: int | None = Field(None, ge=1, description="denoising steps; null: the model's own")
-
-
-class ShowMeConfig(Settings):
+class ShowMeConfig(RunConfig):
     """One run of one stage."""
 
-    method: Literal["showme"] = Field("showme", description="the paper")
+    method: Literal["showme"] = Field("showme", description="the paper")  # type: ignore[assignment]
     stage: Literal["state_image", "state_video"] = Field(
         description="state_image: manipulation; state_video: prediction"
     )
-    model: str = Field("embedded", min_length=1, description="what is tuned: embedded, a model's folder, or a hub id")
-    out: Path = Field(description="folder of the run: log, checkpoints, validation page, and the model at the end")
     tuning: Literal["lora", "full"] = Field("lora", description="full: every weight of the UNet and the Q-Former")
     fresh: bool = Field(False, description="drop the stage's adapter that the model has, instead of going on with it")
-    data: DataConfig
     adapter: AdapterConfig = AdapterConfig()
     dropout: DropoutConfig = DropoutConfig()
     goal_share: float = Field(
@@ -119,24 +77,27 @@ class ShowMeConfig(Settings):
     )
     timestep_power: float = Field(1.0, gt=0, description="t = 1000 u^p, u uniform: below 1 the noisy end comes oftener")
     rewards: RewardConfig = RewardConfig()
-    validation: ValidationConfig = ValidationConfig()
-    training: TrainingConfig
 
     @model_validator(mode="after")
     def _fits_the_stage(self) -> ShowMeConfig:
-        if self.out == Path():
-            raise ValueError("out: name a folder of the run's own")
         image_only = {
             "rewards.edge": self.rewards.edge,
             "rewards.depth": self.rewards.depth,
             "image_temporal_convolutions": self.image_temporal_convolutions,
         }
         video_only = {"rewards.motion": self.rewards.motion, "goal_share": self.goal_share or None}
+        if self.rewards.levels == "gate" and not (self.rewards.structure or self.rewards.motion):
+            raise ValueError("rewards.levels is gate, but no reward is on: name an estimator, or leave it out")
         for name, value in (image_only if self.stage == "state_video" else video_only).items():
             if value is not None:
                 other = "state_image" if name in image_only else "state_video"
                 raise ValueError(f"{name} is of stage {other}: leave it out, or set stage to {other}")
         return self
+
+    @property
+    def label(self) -> str:
+        """The stage."""
+        return self.stage
 
     @property
     def rank(self) -> int:

@@ -6,10 +6,8 @@ moved and swapped, and plain ones in :mod:`.plain`, which are there sooner.
 
 from __future__ import annotations
 
-import inspect
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +17,19 @@ from PIL import Image
 from torch import Tensor
 
 from ...arguments import a_kind, named_arguments
+from ...backbones import open_backbone
+from ...backbones.base import Backbone, Conditions
+from ...backbones.sampling import Sampling, sample
 from ...instruction import KnownWords, check_says_something
 from ...long_text import LongInstructions
-from ...models import split_image_tokens
 from ...models.guidance import rescale_guidance
 from ...pictures.fit import fit_photo
 from ...pictures.photo import upright_rgb
 from .inputs import as_pixels, check_large_enough, check_objects, check_settings
-from .instructions import InstructionReader, common_windows
-from .tasks import TASKS
+from .tasks import ACTIVE_ADAPTERS, TASKS
+
+# Slots that are decoded at a time: less memory, and on a CPU faster than more at once.
+_DECODED = 4
 
 
 class ShowMeOutput(OrderedDict):
@@ -56,12 +58,37 @@ class ShowMeOutput(OrderedDict):
 
 
 @dataclass(frozen=True)
-class _Conditions:
-    """Everything that the denoising loop reads and never changes; the batch holds [unconditional, conditional]."""
+class _Call:
+    """The settings of one call, defaults filled in."""
+
+    steps: int
+    guidance: float
+    rescale: float
+    eta: float
+    generator: torch.Generator | None
+    seed: int | None
+    callback: Callable | None
+
+    def draws(self) -> torch.Generator | None:
+        """What a task draws its noise from: with a seed, each from its own."""
+        return self.generator if self.seed is None else torch.Generator("cpu").manual_seed(int(self.seed))
+
+    def combine(self, predictions: Tensor) -> Tensor:
+        """e_uncond + w (e_cond - e_uncond), where guidance is on."""
+        if self.guidance == 1.0:
+            return predictions
+        unconditional, conditional = predictions.chunk(2)
+        guided = unconditional + self.guidance * (conditional - unconditional)
+        return rescale_guidance(guided, conditional, self.rescale) if self.rescale else guided
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a call gives the model, each computed once; with guidance the empty conditions come first."""
 
     text: Tensor
-    image_tokens: Tensor
-    first_latent: Tensor
+    image: Tensor | None
+    first: Tensor
 
 
 class ShowMeSteps:
@@ -71,13 +98,6 @@ class ShowMeSteps:
     action: the whole network, both adapters, T noisy latents beside ``[z0; zeros]``.
     """
 
-    unet: Any
-    image_projector: Any
-    vae: Any
-    text_encoder: Any
-    tokenizer: Any
-    image_encoder: Any
-    feature_extractor: Any
     scheduler: Any
     image_processor: Any
     config: Any
@@ -85,10 +105,13 @@ class ShowMeSteps:
     _execution_device: torch.device
     # Of the bundle that the model was read from.
     known_words: KnownWords | None = None
+    backbone_name: str = "video_unet"
+    active_adapters: Mapping[str, Sequence[str]] = ACTIVE_ADAPTERS
 
-    def _adapted(self, task: str) -> AbstractContextManager[None]:
-        """While open, the UNet runs with the adapters of a task and no others."""
-        raise NotImplementedError
+    @property
+    def backbone(self) -> Backbone:
+        """The video model that the components make up, as they are now."""
+        return open_backbone(self.backbone_name, self)
 
     @named_arguments
     @torch.no_grad()
@@ -155,61 +178,53 @@ class ShowMeSteps:
             raise ValueError('goal=True takes the picture of the result: ask for task="both", or give a picture.')
         if output_type not in ("pil", "np", "pt", "latent"):
             raise ValueError(f"output_type {output_type!r}: choose pil, np, pt or latent.")
-        steps = self.config.num_inference_steps if num_inference_steps is None else num_inference_steps
         if seed is not None and generator is not None:
             raise ValueError("Give seed or generator, not both.")
-        scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
-        self.instruction_reader(long_instructions).check([instruction])
+        call = _Call(
+            steps=self.config.num_inference_steps if num_inference_steps is None else num_inference_steps,
+            guidance=self.config.guidance_scale if guidance_scale is None else guidance_scale,
+            rescale=self.config.guidance_rescale if guidance_rescale is None else guidance_rescale,
+            eta=self.config.eta if eta is None else eta,
+            generator=generator,
+            seed=seed,
+            callback=callback_on_step_end,
+        )
+        self.backbone.check_lengths([instruction], None, long_instructions)
         if self.known_words is not None:
             self.known_words.warn(instruction)
-        conditions = self._encode(image, instruction, scale != 1.0, long_instructions)
+        given = self._encode(image, instruction, call.guidance != 1.0, long_instructions)
         output = ShowMeOutput()
-        end = self._goal_latent(goal)
+        end = None if isinstance(goal, bool) else self._latent(goal, "goal")
         for name in tasks:
-            latents = self._denoise(
-                conditions,
-                temporal=name == "video",
-                num_frames=(self.config.num_frames if num_frames is None else num_frames) if name == "video" else 1,
-                steps=steps,
-                guidance=scale,
-                rescale=self.config.guidance_rescale if guidance_rescale is None else guidance_rescale,
-                eta=self.config.eta if eta is None else eta,
-                scalar=scalar,
-                generator=self._generator(seed) if generator is None else generator,
-                callback=callback_on_step_end,
-                goal=end if name == "video" else None,
-            )
+            count = 1
+            if name == "video":
+                count = self.backbone.facts.slots(self.config.num_frames if num_frames is None else num_frames)
+            latents = self._denoise(given, name, count, call, scalar, end if name == "video" else None)
             frames = self._decode(latents, output_type)
             if name == "image":
-                output.image = frames[0]
+                output.image = frames[-1]
                 if goal is True:
-                    end = latents
+                    end = latents[:, :, -1:]
             else:
                 output.frames = frames
         return output
 
-    def _generator(self, seed: int | None) -> torch.Generator | None:
-        return None if seed is None else torch.Generator("cpu").manual_seed(int(seed))
-
-    def _encode(self, image, instruction: str, guided: bool, long: LongInstructions | None) -> _Conditions:
-        """Text, image tokens and z0, each computed once; with guidance the empty conditions come first."""
-        device = self._execution_device
-        pixels = self._pixels(image, "image").to(device, self.vae.dtype)
+    def _encode(self, image, instruction: str, guided: bool, long: LongInstructions | None) -> _Given:
+        backbone, device = self.backbone, self._execution_device
+        pixels = self._pixels(image, "image").to(device, backbone.dtype)
         texts, views = [instruction], [pixels]
         if guided:
             texts, views = ["", instruction], [torch.zeros_like(pixels), pixels]
-        return _Conditions(
-            text=self.encode_text(texts, device, long),
-            image_tokens=self.encode_image(torch.cat(views)),
-            first_latent=self.encode_latents(pixels),
+        return _Given(
+            text=backbone.encode_text(texts, device=device, long_instructions=long),
+            image=backbone.project(backbone.encode_image(torch.cat(views))),
+            first=backbone.encode(pixels[:, None]),
         )
 
-    def _goal_latent(self, goal) -> Tensor | None:
-        """A picture that was given as the goal -> its latent (1, C, 1, h, w)."""
-        if isinstance(goal, bool):
-            return None
-        pixels = self._pixels(goal, "goal").to(self._execution_device, self.vae.dtype)
-        return self.encode_latents(pixels)[:, :, None]
+    def _latent(self, picture, field: str) -> Tensor:
+        """A picture that was given -> its latent (1, C, 1, h, w)."""
+        pixels = self._pixels(picture, field).to(self._execution_device, self.backbone.dtype)
+        return self.backbone.encode(pixels[:, None])
 
     def _pixels(self, picture, field: str) -> Tensor:
         """What was given as ``field`` -> (1, 3, H, W) in [-1, 1]."""
@@ -221,117 +236,43 @@ class ShowMeSteps:
         fits = height is None or width is None
         return self.image_processor.preprocess(picture if fits else fit_photo(picture, height, width)[0])
 
-    def instruction_reader(self, long_instructions: LongInstructions | None = None) -> InstructionReader:
-        """What reads instructions for the text encoder; ``long_instructions`` as for a call."""
-        return InstructionReader(self.tokenizer, long_instructions or self.config.long_instructions)
-
-    def encode_text(
-        self,
-        texts: Sequence[str],
-        device: torch.device | None = None,
-        long_instructions: LongInstructions | None = None,
-        count: int | None = None,
-    ) -> Tensor:
-        """Sentences -> text tokens (B, n L, D) that the UNet attends to: L of the encoder, n = 1 unless ``chunk`` needs
-        more windows.
-
-        A text of fewer windows than n, such as the empty one of guidance, is repeated until it fills them: attention to
-        the same tokens several times over equals attention to them once.
-
-        Args:
-            texts: sentences; that their end is cut off is not said here, but by the reader's ``check``.
-            device: the pipeline's when None.
-            long_instructions: as for a call.
-            count: n, a multiple of each text's own number of windows; None: the least.
-
-        Raises:
-            InputError: n would be more than 60.
-        """
-        reader = self.instruction_reader(long_instructions)
-        parts = reader.windows(texts)
-        count = count or common_windows(parts)
-        ids = reader.ids([window for text in parts for window in text])
-        states = self.text_encoder(ids.to(device or self._execution_device)).last_hidden_state
-        rows = states.split([len(text) for text in parts])
-        return torch.stack([row.flatten(0, 1).repeat(count // len(row), 1) for row in rows])
-
-    def encode_image(self, pixels: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [-1, 1] -> image context tokens (B, N, D), through encoder and projector."""
-        return self.image_projector(self.image_tokens(pixels))
-
-    def image_tokens(self, pixels: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [-1, 1] -> the image encoder's tokens (B, 1 + patches, D_img)."""
-        size = self.image_encoder.config.image_size
-        mean, std = (
-            torch.tensor(getattr(self.feature_extractor, name), device=pixels.device, dtype=pixels.dtype)
-            for name in ("image_mean", "image_std")
-        )
-        if pixels.shape[-2:] != (size, size):
-            pixels = torch.nn.functional.interpolate(
-                pixels.float(), (size, size), mode="bicubic", align_corners=True, antialias=True
-            ).to(pixels.dtype)
-        pixels = (pixels / 2 + 0.5 - mean[:, None, None]) / std[:, None, None]
-        return self.image_encoder(pixels.to(self.image_encoder.dtype)).last_hidden_state
-
-    def encode_latents(self, pixels: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [-1, 1] -> scaled latents (B, C, h, w), the mode of the codec's posterior."""
-        return self.vae.encode(pixels).latent_dist.mode() * self.vae.config.scaling_factor
-
     def _denoise(
-        self, conditions, temporal, num_frames, steps, guidance, rescale, eta, scalar, generator, callback, goal
+        self, given: _Given, task: str, count: int, call: _Call, scalar: float | None, goal: Tensor | None
     ) -> Tensor:
-        """Run the sampler from pure noise; returns latents (1, C, T, h, w)."""
-        z0 = conditions.first_latent[:, :, None]
-        shape = (1, z0.shape[1], num_frames, *z0.shape[-2:])
-        latents = _noise(shape, generator, z0)
-        concat = condition_clip(z0, num_frames, self.config.repeat_first_frame, goal)
-        batch = conditions.text.shape[0]
-        image_tokens = split_image_tokens(conditions.image_tokens, num_frames)
-        self.scheduler.set_timesteps(steps, device=z0.device)
-        latents = latents * self.scheduler.init_noise_sigma
-        scalars = None if scalar is None else torch.full((batch,), scalar, device=z0.device)
-        with self._adapted("video" if temporal else "image"), self.progress_bar(total=steps) as progress:
-            for index, t in enumerate(self.scheduler.timesteps):
-                sample = torch.cat([self.scheduler.scale_model_input(latents, t), concat], dim=1)
-                prediction = self.unet(
-                    sample.expand(batch, -1, -1, -1, -1), t, conditions.text, image_tokens, scalars, temporal=temporal
-                )
-                if batch == 2:
-                    unconditional, conditional = prediction.chunk(2)
-                    prediction = unconditional + guidance * (conditional - unconditional)
-                    if rescale:
-                        prediction = rescale_guidance(prediction, conditional, rescale)
-                latents = self.scheduler.step(prediction, t, latents, **self._step_arguments(eta, generator))[0]
-                if callback is not None:
-                    latents = callback(self, index, t, {"latents": latents}).pop("latents", latents)
-                progress.update()
-        return latents
+        """Latents (1, C, T', h, w) of a task, from pure noise."""
+        backbone, branches = self.backbone, len(given.text)
+        pictures, slots = (given.first, (0,)) if goal is None else (torch.cat([given.first, goal], dim=2), (0, -1))
+        scalars = None if scalar is None else torch.full((branches,), scalar, device=given.first.device)
+        conditions = Conditions(given.text, given.image, backbone.known(pictures, slots, count), scalars)
 
-    def _step_arguments(self, eta: float, generator) -> dict:
-        """eta and generator go only to schedulers that know them, so that any diffusers scheduler can be swapped in."""
-        names = inspect.signature(self.scheduler.step).parameters
-        known = {"eta": eta, "generator": generator, "return_dict": False}
-        return {name: value for name, value in known.items() if name in names}
+        def after_step(index: int, t: Tensor, latents: Tensor) -> Tensor:
+            assert call.callback is not None
+            return call.callback(self, index, t, {"latents": latents}).pop("latents", latents)
+
+        how = Sampling(
+            steps=call.steps,
+            combine=call.combine,
+            branches=branches,
+            eta=call.eta,
+            generator=call.draws(),
+            after_step=after_step if call.callback else None,
+            bar=self.progress_bar,
+        )
+        shape = (1, *given.first.shape[1:2], count, *given.first.shape[-2:])
+        with backbone.adapted(self.active_adapters[task]):
+            return sample(backbone, self.scheduler, conditions, shape, how, task == "image")
 
     def _decode(self, latents: Tensor, output_type: str):
-        """Latents (1, C, T, h, w) -> T pictures of the output type asked for."""
-        frames = latents[0].transpose(0, 1)
+        """Latents (1, C, T', h, w) -> T pictures of the output type asked for."""
         if output_type == "latent":
-            return frames
-        frames = self.decode_latents(frames)
+            return latents[0].transpose(0, 1)
+        frames = self.backbone.decode(latents, _DECODED)[0].clamp(0, 1)
         if output_type == "pt":
             return frames
         arrays = frames.permute(0, 2, 3, 1).float().cpu().numpy()
         if output_type == "np":
             return arrays
         return [Image.fromarray(np.round(array * 255).astype(np.uint8)) for array in arrays]
-
-    def decode_latents(self, latents: Tensor, chunk: int = 4) -> Tensor:
-        """Scaled latents (N, C, h, w) -> pictures (N, 3, H, W) in [0, 1], ``chunk`` at a time: less memory,
-        and on a CPU faster than more at once."""
-        parts = latents.to(self.vae.dtype).split(chunk)
-        pixels = torch.cat([self.vae.decode(part / self.vae.config.scaling_factor).sample for part in parts])
-        return (pixels / 2 + 0.5).clamp(0, 1)
 
 
 def resolve_tasks(task: str | Sequence[str]) -> list[str]:
@@ -347,27 +288,3 @@ def resolve_tasks(task: str | Sequence[str]) -> list[str]:
     if unknown or not names:
         raise ValueError(f"task {', '.join(map(repr, unknown)) or 'missing'}: choose image, video or both.")
     return [name for name in TASKS if name in names]
-
-
-def condition_clip(z0: Tensor, num_frames: int, repeat: bool, goal: Tensor | None = None) -> Tensor:
-    """The condition beside the noisy latents: ``[z0; zeros]`` (ShowMe) or z0 on every frame (DynamiCrafter).
-
-    Args:
-        z0: first frame's latent (B, C, 1, h, w).
-        num_frames: T.
-        repeat: which of the two.
-        goal: the result's latent, like z0, for the last slot; None leaves it as it is.
-
-    Returns:
-        (B, C, T, h, w).
-    """
-    frames = [z0 if repeat or not index else torch.zeros_like(z0) for index in range(num_frames)]
-    if goal is not None and num_frames > 1:
-        frames[-1] = goal
-    return torch.cat(frames, dim=2)
-
-
-def _noise(shape: tuple[int, ...], generator: torch.Generator | None, like: Tensor) -> Tensor:
-    """Noise of ``like``'s precision on its device, drawn where the generator is: a seed means the same on a GPU."""
-    device = like.device if generator is None else generator.device
-    return torch.randn(shape, generator=generator, device=device, dtype=like.dtype).to(like.device)

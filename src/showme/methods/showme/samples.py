@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ...backbones.paths import NoisePath
+from ...backbones.placing import in_slots
 from ...data.sampling import state_image_pair
 from ...data.stream import generator_at, shuffled
 from .config import DropoutConfig
-from .pipeline import condition_clip
 
 
 class Clips(Protocol):
@@ -29,14 +30,30 @@ class Clips(Protocol):
 
 @dataclass(frozen=True)
 class Draw:
-    """How samples are drawn. seed; dropout of conditions; timesteps: their number in the schedule; timestep_power: t =
-    timesteps u^power; goal_share: of video samples, how many know their end."""
+    """How samples are drawn.
+
+    Attributes:
+        seed: of all of them.
+        path: whose levels are drawn.
+        dropout: of conditions.
+        timestep_power: the level of u^power, u uniform: t = 1000 u^power on a path of timesteps.
+        gate: the least and the most log-SNR that are drawn; None: all are.
+        goal_share: of video samples, how many know their end.
+    """
 
     seed: int
+    path: NoisePath
     dropout: DropoutConfig = field(default_factory=DropoutConfig)
-    timesteps: int = 1000
     timestep_power: float = 1.0
+    gate: tuple[float, float] | None = None
     goal_share: float = 0.0
+
+    def level(self, generator: torch.Generator) -> Tensor:
+        """A level () of the path."""
+        u = torch.tensor(float(torch.rand((), generator=generator)), dtype=torch.float64)
+        if self.gate is not None:
+            return self.path.within(u, *self.gate)
+        return self.path.draw(u**self.timestep_power)
 
 
 class ShuffledClips(Dataset, ABC):
@@ -67,8 +84,8 @@ class StateImageSamples(ShuffledClips):
     def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         start, end = state_image_pair(len(clip["latents"]), generator)
         first = clip["latents"][start].float()[:, None]
-        sample = conditions(clip, start, self.draw, generator)
-        sample |= noised(clip["latents"][end].float()[:, None], first, self.draw, generator)
+        sample = conditions(clip, start, self.draw.dropout, generator)
+        sample |= noised(clip["latents"][end].float()[:, None], first, (0,), self.draw, generator)
         for name in ("edge", "depth"):
             if name in clip:
                 seen = clip[name]
@@ -81,25 +98,27 @@ class StateVideoSamples(ShuffledClips):
 
     def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         latents = clip["latents"].float().transpose(0, 1)
-        goal = latents[:, -1:] if float(torch.rand((), generator=generator)) < self.draw.goal_share else None
-        concat = condition_clip(latents[None, :, :1], latents.shape[1], False, None if goal is None else goal[None])[0]
-        sample = conditions(clip, 0, self.draw, generator)
-        sample |= noised(latents, concat, self.draw, generator)
+        goal = float(torch.rand((), generator=generator)) < self.draw.goal_share
+        slots = (0, -1) if goal else (0,)
+        sample = conditions(clip, 0, self.draw.dropout, generator)
+        sample |= noised(latents, latents[:, slots], slots, self.draw, generator)
         if "flow" in clip:
             sample["flow"] = clip["flow"].float()
         return sample
 
 
-def conditions(clip: Mapping[str, Tensor], start: int, draw: Draw, generator: torch.Generator) -> dict[str, Tensor]:
+def conditions(
+    clip: Mapping[str, Tensor], start: int, dropout: DropoutConfig, generator: torch.Generator
+) -> dict[str, Tensor]:
     """Text and image tokens, dropped at times (5% each and both in the paper), and the frame stride if clips have one.
 
     Args:
         clip: of :class:`Clips`.
         start: the frame whose image tokens are meant.
-        draw: settings.
+        dropout: probabilities.
         generator: of the sample.
     """
-    u, dropout = float(torch.rand((), generator=generator)), draw.dropout
+    u = float(torch.rand((), generator=generator))
     no_text = u < dropout.text or dropout.text + dropout.image <= u < dropout.text + dropout.image + dropout.both
     no_image = dropout.text <= u < dropout.text + dropout.image + dropout.both
     chosen = {
@@ -109,12 +128,16 @@ def conditions(clip: Mapping[str, Tensor], start: int, draw: Draw, generator: to
     return {name: value.float() for name, value in chosen.items()} | {k: clip[k] for k in ("scalar",) if k in clip}
 
 
-def noised(latents: Tensor, concat: Tensor, draw: Draw, generator: torch.Generator) -> dict[str, Tensor]:
-    """Latents (C, T, h, w) to be denoised beside ``concat``, with their noise and timestep."""
-    u = float(torch.rand((), generator=generator))
+def noised(
+    latents: Tensor, pictures: Tensor, slots: Sequence[int], draw: Draw, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Latents (C, T', h, w), their noise and level, and ``pictures`` (C, K, h, w) that are known in K slots."""
+    level = draw.level(generator)
+    known = in_slots(pictures[None], slots, latents.shape[1])
     return {
         "latents": latents,
-        "concat": concat,
+        "known": known.latents[0],
+        "where": known.where[0],
         "noise": torch.randn(latents.shape, generator=generator),
-        "timestep": torch.tensor(int(draw.timesteps * u**draw.timestep_power)),
+        "level": level,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
@@ -11,12 +10,12 @@ from diffusers import AutoencoderKL, DiffusionPipeline, SchedulerMixin
 from diffusers.image_processor import VaeImageProcessor
 from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModel, PreTrainedTokenizerBase
 
+from ...backbones.lora import bare_weights, load_adapter, save_adapters
+from ...backbones.merging import all_modules
+from ...bundle import adapter_folder
 from ...long_text import LongInstructions
 from ...models import ImageProjector, VideoUNet
-from .adapters import active_adapters, bare_weights, load_adapter, save_adapters
-from .merging import all_modules
 from .pipeline import ShowMeSteps
-from .tasks import COMPONENT_FOLDERS
 
 
 class ShowMePipeline(ShowMeSteps, DiffusionPipeline):
@@ -100,9 +99,6 @@ class ShowMePipeline(ShowMeSteps, DiffusionPipeline):
             return super()._execution_device
         return self.unet.conv_in.weight.device
 
-    def _adapted(self, task: str) -> AbstractContextManager[None]:
-        return active_adapters(self.unet, task)
-
     def save_pretrained(self, save_directory: str | Path, dtype: torch.dtype | None = None, **kwargs) -> None:
         """Save every component as diffusers does, and the adapters beside them in ``adapters/``.
 
@@ -116,14 +112,15 @@ class ShowMePipeline(ShowMeSteps, DiffusionPipeline):
                 if isinstance(component, torch.nn.Module):
                     stack.enter_context(bare_weights(component, dtype))
             super().save_pretrained(save_directory, **kwargs)
-        for component, subfolder in COMPONENT_FOLDERS.items():
-            save_adapters(getattr(self, component), Path(save_directory) / subfolder, dtype)
+        for component, network in self.backbone.networks.items():
+            save_adapters(network, Path(save_directory) / adapter_folder(component), dtype)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> ShowMePipeline:
         """As :meth:`diffusers.DiffusionPipeline.from_pretrained`, with the adapters of a folder added."""
         pipeline = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-        for component, subfolder in COMPONENT_FOLDERS.items():
-            for path in sorted((Path(pretrained_model_name_or_path) / subfolder).glob("*.safetensors")):
-                load_adapter(getattr(pipeline, component), path)
+        for component, network in pipeline.backbone.networks.items():
+            folder = Path(pretrained_model_name_or_path) / adapter_folder(component)
+            for path in sorted(folder.glob("*.safetensors")):
+                load_adapter(network, path)
         return pipeline

@@ -1,48 +1,87 @@
-"""What a stage of ShowMe trains: its adapters are added, everything else is frozen."""
+"""What a stage of ShowMe trains (figure 2): its adapters are added, everything else is frozen."""
 
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import torch
+from peft import LoraConfig
+from torch import nn
 
+from ...backbones.base import Backbone
+from ...backbones.lora import add_fresh_adapter, lora_config
 from ...errors import InputError
-from .adapters import STATE_IMAGE, STATE_VIDEO, add_fresh_adapter, lora_config, projector_lora_config
 from .config import ShowMeConfig
-from .saved import ShowMePipeline
+from .tasks import STATE_IMAGE, STATE_VIDEO
+
+# Of the image projector, beside the backbone's denoiser.
+_PROJECTOR = "image_projector"
 
 
-def prepare(pipeline: ShowMePipeline, config: ShowMeConfig) -> None:
-    """Add the stage's adapters to the pipeline's networks and make trainable what the settings train, nothing else.
+def prepare(backbone: Backbone, config: ShowMeConfig) -> None:
+    """Add the stage's adapters to the networks and make trainable what the settings train, nothing else.
 
     Raises:
         InputError: adapters that the settings do not expect.
     """
-    unet, projector = pipeline.unet, pipeline.image_projector
+    networks: dict[str, Any] = dict(backbone.networks)
+    denoiser = networks[backbone.denoiser]
     if config.image_temporal_convolutions is not None:
-        unet.register_to_config(image_mode_temporal_conv=config.image_temporal_convolutions)
-    present = getattr(unet, "peft_config", {})
+        denoiser.register_to_config(image_mode_temporal_conv=config.image_temporal_convolutions)
+    present = getattr(denoiser, "peft_config", {})
     if config.tuning == "full":
         if present:
             raise InputError(f"{config.model} has adapters: tuning=full is for a model without any.")
-        _train_everything(pipeline, temporal=config.stage == STATE_VIDEO)
+        _train_everything(backbone, temporal=config.stage == STATE_VIDEO)
         return
     # The second stage stands on the first: where that is trained on, the second is of no use any more.
     stale = {STATE_VIDEO} if config.stage == STATE_IMAGE else set()
-    _drop_adapters(pipeline, stale | ({config.stage} if config.fresh else set()))
+    _drop_adapters(networks.values(), stale | ({config.stage} if config.fresh else set()))
     # Its first weights are random, and a resumed run must begin with the same.
     torch.manual_seed(config.training.seed)
-    _add_adapters(pipeline, config, config.stage in present)
-    unet.set_adapters([name for name in (STATE_IMAGE, STATE_VIDEO) if name in unet.peft_config])
-    train_projector = config.stage == STATE_IMAGE and config.adapter.projector != "frozen"
-    for name, parameter in unet.named_parameters():
+    _add_adapters(backbone, config, config.stage in present)
+    denoiser.set_adapters([name for name in (STATE_IMAGE, STATE_VIDEO) if name in denoiser.peft_config])
+    for name, parameter in denoiser.named_parameters():
         parameter.requires_grad_(f".{config.stage}." in name)
-    for name, parameter in projector.named_parameters():
+    train_projector = config.stage == STATE_IMAGE and config.adapter.projector != "frozen"
+    for name, parameter in networks[_PROJECTOR].named_parameters() if _PROJECTOR in networks else ():
         parameter.requires_grad_(train_projector and (config.adapter.projector == "full" or f".{STATE_IMAGE}." in name))
 
 
-def _drop_adapters(pipeline: ShowMePipeline, names: set[str]) -> None:
-    for network in (pipeline.unet, pipeline.image_projector):
+def adapter_config(
+    backbone: Backbone, adapter: str, rank: int, dropout: float, feed_forward_rank: int | None = None
+) -> LoraConfig:
+    """An adapter's places: spatial layers for ``state_image``, spatial and temporal ones for ``state_video``.
+
+    Args:
+        backbone: whose denoiser it adapts.
+        adapter: its name.
+        rank: of attention.
+        dropout: on the adapter's input.
+        feed_forward_rank: of feed-forward layers; as ``rank`` when None, left out when 0.
+
+    Raises:
+        ValueError: another adapter name.
+    """
+    halves = {STATE_IMAGE: "spatial", STATE_VIDEO: "all"}
+    if adapter not in halves:
+        raise ValueError(f"adapter {adapter!r}: choose {STATE_IMAGE} or {STATE_VIDEO}.")
+    feed_forward_rank = rank if feed_forward_rank is None else feed_forward_rank
+    names = backbone.targets(halves[adapter], feed_forward=feed_forward_rank > 0)
+    attention = set(backbone.targets(halves[adapter], feed_forward=False))
+    return lora_config(names, rank, dropout, ([name for name in names if name not in attention], feed_forward_rank))
+
+
+def projector_config(backbone: Backbone, rank: int, dropout: float) -> LoraConfig:
+    """LoRA on the attentions of the image projector ("Q-Former")."""
+    places = backbone.projector_targets()
+    doubled = [name for name, times in places.items() if times == 2]
+    return lora_config(list(places), rank, dropout, (doubled, 2 * rank))
+
+
+def _drop_adapters(networks, names: set[str]) -> None:
+    for network in networks:
         for name in names & set(getattr(network, "peft_config", {})):
             with warnings.catch_warnings():
                 # It was active: which are active is said below.
@@ -50,18 +89,21 @@ def _drop_adapters(pipeline: ShowMePipeline, names: set[str]) -> None:
                 network.delete_adapters(name)
 
 
-def _add_adapters(pipeline: ShowMePipeline, config: ShowMeConfig, present: bool) -> None:
-    unet, projector, adapter = pipeline.unet, pipeline.image_projector, config.adapter
+def _add_adapters(backbone: Backbone, config: ShowMeConfig, present: bool) -> None:
+    networks, adapter = backbone.networks, config.adapter
     if not present:
-        place = lora_config(unet, config.stage, config.rank, adapter.dropout, config.feed_forward_rank)
-        add_fresh_adapter(unet, config.stage, place)
-    wanted = config.stage == STATE_IMAGE and adapter.projector == "lora"
-    if wanted and STATE_IMAGE not in getattr(projector, "peft_config", {}):
-        place = projector_lora_config(projector, adapter.projector_rank, adapter.dropout)
-        add_fresh_adapter(projector, STATE_IMAGE, place)
+        place = adapter_config(backbone, config.stage, config.rank, adapter.dropout, config.feed_forward_rank)
+        add_fresh_adapter(networks[backbone.denoiser], config.stage, place)
+    wanted = config.stage == STATE_IMAGE and adapter.projector == "lora" and _PROJECTOR in networks
+    if wanted and STATE_IMAGE not in getattr(networks[_PROJECTOR], "peft_config", {}):
+        add_fresh_adapter(
+            networks[_PROJECTOR], STATE_IMAGE, projector_config(backbone, adapter.projector_rank, adapter.dropout)
+        )
 
 
-def _train_everything(pipeline: ShowMePipeline, temporal: bool) -> None:
-    for name, parameter in pipeline.unet.named_parameters():
+def _train_everything(backbone: Backbone, temporal: bool) -> None:
+    networks: dict[str, nn.Module] = dict(backbone.networks)
+    for name, parameter in networks.pop(backbone.denoiser).named_parameters():
         parameter.requires_grad_(temporal or not ("temporal" in name or name.startswith("scalar_embedding")))
-    pipeline.image_projector.requires_grad_(True)
+    for network in networks.values():
+        network.requires_grad_(True)

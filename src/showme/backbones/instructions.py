@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ...errors import CutWarning, InputError
-from ...long_text import LONG_INSTRUCTIONS, LongInstructions, too_long, unread_ends, windows
+from ..errors import CutWarning, InputError
+from ..long_text import LONG_INSTRUCTIONS, LongInstructions, too_long, unread_ends, windows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from .plain import PlainTokenizer
+    from .plain_video_unet import PlainTokenizer
 
 # Laid end to end; each costs the cross-attention to text as much as the first.
 _MOST_WINDOWS = 60

@@ -12,13 +12,13 @@ from PIL import Image
 
 from showme.errors import ToldWarning
 from showme.methods.showme.config import ShowMeConfig
-from showme.methods.showme.validation import Validator
+from showme.run_validation import Validator
 from tests.evaluation.conftest import moving_square, write_set
 
 
 def validator(clips: Path, out: Path, scenes: int) -> Validator:
     tree = {"stage": "state_image", "out": out, "data": {"source": clips}, "training": {"steps": 1}}
-    return Validator(ShowMeConfig(**tree, validation={"scenes": scenes}), (32, 32))
+    return Validator(ShowMeConfig(**tree, validation={"scenes": scenes}), "image", (32, 32))
 
 
 def run(clips: Path, out: Path, scenes: int, step: int) -> None:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from showme.backbones.instructions import InstructionReader, common_windows
 from showme.errors import CutWarning, InputError
-from showme.methods.showme.instructions import InstructionReader, common_windows
 
 SHORT = "push the red box to the left"
 # [BOS], 22 words and [EOS] are what the tiny encoder reads.
@@ -30,15 +30,17 @@ def states(pipeline, text: str) -> torch.Tensor:
 @torch.no_grad()
 def test_what_is_cut_is_read_as_ever_and_windows_are_laid_end_to_end(tiny_pipeline):
     texts, long = ["", SHORT, LONG.format("up")], LONG.format("up")
-    assert torch.equal(tiny_pipeline.encode_text(texts), torch.stack([states(tiny_pipeline, text) for text in texts]))
+    assert torch.equal(
+        tiny_pipeline.backbone.encode_text(texts), torch.stack([states(tiny_pipeline, text) for text in texts])
+    )
     parts = torch.cat([states(tiny_pipeline, START), states(tiny_pipeline, "left up")])
-    nothing, short, chunked = tiny_pipeline.encode_text(texts, long_instructions="chunk")
+    nothing, short, chunked = tiny_pipeline.backbone.encode_text(texts, long_instructions="chunk")
     assert long == f"{START} left up"
     torch.testing.assert_close(chunked, parts, atol=1e-6, rtol=0)
     # Whatever is shorter is repeated, the empty text of guidance among it.
     for row, text in ((nothing, ""), (short, SHORT)):
         torch.testing.assert_close(row, states(tiny_pipeline, text).repeat(2, 1), atol=1e-6, rtol=0)
-    assert tiny_pipeline.encode_text([SHORT], long_instructions="chunk", count=3).shape == (1, 72, 16)
+    assert tiny_pipeline.backbone.encode_text([SHORT], long_instructions="chunk", windows=3).shape == (1, 72, 16)
 
 
 @torch.no_grad()

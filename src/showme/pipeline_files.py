@@ -1,11 +1,12 @@
-"""The weights of a bundle: networks and adapters to and from safetensors, each key exactly in its place."""
+"""The files of a pipeline: networks and adapters to and from safetensors, each key exactly in its place."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,16 @@ import transformers.utils.logging as transformers_logging
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from .backbones.lora import check_keys, load_adapter
+from .bundle import DENOISERS, INDEX, BundleFiles
 from .devices import choose_device
 from .errors import InputError, first_line
-from .manifest import read_manifest
-from .methods.showme import ShowMePipeline
-from .methods.showme.adapters import check_keys, load_adapter
-from .methods.showme.tasks import COMPONENT_FOLDERS
+from .plug_ins import trusted_packages
 
 _LIBRARIES = ("diffusers", "transformers")
 
 
-def write_pipeline(pipeline: ShowMePipeline, folder: Path, dtype: torch.dtype | None) -> None:
+def write_pipeline(pipeline: Any, folder: Path, dtype: torch.dtype | None) -> None:
     """``save_pretrained`` in ``dtype`` (None: each weight's own), without traces of where the parts came from."""
     with _quiet():
         pipeline.save_pretrained(folder, dtype=dtype)
@@ -33,30 +33,42 @@ def write_pipeline(pipeline: ShowMePipeline, folder: Path, dtype: torch.dtype | 
         _forget_origin(path)
 
 
-def read_pipeline(folder: Path, device: str | torch.device | None, dtype: torch.dtype | None) -> ShowMePipeline:
-    """Networks, then adapters, then the move to ``device``; see :func:`showme.bundle.load_pipeline`."""
+def read_pipeline(
+    cls: Any, files: BundleFiles, device: str | torch.device | None, dtype: torch.dtype | None, own: bool = True
+) -> Any:
+    """Networks, then adapters, then the move to ``device``; see :func:`showme.pipelines.load_pipeline`.
+
+    Args:
+        cls: of the pipeline.
+        files: of the bundle.
+        device, dtype: as there.
+        own: whether the files are those of this class; of another one's, settings that it does not know are left out.
+    """
     device = choose_device(device)
+    index = json.loads(files.path(INDEX).read_text(encoding="utf-8"))
+    parts = {name: value for name, value in index.items() if isinstance(value, list)}
     if dtype is None:
-        dtype = torch.float32 if device.type == "cpu" else stored_dtype(folder / "unet")
-    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        dtype = torch.float32 if device.type == "cpu" else stored_dtype(files.path(denoiser_of(parts)))
+    settings = {name: value for name, value in index.items() if name not in parts and not name.startswith("_")}
+    if not own:
+        settings = {name: value for name, value in settings.items() if name in inspect.signature(cls).parameters}
     with _quiet():
-        components, settings = {}, {}
-        for name, value in index.items():
-            if isinstance(value, list):
-                components[name] = _read_component(_component_class(folder, name, value), folder / name, dtype)
-            elif not name.startswith("_"):
-                settings[name] = value
-        pipeline = _assemble(folder, components, settings)
-        for name in sorted(read_manifest(folder)):
-            for component, subfolder in COMPONENT_FOLDERS.items():
-                if (folder / name).parent == folder / subfolder:
-                    load_adapter(getattr(pipeline, component), folder / name)
+        components = {name: _read_component(files, name, value, dtype) for name, value in parts.items()}
+        pipeline = _assemble(cls, files, components, settings)
+        for component in components:
+            for path in files.adapters(component):
+                load_adapter(getattr(pipeline, component), path)
     for component in components.values():
         if isinstance(component, nn.Module):
             # Channels-last kernels suit the convolutions; a weight that is laid out otherwise is copied at every call,
             # which takes a third of an image step on a CPU.
             component.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return pipeline.to(device)
+
+
+def denoiser_of(components: Iterable[str]) -> str:
+    """The component that removes the noise, by its name."""
+    return next((name for name in components if name in DENOISERS), "")
 
 
 def stored_dtype(folder: Path) -> torch.dtype:
@@ -72,32 +84,33 @@ def _forget_origin(path: Path) -> None:
         path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _assemble(folder: Path, components: dict[str, Any], settings: dict[str, Any]) -> ShowMePipeline:
+def _assemble(cls: Any, files: BundleFiles, components: dict[str, Any], settings: dict[str, Any]) -> Any:
     try:
-        return ShowMePipeline(**components, **settings)
+        return cls(**components, **settings)
     except TypeError as error:
         raise InputError(
-            f"{folder / 'model_index.json'} does not describe a ShowMe pipeline ({first_line(error)}): update "
-            "showme-video."
+            f"{files.path(INDEX)} does not describe a {cls.__name__} ({first_line(error)}): update showme-video."
         ) from error
 
 
-def _component_class(folder: Path, name: str, value: list) -> Any:
-    """The class that ``model_index.json`` names for a component, of diffusers, transformers or showme alone."""
+def _component_class(files: BundleFiles, name: str, value: list) -> Any:
+    """The class that ``model_index.json`` names for a component: of diffusers, transformers, showme, or an installed
+    plug-in alone."""
     library, class_name = map(str, value)
-    if library not in _LIBRARIES and library.split(".")[0] != "showme":
-        raise InputError(f"{folder / 'model_index.json'}: {name} comes from {library!r}, which is never loaded.")
+    if library not in _LIBRARIES and library.split(".")[0] not in ("showme", *trusted_packages()):
+        raise InputError(f"{files.path(INDEX)}: {name} comes from {library!r}, which is never loaded.")
     try:
         return getattr(importlib.import_module(library), class_name)
     except (ImportError, AttributeError) as error:
         raise InputError(
-            f"{folder / 'model_index.json'}: {name} needs {library}.{class_name}, which this installation does not "
+            f"{files.path(INDEX)}: {name} needs {library}.{class_name}, which this installation does not "
             "have: update showme-video."
         ) from error
 
 
-def _read_component(cls: Any, folder: Path, dtype: torch.dtype) -> Any:
+def _read_component(files: BundleFiles, name: str, value: list, dtype: torch.dtype) -> Any:
     """``from_pretrained`` from text and safetensors only; of a network, every weight finds its place."""
+    cls, folder = _component_class(files, name, value), files.path(name)
     settings: dict[str, Any] = {"local_files_only": True}
     if issubclass(cls, nn.Module):
         settings |= {"torch_dtype": dtype, "use_safetensors": True, "output_loading_info": True}

@@ -1,4 +1,4 @@
-"""The two named LoRA adapters (arXiv 2511.17839, figure 2): where they sit, which task uses which, and their files."""
+"""Named LoRA adapters on any network: where they sit, which are active, and their files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,57 +17,33 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ...errors import InputError, first_line
+from ..bundle import LORA_CONFIG
+from ..errors import InputError, first_line
 from .merging import merged
-from .tasks import ACTIVE_ADAPTERS, LORA_CONFIG, STATE_IMAGE, STATE_VIDEO
 
-# A VideoUNet or an ImageProjector: mypy does not see what diffusers' mixins give them.
+# A network of ours or of diffusers: mypy does not see what diffusers' mixins give them.
 Network = Any
-
-# q, k, v of every attention (not to_out) and both feed-forward projections, as in the released configuration.
-_ATTENTION = r"attn[12]\.to_(q|k|v|k_ip|v_ip)"
-_FEED_FORWARD = r"ff\.proj_(in|out)"
-_SPATIAL = r".*spatial_attention\."
-_TEMPORAL = r".*temporal_(attention|in)\."
-_PROJECTOR = r"attentions\.\d+\.to_(q|kv)"
 
 
 def lora_config(
-    unet: nn.Module, adapter: str, rank: int, dropout: float, feed_forward_rank: int | None = None
+    names: Sequence[str], rank: int, dropout: float, other: tuple[Sequence[str], int] = ((), 0)
 ) -> LoraConfig:
-    """The adapter's places in ``unet``: spatial layers for ``state_image``, spatial and temporal for ``state_video``.
-
-    The scale is 1 whatever the rank (lora_alpha = r), as in the released code: y = W x + B A x.
+    """LoRA on layers of a network, at scale 1 whatever the rank (lora_alpha = r): y = W x + B A x.
 
     Args:
-        unet: the network.
-        adapter: its name.
-        rank: of attention.
+        names: of the layers, in full.
+        rank: of most of them.
         dropout: on the adapter's input.
-        feed_forward_rank: of feed-forward layers; as ``rank`` when None, left out when 0.
-
-    Raises:
-        ValueError: another adapter name.
+        other: of ``names``, those of another rank, and that rank.
     """
-    halves = {STATE_IMAGE: (_SPATIAL,), STATE_VIDEO: (_SPATIAL, _TEMPORAL)}
-    if adapter not in halves:
-        raise ValueError(f"adapter {adapter!r}: choose {STATE_IMAGE} or {STATE_VIDEO}.")
-    feed_forward_rank = rank if feed_forward_rank is None else feed_forward_rank
-    leaf = f"({_ATTENTION}|{_FEED_FORWARD})" if feed_forward_rank else _ATTENTION
-    pattern = "|".join(f"({half}{leaf})" for half in halves[adapter])
-    other = {f".*{_FEED_FORWARD}": feed_forward_rank} if feed_forward_rank not in (0, rank) else {}
-    return _config(unet, pattern, rank, dropout, other)
-
-
-def projector_lora_config(projector: nn.Module, rank: int, dropout: float) -> LoraConfig:
-    """LoRA on the q, k, v of the Q-Former's attentions. Keys and values are one matrix here, with twice the rank."""
-    return _config(projector, _PROJECTOR, rank, dropout, {r".*to_kv": 2 * rank})
-
-
-def _config(network: nn.Module, pattern: str, rank: int, dropout: float, other: dict[str, int]) -> LoraConfig:
-    targets = [name for name, _ in network.named_modules() if re.fullmatch(pattern, name)]
+    ranks = {re.escape(name): other[1] for name in other[0] if other[1] != rank}
     return LoraConfig(
-        r=rank, lora_alpha=rank, lora_dropout=dropout, target_modules=targets, rank_pattern=other, alpha_pattern=other
+        r=rank,
+        lora_alpha=rank,
+        lora_dropout=dropout,
+        target_modules=list(names),
+        rank_pattern=ranks,
+        alpha_pattern=dict(ranks),
     )
 
 
@@ -84,46 +60,43 @@ def add_fresh_adapter(network: Network, name: str, config: LoraConfig) -> None:
 
 
 @contextlib.contextmanager
-def active_adapters(unet: Network, task: str) -> Iterator[None]:
-    """While open, ``unet`` runs with the adapters of ``task`` and no others, at the cost of a network without any.
+def active_adapters(network: Network, names: Sequence[str]) -> Iterator[None]:
+    """While open, ``network`` runs with those of the named adapters that it has and no others, at the cost of a network
+    without any.
 
     Their weights are added to the layers' own (W + B A) for the time being and taken back by putting the old tensors
     in place again, so that nothing drifts however often the task changes. A network that hooks move between devices
     keeps its layers as they are and runs the adapters beside them.
-
-    Args:
-        unet: a network with some of the named adapters, or with none.
-        task: ``image`` or ``video``.
     """
-    names = [name for name in ACTIVE_ADAPTERS[task] if name in getattr(unet, "peft_config", {})]
-    if not names:
+    present = [name for name in names if name in getattr(network, "peft_config", {})]
+    if not present:
         yield
         return
-    if hasattr(unet, "_hf_hook"):
-        unet.enable_adapters()
-        unet.set_adapters(names)
+    if hasattr(network, "_hf_hook"):
+        network.enable_adapters()
+        network.set_adapters(present)
         yield
         return
-    with merged(unet, names):
+    with merged(network, present):
         yield
 
 
-def adapter_state(unet: nn.Module, name: str) -> dict[str, Tensor]:
+def adapter_state(network: nn.Module, name: str) -> dict[str, Tensor]:
     """The tensors of one adapter, named as peft names them in files (without the adapter's name)."""
-    return get_peft_model_state_dict(unet, adapter_name=name)
+    return get_peft_model_state_dict(network, adapter_name=name)
 
 
-def save_adapters(unet: nn.Module, folder: Path, dtype: torch.dtype | None = None) -> None:
-    """One safetensors file per adapter of ``unet``; its LoraConfig stands in the header under ``lora_config``.
+def save_adapters(network: nn.Module, folder: Path, dtype: torch.dtype | None = None) -> None:
+    """One safetensors file per adapter of ``network``; its LoraConfig stands in the header under ``lora_config``.
 
     Args:
-        unet: a network with adapters, or without: then nothing is written.
+        network: with adapters, or without: then nothing is written.
         folder: made if there is something to write.
         dtype: precision on disk; None keeps each tensor's own.
     """
-    for name, config in getattr(unet, "peft_config", {}).items():
+    for name, config in getattr(network, "peft_config", {}).items():
         folder.mkdir(parents=True, exist_ok=True)
-        state = {key: cast(value, dtype).contiguous() for key, value in adapter_state(unet, name).items()}
+        state = {key: cast(value, dtype).contiguous() for key, value in adapter_state(network, name).items()}
         # A single entry: safetensors writes several in an order that changes from run to run.
         metadata = {LORA_CONFIG: json.dumps(_config_dict(config, state), sort_keys=True)}
         save_file(state, folder / f"{name}.safetensors", metadata)

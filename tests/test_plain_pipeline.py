@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 
 import showme
-from showme.bundle import load_pipeline, open_bundle
+from showme.bundle import open_bundle
 from showme.errors import InputError
 from showme.lazy_pipeline import LazyPipeline
 from showme.manifest import write_manifest
 from showme.methods.showme import ShowMePipeline
-from showme.plain_bundle import load_sooner, read_plain
+from showme.pipelines import load_pipeline, load_sooner, read_plain
 
 EXAMPLE = Path(showme.__file__).parent / "assets" / "examples" / "push_left.png"
 WORDS = "push the orange case to the left"

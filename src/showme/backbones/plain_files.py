@@ -1,32 +1,28 @@
-"""A bundle in torch alone, where it holds nothing but what :mod:`showme.models.plain` knows.
+"""The components of a bundle in torch alone, where it holds nothing but what :mod:`showme.models.plain` knows.
 
-The pipeline of such a bundle is there in a fraction of the seconds that diffusers and transformers take to import, and
+A pipeline of such components is there in a fraction of the seconds that diffusers and transformers take to import, and
 makes the same pictures to the bit. Whatever is unlike what is expected here (another class, another setting, a weight
-too many) is left to :func:`showme.bundle.load_pipeline`, which knows everything and says what is wrong.
+too many) is left to :func:`showme.pipelines.load_pipeline`, which knows everything and says what is wrong.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .bundle import BundleFiles, load_pipeline
-from .devices import choose_device
-from .hub import DAMAGED
-from .lazy_pipeline import LazyPipeline
-from .methods.showme.plain import LoraLinear, Named, PlainPipeline, PlainProjector, PlainTokenizer, PlainUNet
-from .methods.showme.tasks import COMPONENT_FOLDERS, LORA_CONFIG
-from .models.plain import DDIMScheduler, PlainAutoencoder, PlainTextEncoder, PlainVisionEncoder
-from .models.plain.clip import ACTIVATIONS
-
-if TYPE_CHECKING:
-    from .methods.showme import ShowMePipeline
+from ..bundle import LORA_CONFIG, BundleFiles
+from ..devices import choose_device
+from ..hub import DAMAGED
+from ..models.plain import DDIMScheduler, PlainAutoencoder, PlainTextEncoder, PlainVisionEncoder
+from ..models.plain.clip import ACTIVATIONS
+from .plain_video_unet import LoraLinear, Named, PlainProjector, PlainTokenizer, PlainUNet
 
 _NETWORKS: dict[tuple[str, str], tuple[type[nn.Module], str]] = {
     ("showme.models.video_unet.unet", "VideoUNet"): (PlainUNet, "diffusion_pytorch_model.safetensors"),
@@ -66,25 +62,23 @@ _CODEC_BLOCKS = {"DownEncoderBlock2D", "UpDecoderBlock2D"}
 _LORA_SETTINGS = {"r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "target_modules"}
 
 
+@dataclass(frozen=True)
+class PlainParts:
+    """A bundle in torch alone: components by their names in the pipeline, and its settings."""
+
+    components: dict[str, Any]
+    config: Named
+
+
 class _UnlikeError(ValueError):
     """Something that the plain classes do not know."""
 
 
-def load_sooner(
-    files: BundleFiles, device: str | torch.device | None = None, dtype: torch.dtype | None = None
-) -> ShowMePipeline:
-    """As :func:`showme.bundle.load_pipeline`; where that can be put off, what is returned loads it when it must."""
-    plain = read_plain(files, device, dtype)
-    if plain is None:
-        return load_pipeline(files, device, dtype)
-    return cast("ShowMePipeline", LazyPipeline(plain, files))
-
-
 def read_plain(
     files: BundleFiles, device: str | torch.device | None = None, dtype: torch.dtype | None = None
-) -> PlainPipeline | None:
-    """The plain pipeline of an opened bundle; None where it needs the whole one: on a GPU, in another precision than
-    fp32, or with parts that are not known here.
+) -> PlainParts | None:
+    """The components of an opened bundle in torch alone; None where it needs the whole ones: on a GPU, in another
+    precision than fp32, or with parts that are not known here.
 
     Raises:
         InputError: a device that is not there.
@@ -102,25 +96,24 @@ def read_plain(
         torch.set_num_threads(threads)
 
 
-def _read(files: BundleFiles) -> PlainPipeline:
-    index = _json(files.folder / "model_index.json")
+def _read(files: BundleFiles) -> PlainParts:
+    index = _json(files.path("model_index.json"))
     for name, expected in _EXPECTED.items():
-        found = _json(files.folder / name)
+        found = _json(files.path(name))
         for field, values in expected.items():
             if found[field] not in values:
                 raise _UnlikeError(f"{name}: {field}")
     named = {name: value for name, value in index.items() if not isinstance(value, list) and name[0] != "_"}
     config = _LATER_SETTINGS | named
     config |= {"height": files.info.height, "width": files.info.width}
-    components = {name: _component(files.folder, name, *value) for name, value in index.items() if _is_part(value)}
+    components = {name: _component(files.path(name), name, *value) for name, value in index.items() if _is_part(value)}
     _check_size(components["vae"], config)
-    _adapt_projector(components["image_projector"], _adapters(files.folder, "image_projector"))
-    adapters = _adapters(files.folder, "unet")
+    _adapt_projector(components["image_projector"], _adapters(files, "image_projector"))
+    adapters = _adapters(files, "unet")
     for lora in adapters.values():
         _check_fit(components["unet"], lora)
-    pipeline = PlainPipeline(components, config, adapters)
-    pipeline.known_words = files.info.known_words
-    return pipeline
+    components["unet"].adapters = adapters
+    return PlainParts(components, Named(config))
 
 
 def _is_part(value: Any) -> bool:
@@ -131,15 +124,15 @@ def _json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _component(folder: Path, name: str, library: str, class_name: str) -> Any:
+def _component(place: Path, name: str, library: str, class_name: str) -> Any:
     if (library, class_name) in _NETWORKS:
-        return _network(folder / name, *_NETWORKS[library, class_name])
+        return _network(place, *_NETWORKS[library, class_name])
     if name == "scheduler" and (library, class_name) == ("diffusers", "DDIMScheduler"):
-        return DDIMScheduler(_json(folder / name / "scheduler_config.json"))
+        return DDIMScheduler(_json(place / "scheduler_config.json"))
     if name == "tokenizer":
-        return _tokenizer(folder / name)
+        return _tokenizer(place)
     if (library, class_name) == ("transformers", "CLIPImageProcessor"):
-        return Named(_json(folder / name / "preprocessor_config.json"))
+        return Named(_json(place / "preprocessor_config.json"))
     raise _UnlikeError(f"{library}.{class_name}")
 
 
@@ -171,9 +164,9 @@ def _check_size(vae: PlainAutoencoder, config: dict[str, Any]) -> None:
         raise _UnlikeError("size")
 
 
-def _adapters(folder: Path, component: str) -> dict[str, dict[str, tuple[Tensor, Tensor]]]:
+def _adapters(files: BundleFiles, component: str) -> dict[str, dict[str, tuple[Tensor, Tensor]]]:
     """The adapters of a component by name, their tensors in fp32 by layer."""
-    return {path.stem: _lora(path) for path in sorted((folder / COMPONENT_FOLDERS[component]).glob("*.safetensors"))}
+    return {path.stem: _lora(path) for path in files.adapters(component)}
 
 
 def _lora(path: Path) -> dict[str, tuple[Tensor, Tensor]]:

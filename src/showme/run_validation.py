@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ...data.cache.fingerprint import digest_of
-from ...data.clips import Look, read_clip
-from ...data.sources import Record
-from ...errors import ToldWarning
-from ...generation.outputs import write_png, write_video
-from ...long_text import told_before
-from ...pictures.psnr import psnr
-from ...staged_files import staged
-from ...training.validation import Scene, Validated, add_validation
-from .config import ShowMeConfig
-from .saved import ShowMePipeline
+from .data.cache.fingerprint import digest_of
+from .data.clips import Look, read_clip
+from .data.sources import Record
+from .errors import ToldWarning
+from .generation.outputs import write_png, write_video
+from .long_text import told_before
+from .methods.base import Pipeline
+from .pictures.psnr import psnr
+from .run_config import RunConfig
+from .staged_files import staged
+from .training.validation import Scene, Validated, add_validation
 
 _FPS = 8.0
 # What the page shows, by fingerprints.
@@ -29,19 +29,19 @@ _SCENES = "scenes.json"
 
 
 class Validator:
-    """Shows the pipeline the run's scenes with its stage's task and adds a column to ``validation/index.html``.
+    """Shows the pipeline the run's scenes with one task and adds a column to ``validation/index.html``.
 
     Args:
         config: the run's settings.
+        task: what the pipeline is asked for, ``image`` or ``video``.
         size: (height, width) of the model's pictures.
 
     Raises:
         InputError: no clips where the settings say.
     """
 
-    def __init__(self, config: ShowMeConfig, size: tuple[int, int]):
-        self.config, self.size = config, size
-        self.task = "image" if config.stage == "state_image" else "video"
+    def __init__(self, config: RunConfig, task: str, size: tuple[int, int]):
+        self.config, self.task, self.size = config, task, size
         source = config.validation.source or config.data.source
         scenes = config.validation.scenes
         self.records: list[Record] = source.records(scenes) if scenes else []
@@ -53,7 +53,7 @@ class Validator:
         look = Look(*self.size, self.config.data.frames, fit=self.config.data.fit)
         return [read_clip(record, look).frames for record in self.records]
 
-    def run(self, step: int, pipeline: ShowMePipeline) -> dict[str, float]:
+    def run(self, step: int, pipeline: Pipeline) -> dict[str, float]:
         """Generate every scene with ``pipeline`` and write the page; returns the figures."""
         self._own_folder()
         scenes = [self._scene(number) for number in range(len(self.records))]
@@ -64,8 +64,7 @@ class Validator:
             files.append(name)
             gains.append(psnr(end, clip[-1]) - psnr(clip[0], clip[-1]))
         figures = {"gain over the first frame, dB": float(np.mean(gains))}
-        title = f"{self.config.stage} of {self.config.out.name}"
-        add_validation(self.folder, title, scenes, Validated(step, files, figures))
+        add_validation(self.folder, self.config.title, scenes, Validated(step, files, figures))
         return figures
 
     def _own_folder(self) -> None:
@@ -96,7 +95,7 @@ class Validator:
         return Scene(self.records[number].instruction, first, truth)
 
     def _generate(
-        self, pipeline: ShowMePipeline, number: int, record: Record, clip: np.ndarray, step: int
+        self, pipeline: Pipeline, number: int, record: Record, clip: np.ndarray, step: int
     ) -> tuple[str, np.ndarray]:
         """The file that was written, and the end that the model foretells."""
         stem = f"scene{number}-step{step:07d}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from showme.methods.showme import merging
-from showme.methods.showme.adapters import STATE_IMAGE
-from showme.methods.showme.merging import all_modules, merged
+from showme.backbones import merging
+from showme.backbones.merging import all_modules, merged
+from showme.methods.showme.tasks import STATE_IMAGE
 
-from ...conftest import make_tiny_pipeline
+from ..conftest import make_tiny_pipeline
 
 
 @pytest.fixture

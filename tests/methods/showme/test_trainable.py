@@ -6,16 +6,12 @@ import pytest
 import torch
 from peft.tuners.lora import LoraLayer
 
-from showme.methods.showme.adapters import (
-    STATE_IMAGE,
-    STATE_VIDEO,
-    active_adapters,
-    add_fresh_adapter,
-    bare_weights,
-    lora_config,
-    projector_lora_config,
-)
+from showme.backbones.lora import active_adapters, add_fresh_adapter, bare_weights
+from showme.methods.showme.tasks import ACTIVE_ADAPTERS, STATE_IMAGE, STATE_VIDEO
+from showme.methods.showme.trainable import adapter_config, projector_config
 from showme.models import ImageProjector, VideoUNet
+
+from ...conftest import backbone_of
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +27,7 @@ def unet() -> VideoUNet:
 
 
 def test_state_image_sits_in_spatial_layers_alone(unet):
-    targets = lora_config(unet, STATE_IMAGE, 4, 0.1).target_modules
+    targets = adapter_config(backbone_of(unet=unet), STATE_IMAGE, 4, 0.1).target_modules
     one = {t.split("mid_layers.0.")[1] for t in targets if "mid_layers.0." in t}
     attn1 = {f"spatial_attention.attn1.to_{x}" for x in "qkv"}
     attn2 = {f"spatial_attention.attn2.to_{x}" for x in ("q", "k", "v", "k_ip", "v_ip")}
@@ -41,8 +37,8 @@ def test_state_image_sits_in_spatial_layers_alone(unet):
 
 
 def test_state_video_adds_the_temporal_layers(unet):
-    image = lora_config(unet, STATE_IMAGE, 4, 0.1).target_modules
-    video = lora_config(unet, STATE_VIDEO, 4, 0.1).target_modules
+    image = adapter_config(backbone_of(unet=unet), STATE_IMAGE, 4, 0.1).target_modules
+    video = adapter_config(backbone_of(unet=unet), STATE_VIDEO, 4, 0.1).target_modules
     assert set(image) < set(video)
     added = set(video) - set(image)
     assert all("temporal" in t for t in added)
@@ -50,16 +46,18 @@ def test_state_video_adds_the_temporal_layers(unet):
 
 
 def test_the_scale_is_one_and_the_name_is_checked(unet):
-    config = lora_config(unet, STATE_VIDEO, 8, 0.1)
+    config = adapter_config(backbone_of(unet=unet), STATE_VIDEO, 8, 0.1)
     assert config.lora_alpha / config.r == 1
     with pytest.raises(ValueError, match="state_image"):
-        lora_config(unet, "other", 4, 0.1)
+        adapter_config(backbone_of(unet=unet), "other", 4, 0.1)
 
 
 def test_an_adapter_begins_as_the_released_one(unet):
     fresh = VideoUNet.from_config(unet.config)
     before = {key: value.clone() for key, value in fresh.state_dict().items()}
-    add_fresh_adapter(fresh, STATE_VIDEO, lora_config(fresh, STATE_VIDEO, 16, 0.1, feed_forward_rank=4))
+    add_fresh_adapter(
+        fresh, STATE_VIDEO, adapter_config(backbone_of(unet=fresh), STATE_VIDEO, 16, 0.1, feed_forward_rank=4)
+    )
     layers = {name: layer for name, layer in fresh.named_modules() if isinstance(layer, LoraLayer)}
     for name, layer in layers.items():
         rank = 4 if ".ff." in name else 16
@@ -77,9 +75,9 @@ def test_an_adapter_begins_as_the_released_one(unet):
 def test_full_size_adapters_have_the_papers_number_of_parameters():
     with torch.device("meta"):
         unet, projector = VideoUNet(), ImageProjector()
-        unet.add_adapter(lora_config(unet, STATE_IMAGE, 128, 0.1), STATE_IMAGE)
-        unet.add_adapter(lora_config(unet, STATE_VIDEO, 64, 0.1), STATE_VIDEO)
-        projector.add_adapter(projector_lora_config(projector, 128, 0.1), STATE_IMAGE)
+        unet.add_adapter(adapter_config(backbone_of(unet=unet), STATE_IMAGE, 128, 0.1), STATE_IMAGE)
+        unet.add_adapter(adapter_config(backbone_of(unet=unet), STATE_VIDEO, 64, 0.1), STATE_VIDEO)
+        projector.add_adapter(projector_config(backbone_of(image_projector=projector), 128, 0.1), STATE_IMAGE)
 
     def count(network, name: str) -> float:
         return sum(p.numel() for key, p in network.named_parameters() if f".{name}." in key) / 1e6
@@ -91,7 +89,7 @@ def test_full_size_adapters_have_the_papers_number_of_parameters():
 
 
 def test_feed_forward_layers_can_be_left_alone(unet):
-    targets = lora_config(unet, STATE_IMAGE, 4, 0.1, feed_forward_rank=0).target_modules
+    targets = adapter_config(backbone_of(unet=unet), STATE_IMAGE, 4, 0.1, feed_forward_rank=0).target_modules
     assert targets
     assert not any(".ff." in target for target in targets)
 
@@ -104,7 +102,7 @@ def test_active_adapters_cost_nothing_change_nothing_and_leave_no_trace(tiny_pip
         unet.set_adapters(names)
         with torch.no_grad():
             beside = unet(*inputs, temporal=task == "video")
-            with active_adapters(unet, task):
+            with active_adapters(unet, ACTIVE_ADAPTERS[task]):
                 within = unet(*inputs, temporal=task == "video")
         torch.testing.assert_close(within, beside, atol=1e-5, rtol=1e-5)
     assert all(torch.equal(value, before[key]) for key, value in unet.state_dict().items())
@@ -113,6 +111,6 @@ def test_active_adapters_cost_nothing_change_nothing_and_leave_no_trace(tiny_pip
 def test_weights_come_back_after_an_error(tiny_pipeline):
     unet = tiny_pipeline.unet
     before = {key: value.clone() for key, value in unet.state_dict().items()}
-    with pytest.raises(RuntimeError, match="stop"), active_adapters(unet, "video"):
+    with pytest.raises(RuntimeError, match="stop"), active_adapters(unet, ACTIVE_ADAPTERS["video"]):
         raise RuntimeError("stop")
     assert all(torch.equal(value, before[key]) for key, value in unet.state_dict().items())

@@ -1,0 +1,279 @@
+"""What a method may ask of a video model, whatever its make: the contract of :mod:`showme.backbones`.
+
+Shapes: B clips, T frames, T' latent slots, C latent channels, (h, w) latent places, L text tokens, N image tokens, D
+widths. Pixels that go in are in [-1, 1]; pictures that come out are about [0, 1].
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from .paths import NoisePath
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a backbone's latents and conditions look like.
+
+    Attributes:
+        channels: C.
+        space: pixels per latent place, along each side.
+        time: frames per slot after the first; 1: a slot for every frame.
+        first_alone: whether slot 0 is the first frame's own latent, so that it may be cut out of a clip's.
+        still_slots: slots of a still picture: 1, or 2 where the given picture stands before the wanted one.
+        scalar: whether it takes a number beside the timestep (frame stride, frames per second, motion strength).
+    """
+
+    channels: int
+    space: int
+    time: int = 1
+    first_alone: bool = True
+    still_slots: int = 1
+    scalar: bool = False
+
+    def slots(self, frames: int) -> int:
+        """T' of T frames.
+
+        Raises:
+            InputError: the codec would leave frames out in silence; names the nearest numbers that fit.
+        """
+        if (frames - 1) % self.time:
+            below = (frames - 1) // self.time * self.time + 1
+            raise InputError(
+                f"{frames} frames do not fit this model, which keeps {self.time} frames in a latent: choose {below} or "
+                f"{below + self.time} frames."
+            )
+        return (frames - 1) // self.time + 1
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a clip.
+
+    Attributes:
+        latents: (B, C, T', h, w); in the other slots what the family puts there: zeros, say, or the latent of grey.
+        where: (B, 1, T', 1, 1), 1 at known slots and 0 elsewhere.
+    """
+
+    latents: Tensor
+    where: Tensor
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Everything that a prediction depends on beside the noisy latents and their level.
+
+    Attributes:
+        text: (B, L, D), or (B, T', L, D) where every slot has its own.
+        image: projected tokens of the image encoder (B, N, D), as :meth:`Backbone.project` makes them.
+        known: of the clip.
+        scalar: (B,); None: the network's default.
+        region: (B, 1, 1, h, w) in {0, 1}, where the action happens; None: no such condition.
+    """
+
+    text: Tensor
+    image: Tensor | None
+    known: Known
+    scalar: Tensor | None = None
+    region: Tensor | None = None
+
+    def repeated(self, count: int) -> Conditions:
+        """The same with known latents of one clip for ``count`` of them, as the branches of guidance need."""
+        latents, where = (each.expand(count, -1, -1, -1, -1) for each in (self.known.latents, self.known.where))
+        return replace(self, known=Known(latents, where))
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place where a method may hang a module of its own.
+
+    Attributes:
+        module: whose output is meant, by a forward hook.
+        width: D of the tokens there.
+        view: (output, T') -> tokens (B T', n, D) at spatial sites and (B n, T', D) at temporal ones, and what lays such
+            tokens back into the output's form.
+    """
+
+    module: nn.Module
+    width: int
+    view: Callable[[Tensor, int], tuple[Tensor, Callable[[Tensor], Tensor]]]
+
+
+class Backbone(ABC):
+    """A video diffusion model as methods see it; it holds no weights of its own.
+
+    Args:
+        parts: what holds the networks by the names of a pipeline's components: the pipeline itself. Components that
+            are exchanged on it are exchanged here.
+    """
+
+    #: Name of the component that removes the noise.
+    denoiser: ClassVar[str]
+    #: Components whose weights a method may train, the denoiser first.
+    trainable: ClassVar[tuple[str, ...]]
+
+    def __init__(self, parts: Any):
+        self.parts = parts
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Trainable components by name."""
+        return {name: getattr(self.parts, name) for name in self.trainable}
+
+    @property
+    @abstractmethod
+    def facts(self) -> Facts:
+        """Of the components as they are."""
+
+    @property
+    @abstractmethod
+    def path(self) -> NoisePath:
+        """From latents to noise."""
+
+    @property
+    def units(self) -> list[nn.Module]:
+        """Modules that are gathered one at a time when the network is sharded; none: the whole."""
+        return []
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks run."""
+        return self.parts.device
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """Of the pixels that codec and encoders take."""
+
+    @property
+    @abstractmethod
+    def encoders(self) -> Mapping[str, nn.Module]:
+        """The frozen networks whose weights decide what is cached as ``latents``, ``text`` and ``image``; the last is
+        absent where there is no image encoder."""
+
+    @property
+    @abstractmethod
+    def vocabulary(self) -> Any:
+        """What decides, beside the encoder's weights, how sentences are read: JSON."""
+
+    @abstractmethod
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Clips (B, T, 3, H, W) -> normalised latents (B, C, T', h, w), the mode of the codec's posterior.
+
+        Raises:
+            InputError: a T that the codec does not take.
+        """
+
+    @abstractmethod
+    def decode(self, latents: Tensor, together: int | None = None) -> Tensor:
+        """Latents (B, C, T', h, w) -> pictures (B, T, 3, H, W), with gradient. Nothing is cut off at 0 and 1: there the
+        gradient would end.
+
+        Args:
+            latents: normalised; T' = 1 is a still.
+            together: how many slots at a time, for less memory; None: all.
+        """
+
+    @abstractmethod
+    def known(self, latents: Tensor, slots: Sequence[int], count: int) -> Known:
+        """Latents of single pictures (B, C, K, h, w), encoded alone, at ``slots`` of ``count``; -1 is the last."""
+
+    @abstractmethod
+    def encode_text(self, sentences: Sequence[str], **choices: Any) -> Tensor:
+        """Sentences -> (n, L, D)."""
+
+    def text_choices(self, sentences: Sequence[str]) -> dict[str, Any]:
+        """Choices of :meth:`encode_text` that give all of these sentences equally many tokens."""
+        return {}
+
+    def check_lengths(  # noqa: B027 (a backbone that reads all of a sentence has nothing to check)
+        self, sentences: Sequence[str], places: Sequence[str] | None = None, long_instructions: str | None = None
+    ) -> None:
+        """Warn, once, of sentences that are longer than the text encoder reads; or refuse them.
+
+        Args:
+            sentences: any number.
+            places: where each stands, such as ``clip '7'``, for the message.
+            long_instructions: ``cut``, ``chunk`` or ``refuse``; None: as the model's settings say.
+
+        Raises:
+            InputError: one is too long, with ``refuse``.
+        """
+
+    def encode_image(self, pixels: Tensor) -> Tensor | None:
+        """Pictures (n, 3, H, W) -> tokens of the frozen image encoder (n, N, D); None: the model has none."""
+        return None
+
+    def project(self, image: Tensor | None) -> Tensor | None:
+        """Tokens of the image encoder as the network takes them, through a trainable projector where there is one: once
+        per sample, whatever the number of steps."""
+        return image
+
+    @abstractmethod
+    def predict(self, noisy: Tensor, level: Tensor, conditions: Conditions, still: bool = False) -> Tensor:
+        """What :meth:`NoisePath.target` should be, by one forward pass.
+
+        Args:
+            noisy: (B, C, T', h, w).
+            level: (B,) or (), of the path.
+            conditions: with projected image tokens.
+            still: a single picture is wanted: T' = ``facts.still_slots``, the last slot is the wanted one, and a
+                temporal half, where there is one, is off.
+
+        Returns:
+            Like ``noisy``.
+        """
+
+    def hold(self, latents: Tensor, known: Known) -> Tensor:
+        """Latents after a step of the sampler, with known slots back in place where the family keeps them there."""
+        return latents
+
+    def targets(self, half: str, feed_forward: bool = True) -> list[str]:
+        """Names of the denoiser's layers that LoRA adapts.
+
+        Args:
+            half: ``spatial``, ``temporal`` or ``all``. Where one attention does both, each names it.
+            feed_forward: whether feed-forward layers are among them.
+        """
+        raise InputError(f"{type(self).__name__} names no layers for LoRA: choose another backbone or full tuning.")
+
+    def projector_targets(self) -> dict[str, int]:
+        """Names of the image projector's layers that LoRA adapts, with the multiple of the rank that each gets; none
+        where there is no projector."""
+        return {}
+
+    def sites(self, kind: str) -> list[Site]:
+        """Places for a method's own modules: ``after_convolution``, ``beside_spatial`` or ``beside_temporal``."""
+        raise InputError(f"{type(self).__name__} has no places {kind}: choose another backbone.")
+
+    def adapted(self, names: Sequence[str]) -> AbstractContextManager[None]:
+        """While open, the denoiser runs with those of the named adapters that it has, and no others."""
+        raise InputError(f"{type(self).__name__} takes no adapters: choose another backbone.")
+
+
+def check_carries(backbone: Backbone, method: str, needs: Mapping[str, bool], others: Sequence[str]) -> None:
+    """Refuse a method on a backbone that cannot carry it.
+
+    Args:
+        backbone: that was chosen.
+        method: what messages call the method.
+        needs: what it needs, in words, and whether the backbone has it.
+        others: backbones that can.
+
+    Raises:
+        InputError: one need is not met.
+    """
+    lacking = [words for words, met in needs.items() if not met]
+    if lacking:
+        raise InputError(
+            f"{method} cannot be run on the backbone {type(backbone).__name__}, which has no {lacking[0]}: choose "
+            f"{' or '.join(others)}."
+        )

@@ -1,0 +1,33 @@
+"""How what is known of a clip enters a network: pure functions on latents (B, C, T', h, w)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .base import Known
+
+
+def in_slots(latents: Tensor, slots: Sequence[int], count: int, repeat: bool = False) -> Known:
+    """Known pictures in their slots, and zeros elsewhere: ``[z0; zeros]``, with an end ``[z0; zeros; zT]``.
+
+    Args:
+        latents: (B, C, K, h, w), of single pictures.
+        slots: the K numbers of their slots; -1 is the last. Of several in one slot the first counts: a clip of one slot
+            has no other end than its beginning.
+        count: T'.
+        repeat: the first picture stands in all slots that no other takes, as DynamiCrafter was trained.
+    """
+    first, zeros = latents[:, :, :1], torch.zeros_like(latents[:, :, :1])
+    placed = {slot % count: latents[:, :, k : k + 1] for k, slot in reversed(list(enumerate(slots)))}
+    where = latents.new_zeros(latents.shape[0], 1, count, 1, 1)
+    where[:, :, list(placed)] = 1
+    filled = [placed.get(slot, first if repeat else zeros) for slot in range(count)]
+    return Known(torch.cat(filled, dim=2), where)
+
+
+def beside(noisy: Tensor, known: Known) -> Tensor:
+    """Known latents as further channels: (B, 2 C, T', h, w)."""
+    return torch.cat([noisy, known.latents], dim=1)

@@ -1,0 +1,97 @@
+"""The sampler's loop, for every backbone and method: from noise to latents, with any diffusers scheduler."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .base import Backbone, Conditions
+
+# Predictions of all branches (K B, ...) at a timestep -> the one that is stepped with (B, ...).
+Combine = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How latents are sampled.
+
+    Attributes:
+        steps: of the scheduler.
+        combine: guidance: what becomes of the branches' predictions.
+        branches: K, how many rows of the conditions belong to one clip.
+        eta: DDIM's stochasticity.
+        generator: of the noise; None: the global one.
+        after_step: called as ``after_step(index, timestep, latents) -> latents``.
+        bar: opens a progress bar over a number of steps.
+    """
+
+    steps: int
+    combine: Combine
+    branches: int = 1
+    eta: float = 0.0
+    generator: torch.Generator | None = None
+    after_step: Callable[[int, Tensor, Tensor], Tensor] | None = None
+    bar: Callable[..., AbstractContextManager[Any]] | None = None
+
+
+def sample(
+    backbone: Backbone, scheduler: Any, conditions: Conditions, shape: Sequence[int], how: Sampling, still: bool = False
+) -> Tensor:
+    """Latents (B, C, T', h, w) from pure noise.
+
+    Args:
+        backbone: predicts, with the adapters that are active.
+        scheduler: a diffusers scheduler.
+        conditions: one row for each branch; known latents of one clip.
+        shape: of the latents.
+        how: settings.
+        still: a single picture is wanted.
+    """
+    known = conditions.known
+    conditions = conditions.repeated(how.branches) if how.branches > 1 else conditions
+    latents = noise(shape, how.generator, known.latents)
+    scheduler.set_timesteps(how.steps, device=latents.device)
+    # Flow-matching schedulers know neither a first sigma nor a scaling: theirs are 1.
+    latents = backbone.hold(latents * getattr(scheduler, "init_noise_sigma", 1.0), known)
+    scaled = getattr(scheduler, "scale_model_input", lambda latents, t: latents)
+    arguments = _step_arguments(scheduler, how)
+    with how.bar(total=how.steps) if how.bar else _NoBar() as bar:
+        for index, t in enumerate(scheduler.timesteps):
+            seen = scaled(latents, t)
+            prediction = backbone.predict(seen.expand(how.branches, *seen.shape[1:]), t, conditions, still)
+            latents = scheduler.step(how.combine(prediction), t, latents, **arguments)[0]
+            latents = backbone.hold(latents, known)
+            if how.after_step is not None:
+                latents = how.after_step(index, t, latents)
+            bar.update()
+    return latents
+
+
+def noise(shape: Sequence[int], generator: torch.Generator | None, like: Tensor) -> Tensor:
+    """Noise of ``like``'s precision on its device, drawn where the generator is: a seed means the same on a GPU."""
+    device = like.device if generator is None else generator.device
+    return torch.randn(tuple(shape), generator=generator, device=device, dtype=like.dtype).to(like.device)
+
+
+def _step_arguments(scheduler: Any, how: Sampling) -> dict[str, Any]:
+    """eta and generator go only to schedulers that know them, so that any diffusers scheduler can be swapped in."""
+    names = inspect.signature(scheduler.step).parameters
+    known = {"eta": how.eta, "generator": how.generator, "return_dict": False}
+    return {name: value for name, value in known.items() if name in names}
+
+
+class _NoBar:
+    def __enter__(self) -> _NoBar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def update(self) -> None:
+        """Nothing is shown."""

@@ -1,0 +1,182 @@
+"""The factorised UNets: the embedded model, DynamiCrafter and AnimateAnything, whole or in torch alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..long_text import LongInstructions
+from ..models import split_image_tokens
+from ..models.video_unet.blocks import VideoLayer
+from .base import Backbone, Conditions, Facts, Known
+from .instructions import InstructionReader, common_windows
+from .paths import DiscretePath
+from .placing import beside, in_slots
+from .plain_video_unet import PlainUNet
+
+# q, k, v of every attention (not to_out) and both feed-forward projections.
+_ATTENTION = r"attn[12]\.to_(q|k|v|k_ip|v_ip)"
+_FEED_FORWARD = r"ff\.proj_(in|out)"
+_HALVES = {"spatial": (r".*spatial_attention\.",), "temporal": (r".*temporal_(attention|in)\.",)}
+_HALVES["all"] = _HALVES["spatial"] + _HALVES["temporal"]
+_PROJECTOR = r"attentions\.\d+\.to_(q|kv)"
+# Pictures that the codec encodes at a time.
+_TOGETHER = 16
+
+
+class VideoUNetBackbone(Backbone):
+    """A ``VideoUNet`` with diffusers' ``AutoencoderKL``, CLIP encoders and an image projector, or without the latter.
+
+    Known slots enter as further channels (``condition_axis: channel``) or as a slot in front (``time``).
+    """
+
+    denoiser = "unet"
+    trainable = ("unet", "image_projector")
+
+    @property
+    def facts(self) -> Facts:
+        codec, unet = self.parts.vae.config, self.parts.unet.config
+        space = 2 ** (len(codec.block_out_channels) - 1)
+        return Facts(codec.latent_channels, space, scalar=unet.scalar_condition != "none")
+
+    @property
+    def path(self) -> DiscretePath:
+        return DiscretePath(self.parts.scheduler)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.parts.vae.dtype
+
+    @property
+    def encoders(self) -> dict[str, nn.Module]:
+        return {"latents": self.parts.vae, "text": self.parts.text_encoder, "image": self.parts.image_encoder}
+
+    @property
+    def vocabulary(self) -> Any:
+        tokenizer = self.parts.tokenizer
+        return [sorted(tokenizer.get_vocab().items()), tokenizer.model_max_length]
+
+    @property
+    def units(self) -> list[nn.Module]:
+        return [module for module in self.parts.unet.modules() if isinstance(module, VideoLayer)]
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        parts = [self.encode_pictures(part) for part in pixels.flatten(0, 1).split(_TOGETHER)]
+        return torch.cat(parts).unflatten(0, pixels.shape[:2]).transpose(1, 2)
+
+    def encode_pictures(self, pixels: Tensor) -> Tensor:
+        """Pictures (n, 3, H, W) -> normalised latents (n, C, h, w), all at once."""
+        vae = self.parts.vae
+        return vae.encode(pixels).latent_dist.mode() * vae.config.scaling_factor
+
+    def decode(self, latents: Tensor, together: int | None = None) -> Tensor:
+        flat = latents.transpose(1, 2).flatten(0, 1)
+        return self.decode_pictures(flat, together).unflatten(0, (latents.shape[0], latents.shape[2]))
+
+    def decode_pictures(self, latents: Tensor, together: int | None = None) -> Tensor:
+        """Normalised latents (n, C, h, w) -> pictures (n, 3, H, W), ``together`` at a time."""
+        vae = self.parts.vae
+        parts = latents.to(vae.dtype).split(together or len(latents))
+        return torch.cat([vae.decode(part / vae.config.scaling_factor).sample for part in parts]) / 2 + 0.5
+
+    def known(self, latents: Tensor, slots: Sequence[int], count: int) -> Known:
+        return in_slots(latents, slots, count, self.parts.config.repeat_first_frame)
+
+    def reader(self, long_instructions: LongInstructions | None = None) -> InstructionReader:
+        """What reads sentences for the text encoder; ``long_instructions`` as for :meth:`encode_text`."""
+        return InstructionReader(self.parts.tokenizer, long_instructions or self.parts.config.long_instructions)
+
+    def encode_text(
+        self,
+        sentences: Sequence[str],
+        *,
+        device: torch.device | None = None,
+        long_instructions: LongInstructions | None = None,
+        windows: int | None = None,
+    ) -> Tensor:
+        """Sentences -> text tokens (n, k L, D): L of the encoder, k = 1 unless ``chunk`` needs more windows.
+
+        A text of fewer windows than k, such as the empty one of guidance, is repeated until it fills them: attention to
+        the same tokens several times over equals attention to them once.
+
+        Args:
+            sentences: that their end is cut off is not said here, but by the reader's ``check``.
+            device: of the encoder when None.
+            long_instructions: ``cut``, ``chunk`` or ``refuse``; None: as the model's settings say.
+            windows: k, a multiple of each text's own number of windows; None: the least.
+
+        Raises:
+            InputError: k would be more than 60.
+        """
+        reader = self.reader(long_instructions)
+        parts = reader.windows(sentences)
+        windows = windows or common_windows(parts)
+        ids = reader.ids([window for text in parts for window in text])
+        states = self.parts.text_encoder(ids.to(device or self.parts.device)).last_hidden_state
+        rows = states.split([len(text) for text in parts])
+        return torch.stack([row.flatten(0, 1).repeat(windows // len(row), 1) for row in rows])
+
+    def text_choices(self, sentences: Sequence[str]) -> dict[str, Any]:
+        return {"windows": common_windows(self.reader().windows(sentences))}
+
+    def check_lengths(
+        self,
+        sentences: Sequence[str],
+        places: Sequence[str] | None = None,
+        long_instructions: LongInstructions | None = None,
+    ) -> None:
+        self.reader(long_instructions).check(sentences, places)
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """Pictures (n, 3, H, W) -> the image encoder's tokens (n, 1 + patches, D_img)."""
+        encoder, extractor = self.parts.image_encoder, self.parts.feature_extractor
+        size = encoder.config.image_size
+        mean, std = (
+            torch.tensor(getattr(extractor, name), device=pixels.device, dtype=pixels.dtype)
+            for name in ("image_mean", "image_std")
+        )
+        if pixels.shape[-2:] != (size, size):
+            pixels = torch.nn.functional.interpolate(
+                pixels.float(), (size, size), mode="bicubic", align_corners=True, antialias=True
+            ).to(pixels.dtype)
+        pixels = (pixels / 2 + 0.5 - mean[:, None, None]) / std[:, None, None]
+        return encoder(pixels.to(encoder.dtype)).last_hidden_state
+
+    def project(self, image: Tensor | None) -> Tensor | None:
+        return self.parts.image_projector(image)
+
+    def predict(self, noisy: Tensor, level: Tensor, conditions: Conditions, still: bool = False) -> Tensor:
+        unet: Any = self.parts.unet
+        known, extra = conditions.known, {}
+        if unet.config.condition_axis == "channel":
+            sample = beside(noisy, known)
+        else:
+            sample, extra["condition_latent"] = noisy, known.latents[:, :, :1]
+        if unet.config.mask_channel:
+            extra["mask"] = conditions.region
+        image = None if conditions.image is None else split_image_tokens(conditions.image, noisy.shape[2])
+        return unet(sample, level, conditions.text, image, conditions.scalar, temporal=not still, **extra)
+
+    def targets(self, half: str, feed_forward: bool = True) -> list[str]:
+        leaf = f"({_ATTENTION}|{_FEED_FORWARD})" if feed_forward else _ATTENTION
+        pattern = re.compile("|".join(f"({place}{leaf})" for place in _HALVES[half]))
+        return [name for name, _ in self.parts.unet.named_modules() if pattern.fullmatch(name)]
+
+    def projector_targets(self) -> dict[str, int]:
+        names = [name for name, _ in self.parts.image_projector.named_modules() if re.fullmatch(_PROJECTOR, name)]
+        # Keys and values are one matrix here.
+        return {name: 2 if name.endswith("to_kv") else 1 for name in names}
+
+    def adapted(self, names: Sequence[str]) -> AbstractContextManager[None]:
+        unet = self.parts.unet
+        if isinstance(unet, PlainUNet):
+            return unet.adapted(names)
+        # peft takes a second to import.
+        from .lora import active_adapters
+
+        return active_adapters(unet, names)

@@ -1,0 +1,130 @@
+"""What a thin bundle stands on: found by its name, and known by the SHA-256 of each of its weight files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .errors import InputError
+from .manifest import MANIFEST, read_manifest, sha256_of, verify_manifest
+from .staged_files import staged
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_WEIGHTS = ".safetensors"
+_ADAPTERS = "adapters/"
+
+
+class BaseModelRecord(BaseModel):
+    """The base of a thin bundle, as its ``bundle.json`` names it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, description="embedded, the folder of a model, or a hub id")
+    revision: str | None = Field(None, description="of a hub id")
+    weights: dict[str, str] = Field(min_length=1, description="file, relative to the base -> SHA-256")
+
+
+def record_base(name: str, folder: Path) -> BaseModelRecord:
+    """What a thin bundle says of the base in ``folder``, its adapters aside: they are none of the thin bundle's.
+
+    Args:
+        name: that the base was opened by.
+        folder: where it lies.
+    """
+    revision = folder.name if folder.parent.name == "snapshots" else None
+    return BaseModelRecord(name=name, revision=revision, weights=weight_hashes(folder))
+
+
+def find_base(record: BaseModelRecord, thin: Path, resolve: Callable[..., Path]) -> Path:
+    """The folder of a base: by its name, or, of a folder that was moved together with the thin bundle, beside it.
+
+    Raises:
+        InputError: it is in neither place.
+    """
+    beside = thin.absolute().parent / Path(record.name).name
+    if not Path(record.name).is_dir() and beside.is_dir() and "/" in record.name:
+        return beside
+    if Path(record.name).is_dir():
+        return Path(record.name)
+    try:
+        return resolve(record.name, record.revision)
+    except InputError as error:
+        raise InputError(
+            f"{thin} is a thin bundle over {record.name}, which is not here: put that folder beside it, or fetch the "
+            f"model ({error})"
+        ) from error
+
+
+def verify_base(record: BaseModelRecord, folder: Path, thin: Path) -> None:
+    """Compare a base's weight files with what the thin bundle was made on.
+
+    Raises:
+        InputError: one is missing, damaged or another.
+    """
+    if (folder / MANIFEST).is_file():
+        verify_manifest(folder)
+    found = weight_hashes(folder)
+    for name, expected in record.weights.items():
+        if name not in found:
+            raise InputError(f"{thin} stands on {record.name}, of which {folder / name} is missing: fetch it again.")
+        if found[name] != expected:
+            raise InputError(
+                f"{thin} was made on another {record.name} than the one in {folder}: {name} differs. Put the old one "
+                "there, or train on this one."
+            )
+
+
+def weight_hashes(folder: Path) -> dict[str, str]:
+    """Weight files of a model's networks -> SHA-256: by the bundle's manifest, which was verified, by the hub's own
+    names, or computed once and remembered."""
+    if (folder / MANIFEST).is_file():
+        entries = read_manifest(folder)
+        return {name: entries[name]["sha256"] for name in sorted(entries) if _is_of_a_network(name)}
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob(f"*{_WEIGHTS}"))}
+    return dict(_remembered({name: path for name, path in files.items() if _is_of_a_network(name)}))
+
+
+def _is_of_a_network(name: str) -> bool:
+    return name.endswith(_WEIGHTS) and not name.startswith(_ADAPTERS)
+
+
+def _remembered(files: dict[str, Path]) -> Iterator[tuple[str, str]]:
+    store = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "showme" / "weights.json"
+    known: dict[str, str] = _read(store)
+    new: dict[str, str] = {}
+    for name, path in files.items():
+        real = path.resolve()
+        # The hub keeps large files under their SHA-256.
+        if _SHA256.fullmatch(real.name):
+            yield name, real.name
+            continue
+        status = real.stat()
+        key = f"{real} {status.st_size} {status.st_mtime_ns}"
+        if key not in known:
+            new[key] = sha256_of(real)
+        yield name, known.get(key) or new[key]
+    if new:
+        _write(store, known | new)
+
+
+def _read(store: Path) -> dict[str, str]:
+    try:
+        found = json.loads(store.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(store: Path, known: dict[str, str]) -> None:
+    """What cannot be remembered is computed again."""
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        with staged(store) as neighbour:
+            neighbour.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    except OSError:
+        return

@@ -1,0 +1,153 @@
+"""What every method needs of a clip, computed once by the frozen networks of its backbone: latents and tokens."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..backbones.base import Backbone
+from ..data.cache import Part, PartReader, build_parts, code_digest, weights_digest
+from ..data.cache.build import Progress
+from ..data.cache.fingerprint import digest_of
+from ..data.rows import ClipRows
+from ..data.sampling import FIRST_FRAMES
+from ..data.sources.record import Record
+
+
+class CachedClips:
+    """Row -> ``latents`` (T', C, h, w), ``image`` (F, N, D) tokens of the first F frames, ``text`` (L, D),
+    ``null_image`` (N, D), ``null_text`` (L, D), ``scalar`` () where clips differ in it, and what a method adds.
+
+    Args:
+        rows: the clips.
+        parts: readers by name.
+        scalar: frame stride for all clips; ``clip``: each its own; None: the network's default.
+    """
+
+    def __init__(self, rows: ClipRows, parts: Mapping[str, PartReader], scalar: float | str | None = None):
+        self.ids = [rows.record(row).id for row in range(len(rows))]
+        self.parts = {name: part for name, part in parts.items() if name not in ("text", "null_image")}
+        self.sentences = sentences(rows)
+        self.instructions = [rows.record(row).instruction for row in range(len(rows))]
+        self.texts = parts["text"]
+        self.nulls = {"null_text": self.texts[self.sentences[""]]["text"]}
+        if "null_image" in parts:
+            self.nulls["null_image"] = parts["null_image"][0]["null_image"]
+        self.scalar = scalar
+
+    def checksum(self, row: int) -> int:
+        """Of the row's latents: another for other pixels."""
+        return self.parts["latents"].checksum(row, "latents")
+
+    def __getitem__(self, row: int) -> dict[str, Tensor]:
+        clip = dict(self.nulls)
+        for part in self.parts.values():
+            clip |= part[row]
+        clip |= self.texts[self.sentences[self.instructions[row]]]
+        stride = clip.pop("stride")
+        if self.scalar is not None:
+            clip["scalar"] = stride.float() if self.scalar == "clip" else torch.tensor(float(self.scalar))
+        return clip
+
+
+def sentences(rows: ClipRows) -> dict[str, int]:
+    """Every instruction once, and the empty one, with their rows."""
+    return {sentence: row for row, sentence in enumerate(sorted({"", *(r.instruction for r in rows.records)}))}
+
+
+def clip_parts(backbone: Backbone, rows: ClipRows) -> list[Part]:
+    """Latents, image tokens, text tokens, and those of no image: what every method reads.
+
+    Args:
+        backbone: whose frozen networks encode.
+        rows: the clips, at the model's size.
+
+    Raises:
+        InputError: instructions that are longer than the model reads, where it refuses them.
+    """
+    check_lengths(backbone, rows.records)
+    encode, words = ClipEncoder(backbone, rows), list(sentences(rows))
+    digest = {name: weights_digest(encoder) for name, encoder in backbone.encoders.items()}
+    code = {"code of the encoders": code_digest((sys.modules[__name__], sys.modules[type(backbone).__module__]))}
+    clips, choices = rows.made_of | code, backbone.text_choices(words)
+    text: dict[str, Any] = choices | {"text encoder": digest["text"], "vocabulary": digest_of(backbone.vocabulary)}
+    parts = [Part("latents", clips | {"codec": digest["latents"]}, rows.identities, encode.latents)]
+    if "image" in digest:
+        image, size = {"image encoder": digest["image"]}, {"size": [rows.look.height, rows.look.width]}
+        parts += [
+            Part("image", clips | image | {"first": FIRST_FRAMES}, rows.identities, encode.image),
+            Part("null_image", code | image | size, ["black"], encode.null_image),
+        ]
+    return [
+        *parts,
+        Part("text", code | text, words, lambda some: encode.text([words[row] for row in some], choices), 64),
+    ]
+
+
+def check_lengths(backbone: Backbone, records: Sequence[Record]) -> None:
+    """Warn, once, of clips whose instructions are longer than the model reads; or refuse them, as it says.
+
+    Raises:
+        InputError: one is too long, and the model refuses such.
+    """
+    backbone.check_lengths([record.instruction for record in records], [f"clip {record.id!r}" for record in records])
+
+
+def open_cache(
+    folder: Path, rows: ClipRows, parts: Sequence[Part], scalar=None, progress: Progress | None = None
+) -> CachedClips:
+    """The clips of a cache; parts that are missing are computed first."""
+    return CachedClips(rows, build_parts(folder, parts, progress), scalar)
+
+
+class ClipEncoder:
+    """Rows of clips -> what the frozen networks say of them, in half precision."""
+
+    def __init__(self, backbone: Backbone, rows: ClipRows):
+        self.backbone, self.rows = backbone, rows
+
+    def pixels(self, rows: Sequence[int], chosen: slice = slice(None)) -> Tensor:
+        """Frames (n, T', 3, H, W) in [0, 1] on the backbone's device."""
+        return self.rows.pixels(rows, chosen).to(self.backbone.device)
+
+    @torch.no_grad()
+    def latents(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        pixels = self.pixels(rows)
+        stride = torch.tensor([round(clip.sample.stride) for clip in self.rows.read(rows)])
+        with self._autocast():
+            latents = self.backbone.encode(self._view(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2]))
+        return {"latents": latents.half().transpose(1, 2).contiguous(), "stride": stride}
+
+    @torch.no_grad()
+    def image(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        pixels = self.pixels(rows, slice(FIRST_FRAMES))
+        with self._autocast():
+            tokens = self._tokens(self._view(pixels.flatten(0, 1)))
+        return {"image": tokens.half().unflatten(0, pixels.shape[:2])}
+
+    @torch.no_grad()
+    def null_image(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        # Black in the pipeline's sense: zeros in [-1, 1], as the unconditional half of guidance uses it.
+        look = self.rows.look
+        black = torch.full((1, 3, look.height, look.width), 0.5, device=self.backbone.device)
+        return {"null_image": self._tokens(self._view(black)).half()}
+
+    @torch.no_grad()
+    def text(self, chosen: list[str], choices: Mapping[str, Any]) -> dict[str, Tensor]:
+        return {"text": self.backbone.encode_text(chosen, **choices).half()}
+
+    def _tokens(self, pixels: Tensor) -> Tensor:
+        tokens = self.backbone.encode_image(pixels)
+        assert tokens is not None, "a backbone with an image encoder has tokens of it"
+        return tokens
+
+    def _view(self, pixels: Tensor) -> Tensor:
+        return (2 * pixels - 1).to(self.backbone.dtype, memory_format=torch.channels_last)
+
+    def _autocast(self):
+        return torch.autocast(self.backbone.device.type, torch.bfloat16)

@@ -1,0 +1,64 @@
+"""What ShowMe's rewards compare with, computed once of every clip by the frozen estimators."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ...backbones.base import Backbone
+from ...data.cache import Part, code_digest, weights_digest
+from ...data.rows import ClipRows
+from ...data.sampling import LAST_FRAMES
+from ...losses import motion
+from ...perception import depth_eye, edge_eye, flow_eye
+from ..cached import ClipEncoder
+from .config import RewardConfig
+
+ESTIMATORS: dict[str, Callable[[str], nn.Module]] = {"edge": edge_eye, "depth": depth_eye}
+
+
+def reward_parts(backbone: Backbone, rows: ClipRows, rewards: RewardConfig) -> list[Part]:
+    """``edge`` and ``depth`` of the last three frames (3, 1, H, W), and pooled ``flow`` (T' - 1, h, w)."""
+    targets, made_of = RewardTargets(backbone, rows), rows.made_of | _code_of(sys.modules[__name__], motion)
+    parts = []
+    for name, estimator_name in rewards.structure.items():
+        estimator = ESTIMATORS[name](estimator_name).to(backbone.device)
+        told = made_of | {"last": LAST_FRAMES} | _identity(estimator_name, estimator)
+        parts.append(Part(name, told, rows.identities, partial(targets.structure, name, estimator)))
+    if rewards.motion:
+        flow = flow_eye(rewards.motion)
+        size = [side // backbone.facts.space for side in (rows.look.height, rows.look.width)]
+        told = made_of | {"latent size": size} | _identity(rewards.motion, flow)
+        if (frames := backbone.facts.time) > 1:
+            told |= {"frames of a latent": frames}
+        parts.append(Part("flow", told, rows.identities, partial(targets.flow, flow, size)))
+    return parts
+
+
+class RewardTargets(ClipEncoder):
+    """Rows of clips -> what estimators say of their frames, in half precision."""
+
+    @torch.no_grad()
+    def structure(self, name: str, estimator: nn.Module, rows: Sequence[int]) -> dict[str, Tensor]:
+        pixels = self.pixels(rows, slice(-LAST_FRAMES, None))
+        return {name: estimator(pixels.flatten(0, 1)).half().unflatten(0, pixels.shape[:2])}
+
+    @torch.no_grad()
+    def flow(self, estimator, size: list[int], rows: Sequence[int]) -> dict[str, Tensor]:
+        pooled = motion.pooled_flow_magnitude(estimator(self.pixels(rows)), (size[0], size[1]))
+        # Slots that hold several frames move as far as these do together.
+        frames = self.backbone.facts.time
+        return {"flow": (pooled if frames == 1 else pooled.unflatten(1, (-1, frames)).sum(2)).half()}
+
+
+def _identity(name: str, estimator: object) -> dict[str, object]:
+    weights = weights_digest(estimator) if isinstance(estimator, nn.Module) else None
+    return {"estimator": name, "weights": weights} | _code_of(sys.modules[type(estimator).__module__])
+
+
+def _code_of(*modules) -> dict[str, str]:
+    return {f"code of {', '.join(module.__name__ for module in modules)}": code_digest(modules)}

@@ -1,0 +1,55 @@
+"""One denoising step of training, whatever the method: what went in, what came out, what it foretells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..backbones.base import Backbone, Conditions, Known
+from ..backbones.paths import NoisePath
+from ..losses.noise_prediction import noise_prediction_loss
+
+
+@dataclass(frozen=True)
+class Step:
+    """One denoising step.
+
+    Attributes:
+        path: from latents to noise.
+        noisy, prediction, target: (B, C, T', h, w).
+        level: (B,), of the path.
+    """
+
+    path: NoisePath
+    noisy: Tensor
+    prediction: Tensor
+    target: Tensor
+    level: Tensor
+
+    @property
+    def loss(self) -> Tensor:
+        """L_diff = E || target - prediction ||^2."""
+        return noise_prediction_loss(self.prediction, self.target)
+
+    def clean(self, rows: Tensor) -> Tensor:
+        """z0_hat of some samples, in fp32, with gradient."""
+        return self.path.clean(self.noisy[rows].float(), self.prediction[rows].float(), self.level[rows])
+
+
+def denoising_step(backbone: Backbone, batch: Mapping[str, Tensor], still: bool) -> Step:
+    """Noise the batch's latents and let the network take the noise off.
+
+    Args:
+        backbone: predicts.
+        batch: collated samples: latents, known, noise (B, C, T', h, w), where (B, 1, T', 1, 1), level (B,), text (B, L,
+            D), image (B, N, D) and scalar (B,) or absent.
+        still: whether single pictures are wanted.
+    """
+    latents, level, path = batch["latents"], batch["level"], backbone.path
+    noisy = path.noised(latents, batch["noise"], level)
+    known = Known(batch["known"], batch["where"])
+    conditions = Conditions(batch["text"], backbone.project(batch.get("image")), known, batch.get("scalar"))
+    prediction = backbone.predict(noisy, level, conditions, still)
+    return Step(path, noisy, prediction, path.target(latents, batch["noise"], level), level)
