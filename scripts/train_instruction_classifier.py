@@ -36,7 +36,7 @@ from showme.evaluation.networks.instruction_classifier import (
     InstructionClassifier,
     shrunken,
 )
-from showme.machine import usable_cores
+from showme.threads import usable_cores
 from showme.worlds.tabletop import SPLITS, Scene, sample_scene
 from showme.worlds.tabletop.actions import FRAMES, plan
 from showme.worlds.tabletop.clip import things_of

@@ -22,7 +22,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from showme.machine import usable_cores
+from showme.threads import usable_cores
 from showme.worlds.tabletop import SPLITS, Scene, other_scenes, sample_scene
 from showme.worlds.tabletop.actions import FRAMES, plan
 from showme.worlds.tabletop.clip import things_of

@@ -16,6 +16,10 @@ class InputError(ValueError):
     """
 
 
+class ConversionError(InputError):
+    """A checkpoint's keys or shapes do not fit the network they should fill; the message names them."""
+
+
 class OutsideError(RuntimeError):
     """Something outside failed that another time, or another network, may not; exit code 1. One sentence as well."""
 

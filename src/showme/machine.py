@@ -12,6 +12,7 @@ from typing import Any
 
 from . import __version__
 from .errors import InputError
+from .threads import usable_cores
 
 _PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors", "av", "pillow", "numpy")
 # Peak memory in GB of one 16-frame video; the published figures of each checkpoint, fp16 or bf16 weights.
@@ -152,11 +153,6 @@ def has_h264() -> bool:
     except UnknownCodecError:
         return False
     return True
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def total_memory() -> int:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .data.cache.fingerprint import digest_of
 from .data.clips import Look, read_clip
 from .data.sources import Record
 from .errors import ToldWarning
+from .fingerprint import digest_of
 from .generation.outputs import write_png, write_video
 from .long_text import told_before
 from .methods.base import Pipeline

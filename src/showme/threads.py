@@ -33,6 +33,11 @@ def settle_threads() -> None:
         os.environ.update(_AMONG_OTHERS)
 
 
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def busy_share(seconds: float) -> float:
     """Share of all cores' time, 0 to 1, that was spent during a wait."""
     before = _spent()

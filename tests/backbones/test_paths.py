@@ -117,8 +117,8 @@ def test_a_sampler_with_an_oracle_gives_the_latents_back(path, scheduler):
     clean = torch.randn(1, 4, 2, 3, 3)
     scheduler.set_timesteps(20)
     latents = torch.randn(clean.shape) * getattr(scheduler, "init_noise_sigma", 1.0)
-    for index, t in enumerate(scheduler.timesteps):
-        level = t.reshape(1) if isinstance(path, DiscretePath) else scheduler.sigmas[index].reshape(1)
+    for t in scheduler.timesteps:
+        level = path.at(t.reshape(1))
         noise = _noise(path, latents, clean, level)
         latents = scheduler.step(path.target(clean, noise, level), t, latents).prev_sample
     torch.testing.assert_close(latents, clean, atol=1e-4, rtol=1e-4)

@@ -9,13 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from showme.conversion.checkpoint_file import read_weights
 from showme.conversion.dynamicrafter_checkpoint import convert_checkpoint
 from showme.conversion.dynamicrafter_releases import check_schedule, choose_size, make_scheduler
-from showme.conversion.keys import ConversionError
-from showme.errors import InputError
+from showme.errors import ConversionError, InputError
 from showme.models.schedulers import DynamicRescaleDDIMScheduler
 from showme.pipelines import load_bundle
+from showme.weight_files.checkpoint_file import read_weights
 
 from .conftest import SIZE
 from .originals import schedule_originals

@@ -7,7 +7,7 @@ import torch
 
 from showme.conversion import dynamicrafter
 from showme.conversion.dynamicrafter_sizes import read_projector_config, read_unet_config
-from showme.conversion.keys import ConversionError
+from showme.errors import ConversionError
 from showme.models import ImageProjector, VideoUNet
 
 from .originals import projector_originals, unet_originals

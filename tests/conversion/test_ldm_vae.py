@@ -6,8 +6,8 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 
-from showme.conversion.keys import ConversionError
 from showme.conversion.ldm_vae import convert_vae, vae_config, vae_keys
+from showme.errors import ConversionError
 
 from .originals import vae_originals
 

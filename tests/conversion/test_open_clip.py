@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from showme.conversion.keys import ConversionError
 from showme.conversion.open_clip import (
     IMAGE_INERT,
     TEXT_INERT,
@@ -15,6 +14,7 @@ from showme.conversion.open_clip import (
     split_in_proj,
     text_keys,
 )
+from showme.errors import ConversionError
 
 open_clip = pytest.importorskip("open_clip", reason="open_clip_torch makes the reference towers")
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from showme.conversion.keys import ConversionError
 from showme.conversion.showme_checkpoint import FILES, convert_showme
-from showme.errors import InputError
+from showme.errors import ConversionError, InputError
 from showme.pipelines import load_bundle, save_bundle
 from tests.conftest import make_tiny_info, make_tiny_pipeline
 

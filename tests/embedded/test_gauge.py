@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from embedded.frames import VALIDATION
 from embedded.gauge import CURVE, Gauge
 from embedded.judge import figures_of
-from showme.methods.showme import ShowMeOutput
+from showme.methods.output import Output
 
 
 class Answer:
@@ -29,7 +29,7 @@ class Answer:
 
     def __call__(self, image, instruction, task, goal, seed):
         self.asked.append((task, goal, seed))
-        return ShowMeOutput(image=image, frames=[image, image] if task == "both" else None)
+        return Output(image=image, frames=[image, image] if task == "both" else None)
 
 
 @pytest.fixture(scope="module")

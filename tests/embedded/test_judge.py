@@ -12,7 +12,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from embedded.judge import Judge, summarise
-from showme.methods.showme import ShowMeOutput
+from showme.methods.output import Output
 
 
 class Answer:
@@ -26,7 +26,7 @@ class Answer:
         self.instructions.append(instruction)
         picture = self.answer(image, instruction)
         frames = [picture if index else image for index in range(num_frames)]
-        return ShowMeOutput(image=picture, frames=frames)
+        return Output(image=picture, frames=frames)
 
 
 @pytest.fixture(scope="module")

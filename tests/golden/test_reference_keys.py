@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from showme.conversion import animate_anything, dynamicrafter
-from showme.conversion.keys import ConversionError, load_renamed
+from showme.conversion.keys import load_renamed
+from showme.errors import ConversionError
 from showme.models import ImageProjector, VideoUNet
 
 DYNAMICRAFTER = {

@@ -10,8 +10,8 @@ from safetensors import safe_open
 
 from showme.backbones.lora import attach_adapter
 from showme.conversion import dynamicrafter
-from showme.conversion.keys import ConversionError
 from showme.conversion.showme_lora import convert_lora, lora_places, peft_adapter
+from showme.errors import ConversionError
 from showme.methods.showme.tasks import STATE_IMAGE, STATE_VIDEO
 
 from .conftest import Golden, golden_files

@@ -14,6 +14,7 @@ from torch import Tensor
 
 # What lies farther out of a normal distribution is not drawn.
 _TAIL = 1e-6
+_FLOW_TIMESTEPS = 1000
 
 
 class NoisePath(Protocol):
@@ -40,6 +41,9 @@ class NoisePath(Protocol):
 
     def log_snr(self, level: Tensor) -> Tensor:
         """(B,) -> (B,)."""
+
+    def at(self, timestep: Tensor) -> Tensor:
+        """The level that a diffusers scheduler of this path means by a timestep."""
 
 
 class DiscretePath:
@@ -93,6 +97,9 @@ class DiscretePath:
         signal = abar if factor is None else abar * factor.double().to(level.device)[level].square()
         return (signal / (1 - abar)).log()
 
+    def at(self, timestep: Tensor) -> Tensor:
+        return timestep
+
     def _predicts_noise(self) -> bool:
         kind = self.scheduler.config.prediction_type
         if kind not in ("epsilon", "v_prediction"):
@@ -134,6 +141,10 @@ class FlowPath:
     def log_snr(self, level: Tensor) -> Tensor:
         """2 ln((1 - s) / s)."""
         return 2 * ((1 - level.double()).log() - level.double().log())
+
+    def at(self, timestep: Tensor) -> Tensor:
+        """Schedulers count sigma in thousandths."""
+        return timestep / _FLOW_TIMESTEPS
 
     def _drawn_by(self, level: float) -> float:
         return level / (self.shift - (self.shift - 1) * level)
@@ -181,6 +192,10 @@ class EDMPath:
     def log_snr(self, level: Tensor) -> Tensor:
         """-2 ln s."""
         return -2 * level.double().log()
+
+    def at(self, timestep: Tensor) -> Tensor:
+        """With continuous timesteps Euler's scheduler gives the network ln s / 4, table 1's c_noise."""
+        return (4 * timestep).exp()
 
     def _at(self, share: Tensor) -> Tensor:
         deviations = math.sqrt(2) * torch.erfinv(2 * share - 1)

@@ -64,7 +64,8 @@ def sample(
     with how.bar(total=how.steps) if how.bar else _NoBar() as bar:
         for index, t in enumerate(scheduler.timesteps):
             seen = scaled(latents, t)
-            prediction = backbone.predict(seen.expand(how.branches, *seen.shape[1:]), t, conditions, still)
+            seen = seen.expand(how.branches, *seen.shape[1:])
+            prediction = backbone.predict(seen, backbone.path.at(t), conditions, still)
             latents = scheduler.step(how.combine(prediction), t, latents, **arguments)[0]
             latents = backbone.hold(latents, known)
             if how.after_step is not None:

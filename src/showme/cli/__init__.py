@@ -16,7 +16,7 @@ import typer
 
 from .. import __version__
 from ..errors import InputError, ToldWarning
-from . import convert, data, doctor, evaluate, generate, train
+from . import bundle, convert, data, doctor, evaluate, generate, train
 
 app = typer.Typer(
     name="showme",
@@ -32,6 +32,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("doctor")(doctor.doctor)
 app.add_typer(convert.app, name="convert")
+app.add_typer(bundle.app, name="bundle")
 
 
 def _print_version(asked: bool) -> None:

@@ -63,7 +63,7 @@ def _converting(source: Path) -> Iterator[Callable[[str], None]]:
     """A spinner that names the step; a checkpoint that does not fit becomes one sentence."""
     from rich.console import Console
 
-    from ..conversion.keys import ConversionError
+    from ..errors import ConversionError
 
     with Console(stderr=True).status("loading") as status:
         try:

@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ..errors import ConversionError
 from ..models import ImageProjector, VideoUNet
-from .keys import ConversionError, load_renamed, rename, temporal_conv_leaf, transformer_leaf
+from .keys import load_renamed, rename, temporal_conv_leaf, transformer_leaf
 
 _RESNET_LEAVES = {
     "in_layers.0": "norm1",

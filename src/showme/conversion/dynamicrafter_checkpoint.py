@@ -18,15 +18,16 @@ from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionModel
 
 from ..bundle import BundleInfo
+from ..errors import ConversionError
 from ..methods.showme import ShowMePipeline
 from ..models import ImageProjector, VideoUNet
 from ..pipelines import save_bundle
-from .checkpoint_file import read_weights, split_groups
+from ..weight_files.checkpoint_file import read_weights, split_groups
 from .clip_tokenizer import find_vocabulary, make_tokenizer
 from .dynamicrafter import projector_keys, unet_keys
 from .dynamicrafter_releases import RELEASES, Release, check_schedule, choose_size, make_scheduler
 from .dynamicrafter_sizes import read_projector_config, read_unet_config
-from .keys import ConversionError, load_renamed
+from .keys import load_renamed
 from .ldm_vae import convert_vae
 from .open_clip import convert_image_tower, convert_text_tower
 

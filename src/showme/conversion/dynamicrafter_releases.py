@@ -10,9 +10,8 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import ConversionError, InputError
 from ..models.schedulers import DynamicRescaleDDIMScheduler
-from .keys import ConversionError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .keys import ConversionError, count_heads, numbered, shape_of
+from ..errors import ConversionError
+from .keys import count_heads, numbered, shape_of
 
 _SCALAR_NAMES = ("fps_embedding.", "framestride_embed.")
 

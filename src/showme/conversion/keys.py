@@ -7,12 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor, nn
 
-from ..errors import InputError
-
-
-class ConversionError(InputError):
-    """A checkpoint's keys or shapes do not fit the network they should fill; the message names them."""
-
+from ..errors import ConversionError
 
 # Inside a transformer both families use the diffusers names of 2022: one block, indexed; feed-forward as a list.
 _TRANSFORMER_LEAVES = (

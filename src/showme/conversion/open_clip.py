@@ -14,7 +14,8 @@ from accelerate import init_empty_weights
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModel
 
-from .keys import ConversionError, count_heads, load_renamed, numbered, rename, shape_of
+from ..errors import ConversionError
+from .keys import count_heads, load_renamed, numbered, rename, shape_of
 
 # Weights that the original creates and its forward pass never reads.
 TEXT_INERT = ("text_projection", "logit_scale", "attn_mask")

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..methods.showme import ShowMePipeline
 from ..pipeline_files import stored_dtype
 from ..pipelines import load_pipeline, save_bundle
-from .checkpoint_file import read_weights
+from ..weight_files.checkpoint_file import read_weights
 from .showme_lora import ReleasedAdapter, convert_lora, peft_adapter
 
 # The released inference loads lora_video.pth alone; if that holds stage 2 only, stage 1 would silently be missing.

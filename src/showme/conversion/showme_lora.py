@@ -15,9 +15,9 @@ import torch
 from peft import LoraConfig
 from torch import Tensor
 
+from ..errors import ConversionError
 from ..methods.showme.tasks import STATE_IMAGE, STATE_VIDEO
 from .dynamicrafter import projector_keys, unet_keys
-from .keys import ConversionError
 
 UNET = "model.diffusion_model."
 PROJECTOR = "image_proj_model."

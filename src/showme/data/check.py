@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from ..errors import InputError, ToldWarning, tell_once
-from ..machine import usable_cores
+from ..threads import usable_cores
 from .media import Frames
 from .media.base import check_same_size, is_black, one_line
 from .sources.record import Record

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from .. import pictures
+from ..fingerprint import code_digest, digest_of
 from ..pictures.window import Window
 from . import clips, media, sampling
-from .cache import code_digest
-from .cache.fingerprint import digest_of
 from .clips import Clip, Look, read_clip, read_native
 from .sampling import Sample, is_random
 from .sources.record import Record

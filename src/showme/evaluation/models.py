@@ -16,9 +16,9 @@ from safetensors.numpy import save_file
 
 from ..bundle import BundleFiles, BundleInfo, open_bundle
 from ..data.cache.claims import claimed
-from ..data.cache.fingerprint import digest_of
 from ..data.sources.record import Record
 from ..errors import InputError, first_line
+from ..fingerprint import digest_of
 from ..instruction import prompt_for
 from ..long_text import LongInstructions, told_before
 from ..methods import find_method

@@ -19,14 +19,13 @@ from .. import pictures as picture_code
 from ..data import clips as clip_code
 from ..data import media as media_code
 from ..data import sampling as sampling_code
-from ..data.cache import code_digest
-from ..data.cache.fingerprint import digest_of
 from ..data.clips import Look, read_clip
 from ..data.media import Media, Span
 from ..data.media.base import Frames, file_identity
 from ..data.media.pictures import decode_picture
 from ..data.sources.record import Record
 from ..errors import InputError
+from ..fingerprint import code_digest, digest_of
 from .metrics.base import Pairs
 from .protocol import Protocol
 

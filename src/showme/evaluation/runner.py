@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 from .. import __version__, perception
-from ..data.cache import Part, PartReader, build_parts, code_digest
+from ..data.cache import Part, PartReader, build_parts
 from ..data.cache.build import Progress
 from ..data.media import Media, PictureFiles, Pictures
 from ..data.sources.folder import INDEX
 from ..errors import CutWarning, ToldWarning
-from ..machine import usable_cores
+from ..fingerprint import code_digest
 from ..perception import hands
+from ..threads import usable_cores
 from . import metrics, networks
 from .baselines import FirstFrame, NearestTraining, ThroughCodec
 from .choose import Measure, make_measures

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from ..backbones.base import Backbone
-from ..data.cache import Part, PartReader, build_parts, code_digest, weights_digest
+from ..data.cache import Part, PartReader, build_parts
 from ..data.cache.build import Progress
-from ..data.cache.fingerprint import digest_of
 from ..data.rows import ClipRows
 from ..data.sampling import FIRST_FRAMES
 from ..data.sources.record import Record
+from ..fingerprint import code_digest, digest_of, weights_digest
 
 
 class CachedClips:

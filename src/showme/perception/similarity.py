@@ -174,7 +174,7 @@ def _prepared(pixels: np.ndarray, processor: Any, network: Any):
 
 
 def _made_of(network: nn.Module, processor: Any) -> dict[str, Any]:
-    from ..data.cache import weights_digest
+    from ..fingerprint import weights_digest
 
     settings = json.loads(processor.to_json_string())
     return {"network": type(network).__name__, "weights": weights_digest(network), "processor": settings}

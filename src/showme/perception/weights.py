@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..conversion.checkpoint_file import read_weights
 from ..errors import InputError, OutsideError, absent
+from ..weight_files.checkpoint_file import read_weights
 
 _DAMAGED = (
     pickle.UnpicklingError,

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field, model_validator
 
 from ..config import NAMED, Settings
-from ..data.curation.rules import RULES, HandiMotion, HandPresence, LegoWindow, MotionIntensive, ShowMeGoal
 from ..data.sampling import ClipPolicy
 from ..data.sources import AnySource
+from ..preparation.curation.rules import RULES, HandiMotion, HandPresence, LegoWindow, MotionIntensive, ShowMeGoal
 
 Label = Literal["hands", "region", "flow", "depth", "edges", "states", "enrichment"]
 

@@ -11,10 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.cache import Part, build_parts, code_digest
+from ..data.cache import Part, build_parts
 from ..data.cache.build import Progress
-from ..data.cache.fingerprint import digest_of
-from ..data.curation import (
+from ..data.media import Span
+from ..data.rows import ClipRows
+from ..data.sources.folder import INDEX
+from ..data.sources.lists import write_exclusions, write_kept
+from ..errors import InputError
+from ..fingerprint import code_digest, digest_of
+from ..perception import clip_eye, dino_eye, region_of_motion
+from ..preparation.curation import (
     FRAME_NUMBERS,
     ChangeScores,
     GoalScores,
@@ -30,12 +36,6 @@ from ..data.curation import (
     scores,
     write_sheet,
 )
-from ..data.media import Span
-from ..data.rows import ClipRows
-from ..data.sources.folder import INDEX
-from ..data.sources.lists import write_exclusions, write_kept
-from ..errors import InputError
-from ..perception import clip_eye, dino_eye, region_of_motion
 from .annotate import look_of
 from .config import CurateConfig, EyesConfig
 from .labels import HandsOfRows

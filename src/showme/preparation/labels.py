@@ -12,10 +12,11 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from ..data.cache import Part, code_digest, weights_digest
+from ..data.cache import Part
 from ..data.media import Rendered
 from ..data.rows import ClipRows
 from ..errors import InputError
+from ..fingerprint import code_digest, weights_digest
 from ..losses.motion import pooled_flow_magnitude
 from ..manifest import sha256_of
 from ..perception import depth_eye, edge_eye, flow_eye, hand_eye

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from showme.errors import InputError
-from showme.machine import usable_cores
+from showme.threads import usable_cores
 from showme.worlds.tabletop.clip import Clip, render
 from showme.worlds.tabletop.scene import Scene
 from showme.worlds.tabletop.splits import SPLITS

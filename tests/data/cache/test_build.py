@@ -17,8 +17,9 @@ import pytest
 import torch
 from safetensors import SafetensorError, safe_open
 
-from showme.data.cache import build, build_parts, claims, code_digest, missing_shards, parts, weights_digest
+from showme.data.cache import build, build_parts, claims, missing_shards, parts
 from showme.errors import InputError
+from showme.fingerprint import code_digest, weights_digest
 
 from .squares import ROWS, SHARD_ROWS, squares
 

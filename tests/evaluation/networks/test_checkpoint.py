@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from showme.conversion.checkpoint_file import read_weights
 from showme.errors import InputError
 from showme.evaluation.networks.checkpoint import is_torchscript
+from showme.weight_files.checkpoint_file import read_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore:`torch.jit:DeprecationWarning")
 

@@ -9,8 +9,9 @@ from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler
 from PIL import Image
 
 import showme
+from showme.methods.pipeline_steps import resolve_tasks
 from showme.methods.showme import ShowMePipeline
-from showme.methods.showme.pipeline import resolve_tasks
+from showme.methods.showme.tasks import TASKS
 from showme.models.schedulers import DynamicRescaleDDIMScheduler
 
 WORDS = "push the red box to the left"
@@ -23,12 +24,12 @@ def photo() -> Image.Image:
 
 
 def test_tasks_are_named_or_refused():
-    assert resolve_tasks("both") == ["image", "video"]
-    assert resolve_tasks(["video", "image"]) == ["image", "video"]
-    assert resolve_tasks("video") == ["video"]
+    assert resolve_tasks("both", TASKS) == ["image", "video"]
+    assert resolve_tasks(["video", "image"], TASKS) == ["image", "video"]
+    assert resolve_tasks("video", TASKS) == ["video"]
     for wrong in ("film", [], ["image", "film"]):
         with pytest.raises(ValueError, match="choose image, video or both"):
-            resolve_tasks(wrong)
+            resolve_tasks(wrong, TASKS)
 
 
 def test_a_task_not_asked_for_is_none(tiny_pipeline, photo):

@@ -16,10 +16,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...errors import InputError
-from ...machine import usable_cores
+from ...fingerprint import digest_of
 from ...staged_files import staged, sweep
+from ...threads import usable_cores
 from .claims import claimed
-from .fingerprint import digest_of
 from .parts import ROWS, SHARD_ROWS, Part, PartReader, checksum, is_whole
 
 # Called as progress(part, rows done, rows, bytes on disk).

@@ -29,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...errors import InputError
-from .fingerprint import digest_of
+from ...fingerprint import digest_of
 
 SHARD_ROWS = 64
 # The one entry of a shard's header, as JSON: ``ids`` of the rows, and ``crc32``, each tensor's checksums by row. Of

@@ -24,7 +24,7 @@ import av
 import numpy as np
 
 from ...errors import ClipError, tell_once
-from ...machine import usable_cores
+from ...threads import usable_cores
 from .animation import Animation, is_animation, opened
 from .base import (
     Frames,

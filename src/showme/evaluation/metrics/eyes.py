@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from ...data.cache import weights_digest
+from ...fingerprint import weights_digest
 from ...perception.hands import Hand
 
 # uint8 frames (T, H, W, 3), RGB -> the hands of each frame, as `showme.perception.hand_eye` gives it.

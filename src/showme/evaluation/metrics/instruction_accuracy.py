@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...data.cache import weights_digest
 from ...errors import InputError
+from ...fingerprint import weights_digest
 from ...worlds.tabletop.vocabulary import ACTIONS, COLOURS, SHAPES, TEMPLATES
 from ..networks.instruction_classifier import InstructionClassifier
 from .base import ClipMetric, Pairs

@@ -10,7 +10,7 @@ import torchvision
 from torch import Tensor, nn
 from torchmetrics.functional.image.lpips import _NoTrainLpips
 
-from ...data.cache import weights_digest
+from ...fingerprint import weights_digest
 from ...perception.weights import fill_from_torchvision
 from .base import ClipMetric, Pairs, check_side
 from .psnr import mean_over_frames

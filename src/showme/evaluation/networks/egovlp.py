@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as pictures
 
-from ...conversion.checkpoint_file import read_weights
 from ...conversion.keys import count_heads, shape_of
+from ...weight_files.checkpoint_file import read_weights
 from .checkpoint import published_file
 from .video_text import VideoText
 from .video_text_files import check_sizes, count_blocks, load_tokenizer, network_from

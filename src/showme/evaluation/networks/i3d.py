@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...conversion.checkpoint_file import read_weights
 from ...errors import InputError
+from ...weight_files.checkpoint_file import read_weights
 from .checkpoint import fill, is_torchscript, published_file
 
 SIDE = 224
@@ -159,7 +159,7 @@ class I3D(nn.Module):
     @property
     def made_of(self) -> dict[str, Any]:
         """What decides the logits, as JSON."""
-        from ...data.cache import weights_digest
+        from ...fingerprint import weights_digest
 
         return {"network": "I3D", "weights": weights_digest(self), "epsilon": self.epsilon}
 

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from ...conversion.checkpoint_file import read_weights
 from ...errors import InputError
 from ...manifest import sha256_of
 from ...optional import needed
+from ...weight_files.checkpoint_file import read_weights
 from .checkpoint import fill, published_file
 
 SIDE = 299
@@ -53,7 +53,7 @@ class Inception(nn.Sequential):
     @property
     def made_of(self) -> dict[str, Any]:
         """What decides the features, as JSON."""
-        from ...data.cache import weights_digest
+        from ...fingerprint import weights_digest
 
         return {"network": "inception-2015-12-05", "weights": weights_digest(self)}
 

@@ -86,7 +86,7 @@ class VideoText(nn.Module, ABC):
     @cached_property
     def made_of(self) -> dict[str, Any]:
         """All that decides the features, as JSON; where the files lie does not."""
-        from ...data.cache import weights_digest
+        from ...fingerprint import weights_digest
 
         return {
             "network": self.name,

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from accelerate import init_empty_weights
 from torch import Tensor, nn
 
-from ...conversion.keys import ConversionError, numbered
-from ...errors import InputError, first_line
+from ...conversion.keys import numbered
+from ...errors import ConversionError, InputError, first_line
 from ...hub import from_disk_or_hub
 
 # Both networks' tokenizers have it on the hub.

@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 
 from ...bundle import open_bundle
-from ...data.cache.fingerprint import digest_of
 from ...errors import InputError, ToldWarning
 from ...experiment import check_clips
+from ...fingerprint import digest_of
 from ...methods.recipes import load_recipe
 from ...run_clips import CLIPS
 from ...run_config import RunConfig

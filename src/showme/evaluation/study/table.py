@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...data.cache.fingerprint import digest_of
+from ...fingerprint import digest_of
 from ..compare.agreement import check_agreement
 from ..intervals import Interval
 from ..results import Column, Figure, Result, equal_figures

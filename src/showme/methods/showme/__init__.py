@@ -14,22 +14,17 @@ from .tasks import ACTIVE_ADAPTERS, TASKS
 
 if TYPE_CHECKING:
     from .config import ShowMeConfig
-    from .pipeline import ShowMeOutput
     from .saved import ShowMePipeline
 
-__all__ = ["ShowMe", "ShowMeOutput", "ShowMePipeline"]
+__all__ = ["ShowMe", "ShowMePipeline"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name != "ShowMePipeline":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "ShowMePipeline":
-        from .saved import ShowMePipeline
+    from .saved import ShowMePipeline
 
-        return ShowMePipeline
-    from .pipeline import ShowMeOutput
-
-    return ShowMeOutput
+    return ShowMePipeline
 
 
 class ShowMe(Method):

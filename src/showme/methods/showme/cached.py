@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ...backbones.base import Backbone
-from ...data.cache import Part, code_digest, weights_digest
+from ...data.cache import Part
 from ...data.rows import ClipRows
 from ...data.sampling import LAST_FRAMES
+from ...fingerprint import code_digest, weights_digest
 from ...losses import motion
 from ...perception import depth_eye, edge_eye, flow_eye
 from ..cached import ClipEncoder

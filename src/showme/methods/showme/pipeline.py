@@ -6,55 +6,24 @@ moved and swapped, and plain ones in :mod:`.plain`, which are there sooner.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from ...arguments import a_kind, named_arguments
-from ...backbones import open_backbone
-from ...backbones.base import Backbone, Conditions
+from ...arguments import named_arguments
+from ...backbones.base import Conditions
 from ...backbones.sampling import Sampling, sample
-from ...instruction import KnownWords, check_says_something
+from ...instruction import check_says_something
 from ...long_text import LongInstructions
 from ...models.guidance import rescale_guidance
-from ...pictures.fit import fit_photo
-from ...pictures.photo import upright_rgb
-from .inputs import as_pixels, check_large_enough, check_objects, check_settings
+from ..inputs import check_objects, check_settings
+from ..output import Output
+from ..pipeline_steps import OUTPUT_TYPES, PipelineSteps, resolve_tasks
 from .tasks import ACTIVE_ADAPTERS, TASKS
-
-# Slots that are decoded at a time: less memory, and on a CPU faster than more at once.
-_DECODED = 4
-
-
-class ShowMeOutput(OrderedDict):
-    """What a call returns, as diffusers' outputs are: fields by name, or by place among those that were asked for.
-
-    image: the result, a PIL image (or an array (H, W, 3) in [0, 1], a tensor (3, H, W), or a latent (C, h, w)).
-    frames: the action, a list of T PIL images (or (T, H, W, 3), (T, 3, H, W), or (T, C, h, w)).
-    A task that was not asked for leaves its field None.
-    """
-
-    def __init__(self, image: Any = None, frames: Any = None):
-        super().__init__()
-        self.image, self.frames = image, frames
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if value is not None:
-            super().__setitem__(name, value)
-
-    def __getitem__(self, key: Any) -> Any:
-        return super().__getitem__(key) if isinstance(key, str) else self.to_tuple()[key]
-
-    def to_tuple(self) -> tuple[Any, ...]:
-        """The fields that are not None."""
-        return tuple(self.values())
 
 
 @dataclass(frozen=True)
@@ -91,27 +60,14 @@ class _Given:
     first: Tensor
 
 
-class ShowMeSteps:
+class ShowMeSteps(PipelineSteps):
     """ShowMe's two tasks (arXiv 2511.17839), on the components that a subclass holds.
 
     Picture of the result: temporal half off, adapter ``state_image``, one noisy latent beside z0. Video of the
     action: the whole network, both adapters, T noisy latents beside ``[z0; zeros]``.
     """
 
-    scheduler: Any
-    image_processor: Any
-    config: Any
-    progress_bar: Callable[..., Any]
-    _execution_device: torch.device
-    # Of the bundle that the model was read from.
-    known_words: KnownWords | None = None
-    backbone_name: str = "video_unet"
-    active_adapters: Mapping[str, Sequence[str]] = ACTIVE_ADAPTERS
-
-    @property
-    def backbone(self) -> Backbone:
-        """The video model that the components make up, as they are now."""
-        return open_backbone(self.backbone_name, self)
+    active_adapters = ACTIVE_ADAPTERS
 
     @named_arguments
     @torch.no_grad()
@@ -134,7 +90,7 @@ class ShowMeSteps:
         output_type: str = "pil",
         callback_on_step_end: Callable | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
-    ) -> ShowMeOutput:
+    ) -> Output:
         """Make the picture of the result, the video of the action, or both.
 
         Args:
@@ -152,14 +108,14 @@ class ShowMeSteps:
             guidance_rescale: phi in [0, 1] of arXiv 2305.08891.
             eta: DDIM's stochasticity, 0 to 1.
             scalar: frame stride or frames per second, as the model was trained; its own default when None.
-            long_instructions: ``cut``, ``chunk`` or ``refuse``, as above.
+            long_instructions: ``cut``, ``chunk`` or ``refuse``, as the model's setting of that name.
             seed: a whole number; each task draws from its own generator seeded with it. Excludes ``generator``.
             generator: torch generator that both tasks draw from in turn.
             output_type: ``pil``, ``np``, ``pt`` or ``latent``.
             callback_on_step_end: called as ``f(pipeline, step, timestep, {"latents": ...})`` after each step.
 
         Returns:
-            :class:`ShowMeOutput`.
+            :class:`Output`.
 
         Raises:
             InputError: an image or a goal of another layout or range, too small, or with NaN; a number out of its
@@ -171,12 +127,12 @@ class ShowMeSteps:
         check_says_something(instruction)
         check_settings(num_frames, num_inference_steps, guidance_scale, guidance_rescale, eta, scalar, seed)
         check_objects(generator, callback_on_step_end)
-        tasks = resolve_tasks(task)
+        tasks = resolve_tasks(task, TASKS)
         if goal is not False and not self.config.goal_conditioning:
             raise ValueError("This model was not trained to reach a goal: leave goal out, or train with goal_share.")
         if goal is True and len(tasks) < len(TASKS):
             raise ValueError('goal=True takes the picture of the result: ask for task="both", or give a picture.')
-        if output_type not in ("pil", "np", "pt", "latent"):
+        if output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type {output_type!r}: choose pil, np, pt or latent.")
         if seed is not None and generator is not None:
             raise ValueError("Give seed or generator, not both.")
@@ -193,14 +149,14 @@ class ShowMeSteps:
         if self.known_words is not None:
             self.known_words.warn(instruction)
         given = self._encode(image, instruction, call.guidance != 1.0, long_instructions)
-        output = ShowMeOutput()
-        end = None if isinstance(goal, bool) else self._latent(goal, "goal")
+        output = Output()
+        end = None if isinstance(goal, bool) else self.latent(goal, "goal")
         for name in tasks:
             count = 1
             if name == "video":
                 count = self.backbone.facts.slots(self.config.num_frames if num_frames is None else num_frames)
             latents = self._denoise(given, name, count, call, scalar, end if name == "video" else None)
-            frames = self._decode(latents, output_type)
+            frames = self.pictures(latents, output_type)
             if name == "image":
                 output.image = frames[-1]
                 if goal is True:
@@ -211,7 +167,7 @@ class ShowMeSteps:
 
     def _encode(self, image, instruction: str, guided: bool, long: LongInstructions | None) -> _Given:
         backbone, device = self.backbone, self._execution_device
-        pixels = self._pixels(image, "image").to(device, backbone.dtype)
+        pixels = self.pixels(image, "image").to(device, backbone.dtype)
         texts, views = [instruction], [pixels]
         if guided:
             texts, views = ["", instruction], [torch.zeros_like(pixels), pixels]
@@ -220,21 +176,6 @@ class ShowMeSteps:
             image=backbone.project(backbone.encode_image(torch.cat(views))),
             first=backbone.encode(pixels[:, None]),
         )
-
-    def _latent(self, picture, field: str) -> Tensor:
-        """A picture that was given -> its latent (1, C, 1, h, w)."""
-        pixels = self._pixels(picture, field).to(self._execution_device, self.backbone.dtype)
-        return self.backbone.encode(pixels[:, None])
-
-    def _pixels(self, picture, field: str) -> Tensor:
-        """What was given as ``field`` -> (1, 3, H, W) in [-1, 1]."""
-        if not isinstance(picture, Image.Image):
-            return self.image_processor.preprocess(as_pixels(picture, field))
-        check_large_enough(picture, field)
-        picture = upright_rgb(picture)
-        height, width = self.config.height, self.config.width
-        fits = height is None or width is None
-        return self.image_processor.preprocess(picture if fits else fit_photo(picture, height, width)[0])
 
     def _denoise(
         self, given: _Given, task: str, count: int, call: _Call, scalar: float | None, goal: Tensor | None
@@ -261,30 +202,3 @@ class ShowMeSteps:
         shape = (1, *given.first.shape[1:2], count, *given.first.shape[-2:])
         with backbone.adapted(self.active_adapters[task]):
             return sample(backbone, self.scheduler, conditions, shape, how, task == "image")
-
-    def _decode(self, latents: Tensor, output_type: str):
-        """Latents (1, C, T', h, w) -> T pictures of the output type asked for."""
-        if output_type == "latent":
-            return latents[0].transpose(0, 1)
-        frames = self.backbone.decode(latents, _DECODED)[0].clamp(0, 1)
-        if output_type == "pt":
-            return frames
-        arrays = frames.permute(0, 2, 3, 1).float().cpu().numpy()
-        if output_type == "np":
-            return arrays
-        return [Image.fromarray(np.round(array * 255).astype(np.uint8)) for array in arrays]
-
-
-def resolve_tasks(task: str | Sequence[str]) -> list[str]:
-    """``both`` or names of tasks -> the tasks in the order of their making, each once.
-
-    Raises:
-        ValueError: a name that is no task, or none at all.
-    """
-    if not isinstance(task, str | Sequence):
-        raise ValueError(f"task is {a_kind(task)}: choose image, video or both.")
-    names = list(TASKS) if task == "both" else (task.split(",") if isinstance(task, str) else list(task))
-    unknown = [name for name in names if name not in TASKS]
-    if unknown or not names:
-        raise ValueError(f"task {', '.join(map(repr, unknown)) or 'missing'}: choose image, video or both.")
-    return [name for name in TASKS if name in names]

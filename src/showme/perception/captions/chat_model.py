@@ -127,7 +127,7 @@ class ChatModel:
         # Imported here: transformers' registries take seconds, and the other captioners need none of them.
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
-        from ...data.cache import weights_digest
+        from ...fingerprint import weights_digest
 
         what, parts = "chat model that sees pictures", ["image_processor", "chat_template"]
         network, processor = load_pretrained(

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from torch import Tensor, nn
 
+from ...data.sampling import Sample
+from ...fingerprint import weights_digest
 from ...optional import needed
 from ...perception.region_of_motion import hull_over_hands, hull_per_hand, region_of_motion
-from ..cache import weights_digest
-from ..sampling import Sample
 
 if TYPE_CHECKING:
     from ...perception.similarity import ClipSimilarity, DinoSimilarity

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from showme.errors import InputError
-from showme.methods.showme.inputs import as_pixels
+from showme.methods.inputs import as_pixels
 from tests.conftest import make_tiny_pipeline
 
 BYTES = np.random.default_rng(0).integers(0, 256, (32, 24, 3), dtype=np.uint8)

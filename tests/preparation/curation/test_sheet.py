@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from showme.data.curation import RULES, Measure, Sheet, SheetClip, Verdict, apply, render_sheet, write_sheet
+from showme.preparation.curation import RULES, Measure, Sheet, SheetClip, Verdict, apply, render_sheet, write_sheet
 
 from ...pages import Page
 

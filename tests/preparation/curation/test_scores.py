@@ -13,10 +13,10 @@ from PIL import Image
 from torch import nn
 from transformers import AutoImageProcessor, CLIPModel, CLIPProcessor, Dinov2Model
 
-from showme.data.curation import ChangeScores, GoalScores, HandScores, MotionScores, frame_numbers
-from showme.data.curation.scores import motion_score, region_share
 from showme.data.sampling import draw_sample
 from showme.perception import clip_eye, dino_eye
+from showme.preparation.curation import ChangeScores, GoalScores, HandScores, MotionScores, frame_numbers
+from showme.preparation.curation.scores import motion_score, region_share
 
 from ...perception.test_similarity import make_tiny_clip, make_tiny_dino
 

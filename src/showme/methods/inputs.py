@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...arguments import MAX_SEED, a_kind, check_number, check_whole
-from ...errors import InputError
-from ...pictures.photo import MIN_SIDE
+from ..arguments import MAX_SEED, a_kind, check_number, check_whole
+from ..errors import InputError
+from ..pictures.photo import MIN_SIDE
 
 # Of floats that arithmetic put above 1.
 _ROUNDING = 1e-3

@@ -107,7 +107,7 @@ def handi_motion(motion: float, minimum: int = 50) -> Verdict:
     training draws another clip in the place of one that fails.
 
     Args:
-        motion: :func:`~showme.data.curation.scores.motion_score`.
+        motion: :func:`~showme.preparation.curation.scores.motion_score`.
         minimum: least.
     """
     told = f"The motion score is {motion:.1f}, rounded {round(motion)}"

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from showme.conversion.checkpoint_file import read_weights
-from showme.conversion.keys import ConversionError
+from showme.errors import ConversionError
+from showme.weight_files.checkpoint_file import read_weights
 
 # A trainer's own module. Importing it leaves a file behind, and so does a call of what is in it.
 TRAINER = """

@@ -8,10 +8,9 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..errors import InputError, first_line
-from .inert_pickle import StoredTensor
-from .keys import ConversionError
-from .torch_file import ByteOrderError, is_torch_file, read_torch_file
+from ..errors import ConversionError, InputError, first_line
+from ..weight_files.inert_pickle import StoredTensor
+from ..weight_files.torch_file import ByteOrderError, is_torch_file, read_torch_file
 
 # Trainers nest the weights: Lightning under "state_dict", DeepSpeed under "module" with a wrapper's name before each,
 # InternVideo under "model".

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .inert_pickle import StoredTensor, read_inert
+from ..weight_files.inert_pickle import StoredTensor, read_inert
 
 # The pickle of torch's magic number, with which the older form begins.
 _LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from showme.config import parse_config
-from showme.data.curation import FRAME_NUMBERS, RULES, apply
-from showme.data.curation.rules import hand_presence, handi_motion, lego_window, motion_intensive, showme_goal
 from showme.errors import InputError
+from showme.preparation.curation import FRAME_NUMBERS, RULES, apply
+from showme.preparation.curation.rules import hand_presence, handi_motion, lego_window, motion_intensive, showme_goal
 
 
 def _goal(products, length: int = 91, **limits):

@@ -1,0 +1,104 @@
+"""Imports run one way through the house, as docs/architecture.md draws it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import showme
+
+ROOT = Path(showme.__file__).parent
+# Each storey may import from those before it, each room from itself; two rooms of one storey do not know each other.
+STOREYS: list[set[str]] = [
+    {"errors", "staged_files", "threads", "fingerprint"},
+    {"optional", "manifest", "arguments", "long_text", "hub", "config", "plug_ins", "weight_files"},
+    {"installation", "devices", "pretrained", "base_model", "instruction"},
+    {"bundle", "pictures"},
+    {"bundle_folder", "losses", "models", "worlds"},
+    {"data", "perception", "backbones"},
+    {"run_config", "preparation", "training"},
+    {"methods"},
+    {"lazy_pipeline", "pipeline_files", "run_folder", "run_clips"},
+    {"run_input", "pipelines"},
+    {"generation", "conversion"},
+    {"run_validation"},
+    {"experiment"},
+    {"evaluation", "machine"},
+    {"cli", "studio"},
+]  # fmt: skip
+STOREY = {room: number for number, rooms in enumerate(STOREYS) for room in rooms}
+
+
+def imports(path: Path) -> Iterator[tuple[str, ...]]:
+    """The modules of the package that a file imports at run time, wherever in it: parts below ``showme``."""
+    package = path.relative_to(ROOT).parts[:-1]
+    for node in _at_run_time(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (tuple(each.name.split(".")[1:]) for each in node.names if each.name.split(".")[0] == "showme")
+        elif node.level:
+            base = package[: len(package) - node.level + 1]
+            module = tuple(node.module.split(".")) if node.module else ()
+            # `from . import a, b` names modules.
+            yield from [base + module] if module else [(*base, each.name) for each in node.names]
+        elif node.module and node.module.split(".")[0] == "showme":
+            yield tuple(node.module.split(".")[1:])
+
+
+def _at_run_time(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING":
+            continue
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        yield from _at_run_time(child)
+
+
+def edges() -> list[tuple[str, str, str]]:
+    """(file, its room, the room that it imports) of every import from another room."""
+    found = []
+    for path in sorted(ROOT.rglob("*.py")):
+        name = path.relative_to(ROOT)
+        room = name.parts[0].removesuffix(".py")
+        found += [(name.as_posix(), room, other[0]) for other in imports(path) if other and other[0] != room]
+    # What is asked of the package itself: its version, and the way to load a model.
+    return [edge for edge in found if edge[1] != "__init__" and edge[2] not in ("__version__", "load")]
+
+
+def test_every_room_has_its_storey():
+    rooms = {
+        path.name.removesuffix(".py")
+        for path in ROOT.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert rooms - {"__init__", "assets"} <= STOREY.keys()
+
+
+def test_imports_run_downwards():
+    wrong = [f"{file} imports {other}" for file, room, other in edges() if STOREY[other] >= STOREY[room]]
+    assert not wrong, wrong
+
+
+def test_no_method_imports_another():
+    methods = {path.parent.name for path in (ROOT / "methods").glob("*/__init__.py")}
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {other[1]}"
+        for method in methods
+        for path in (ROOT / "methods" / method).rglob("*.py")
+        for other in imports(path)
+        if other[:1] == ("methods",) and len(other) > 1 and other[1] in methods - {method}
+    ]
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("room", ["backbones", "experiment.py", "bundle.py", "pipelines.py", "pipeline_files.py",
+                                  "lazy_pipeline.py", "generation", "evaluation", "cli", "training"])  # fmt: skip
+def test_rooms_that_know_no_paper(room):
+    """None imports a method by name. (The command ``showme convert showme`` is named after what it converts.)"""
+    methods = {path.parent.name for path in (ROOT / "methods").glob("*/__init__.py")}
+    place = ROOT / room
+    for path in place.rglob("*.py") if place.is_dir() else [place]:
+        for other in imports(path):
+            assert not (other[:1] == ("methods",) and len(other) > 1 and other[1] in methods), path
