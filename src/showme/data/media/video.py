@@ -38,6 +38,7 @@ from .base import (
     file_identity,
     span_identity,
 )
+from .clock import filled, told_apart
 from .colours import DEFAULT, Colours
 from .containers import MAX_FRAMES, Structure, check_container
 from .decoders import decoded
@@ -334,7 +335,7 @@ class VideoFrames(Frames):
         """When frames are shown that were counted by decoding all, on the container's clock.
 
         As many packets as frames: the packets' stamps in their order, whichever packet they stand on. Else the frames'
-        own, where they rise, or even ones. Without times of display: when the decoder gives frames out, the first at 0.
+        own. Without times of display: when the decoder gives frames out, the first at 0. Without any: even ones.
         """
         self._reopen()
         stream = self._stream()
@@ -351,10 +352,25 @@ class VideoFrames(Frames):
             candidates = [np.concatenate([given, rest]) - given[0]]
         else:
             candidates = [np.array(stamps, dtype=np.float64) * base - clock, given - clock]
+        candidates = [times for times in candidates if len(times) == len(frames)]
         for times in candidates:
-            if len(times) == len(frames) and (np.diff(times) > 0).all():
+            if (np.diff(times) > 0).all():
                 return times
-        return np.arange(len(frames)) * step
+        if candidates:
+            return self._told_apart(candidates[0])
+        own = np.array([np.nan if stamp is None else stamp for stamp in frames], dtype=np.float64) * base - clock
+        return self._told_apart(filled(own, step)) if len(given) else np.arange(len(frames)) * step
+
+    def _told_apart(self, times: np.ndarray) -> np.ndarray:
+        """Times of which some are equal, or stand before the one before them, made to rise."""
+        rising = told_apart(times)
+        if not np.array_equal(rising, times):
+            tell_once(
+                "equal time stamps",
+                f"{self.path} gives several frames one time stamp, or one before that of the frame before: they are "
+                "taken one right after the other, and all other times are the file's. Other such clips are not named.",
+            )
+        return rising
 
     def _stamps(self, container: Any) -> list[int]:
         """The packets' time stamps in rising order: of display where all have them, or else of decoding."""
