@@ -28,6 +28,10 @@ _TOP = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", 
 _NESTING = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf", b"udta", b"edts", b"dinf", b"tref",
             b"sinf", b"schi", b"wave"}  # fmt: skip
 _COUNTS = (b"stsz", b"stz2", b"trun")
+# Of one list that are looked at; cameras write two at most.
+_MAX_EDITS = 2**16
+# Where in its track a part begins that shows nothing.
+_NOTHING = -1
 _DEPTH = 12
 # Of a box's length and name.
 _BOX = 8
@@ -40,12 +44,13 @@ class Structure(NamedTuple):
 
     described: its header says all that a decoder must know: MP4 with the sizes, times and order of all its frames.
     whole: nothing was cut off. cut: it ends within a packet of a stream that has no length: its last frame, and others
-    after it, may have been cut off.
+    after it, may have been cut off. edited: its edit lists show several parts of a track, one after the other.
     """
 
     described: bool = False
     whole: bool = False
     cut: bool = False
+    edited: bool = False
 
 
 def check_container(path: Path, file: BinaryIO) -> Structure:
@@ -82,7 +87,7 @@ def _judge(head: bytes) -> Callable[[Path, BinaryIO, int], Structure] | None:
 
 
 def _check_boxes(path: Path, file: BinaryIO, size: int) -> Structure:
-    samples, names, reached = 0, set(), 0
+    samples, names, reached, edited = 0, set(), 0, False
     for number, (name, start, stop, top) in enumerate(_boxes(file, 0, size, 0)):
         if top and stop > size:
             raise _cut(path, size, stop)
@@ -95,13 +100,14 @@ def _check_boxes(path: Path, file: BinaryIO, size: int) -> Structure:
             samples += 0 if equal else count
             if count > size or samples > _MAX_SAMPLES:
                 raise ClipError(path, f"its header lists {max(count, samples)} samples in {size} bytes")
+        edited |= name == b"elst" and _shown_parts(file, start, min(stop, size)) > 1
         if number > _MAX_BOXES:
             raise ClipError(path, f"it has more than {_MAX_BOXES} boxes")
     fragments = b"moof" in names
     if fragments and 0 < size - reached < _BOX:
         raise _cut(path, size, reached + _BOX)
     # Fragments have headers of their own, which opening does not read.
-    return Structure(described=b"stbl" in names and not fragments, whole=not fragments)
+    return Structure(described=b"stbl" in names and not fragments, whole=not fragments, edited=edited)
 
 
 def _samples(file: BinaryIO, name: bytes, start: int) -> tuple[int, bool]:
@@ -109,6 +115,15 @@ def _samples(file: BinaryIO, name: bytes, start: int) -> tuple[int, bool]:
     file.seek(start + 4)
     first, second = struct.unpack(">II", file.read(8))
     return (first, False) if name == b"trun" else (second, name == b"stsz" and first > 0)
+
+
+def _shown_parts(file: BinaryIO, start: int, stop: int) -> int:
+    """Of how many parts of its track an edit list (ISO/IEC 14496-12, 8.6.6) says that they are shown."""
+    file.seek(start)
+    version, count = struct.unpack(">B3xI", file.read(8))
+    edit = struct.Struct(">8xq4x" if version == 1 else ">4xi4x")
+    listed = min(count, max(stop - start - 8, 0) // edit.size, _MAX_EDITS)
+    return sum(first != _NOTHING for (first,) in edit.iter_unpack(file.read(listed * edit.size)))
 
 
 def _boxes(file: BinaryIO, start: int, stop: int, depth: int) -> Iterator[tuple[bytes, int, int, bool]]:

@@ -66,6 +66,7 @@ SUFFIXES = (
 )
 # Their packets are not frames: GIF paints over what it showed before, VP8 has frames that are never shown.
 _COUNTED = {"gif", "apng", "vp8"}
+_ENCODE_ANEW = "encode it anew, which keeps all frames that a player shows: ffmpeg -i IN -fps_mode passthrough OUT.mp4"
 logging.getLogger("libav").setLevel(logging.CRITICAL)
 
 
@@ -170,6 +171,10 @@ class VideoFrames(Frames):
         check_size(self.path, stream.codec_context.width, stream.codec_context.height)
         self.rate = float(stream.average_rate) if stream.average_rate else None
         self.packets: Packets | None = None
+        if self.structure.edited:
+            # ffmpeg begins each part with its keyframe: what lies between may be there twice, where no span finds it.
+            self._stamps(self._reopen())
+            self._reopen()
         if self.codec not in _COUNTED:
             with suppress(UnindexedError):
                 self.packets = read_packets(self.path, self.container, self._reopen, span, self.structure, self.track)
@@ -380,7 +385,7 @@ class VideoFrames(Frames):
         back = np.diff(decoded) < 0
         if back.any():
             time = decoded[int(np.argmax(back))] * float(stream.time_base) - clock_start(container)
-            raise ClipError(self.path, "its time stamps go back", time, "copy it to MP4 once")
+            raise ClipError(self.path, "its time stamps go back", time, _ENCODE_ANEW)
         return sorted(shown if len(shown) == len(packets) else decoded)
 
     def _decode_all(self) -> Iterator[av.VideoFrame]:
