@@ -49,7 +49,7 @@ def as_pixels(picture: Tensor | np.ndarray, field: str) -> Tensor:
         raise _wrong_dtype(picture, field)
     else:
         pixels = _in_range(pixels, field)
-    _check_side(*pixels.shape[:-3:-1], field)
+    _check_side(pixels.shape[-1], pixels.shape[-2], field)
     return pixels if pixels.ndim == 4 else pixels[None]
 
 
