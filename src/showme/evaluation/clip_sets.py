@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.media import Media, Npz, PictureFiles, Pictures, Rendered, Video
+from ..data.media.animation import SUFFIXES as ANIMATED
 from ..data.media.animation import is_animation
 from ..data.media.companions import visible
 from ..data.media.npz import SUFFIX as NPZ
@@ -112,10 +113,12 @@ def _media(path: Path) -> Media | None:
         return Npz(path)
     if suffix == ARRAYS:
         return Rendered(path)
-    if suffix not in PICTURES:
+    if suffix not in (*PICTURES, *ANIMATED):
         return None
     with path.open("rb") as file:
         animated = is_animation(file)
+    if suffix in ANIMATED and not animated:
+        return None
     return Video(path) if animated else PictureFiles(path.parent, names=(path.name,))
 
 

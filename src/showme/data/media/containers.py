@@ -58,12 +58,13 @@ def check_container(path: Path, file: BinaryIO) -> Structure:
 
     Args:
         path: for messages.
-        file: open at its beginning.
+        file: open.
 
     Raises:
         ClipError: also for one that cannot be read.
     """
     try:
+        file.seek(0)
         head = file.read(12)
         size = file.seek(0, SEEK_END)
         judge = _judge(head)

@@ -72,7 +72,7 @@ logging.getLogger("libav").setLevel(logging.CRITICAL)
 
 @dataclass(frozen=True)
 class Video(Media):
-    """A video file, whatever ffmpeg reads: MP4, WebM, AVI, GIF, ...; or an animated WebP.
+    """A video file, whatever ffmpeg reads: MP4, WebM, AVI, GIF, ...; or an animated WebP or AVIF.
 
     track: which of its videos, counted from 0; None: the one that is marked as the default. colours: what the file
     leaves open.
@@ -116,6 +116,8 @@ def open_video(
     """
     with opened(path, source) as file:
         animated = is_animation(file)
+        if animated:
+            check_container(path, file)
     if animated:
         return Animation(path, source, span, colours)
     return VideoFrames(path, source, span, track, colours)
