@@ -13,7 +13,7 @@ import numpy as np
 from av.codec.codec import Properties
 
 from ...errors import ClipError
-from .base import Span
+from .base import Span, mixed_turns
 from .containers import MAX_FRAMES, Structure
 from .opening import video_stream, words
 from .order import Order, UnorderedError, order_of, shown_order
@@ -46,7 +46,8 @@ class UnindexedError(Exception):
 
 
 class _Row(NamedTuple):
-    """A packet. key: of its picture in the order of display; None where its header is damaged."""
+    """A packet. key: of its picture in the order of display; None where its header is damaged.
+    turned: how it says that its picture is turned, as H.264's messages do; 0 where it says nothing."""
 
     identity: Identity
     pts: int | None
@@ -55,6 +56,7 @@ class _Row(NamedTuple):
     is_discard: bool
     key: tuple[int, int] | None
     duration: int
+    turned: int
 
 
 class _Part(NamedTuple):
@@ -148,6 +150,7 @@ def read_packets(
     part = reading.around(span) if span is not None and span.unit == "seconds" else reading.all()
     if not part.rows:
         raise ClipError(path, "it has no frames there")
+    _check_turned(path, part.rows)
     stamps = _proven_stamps(part.rows)
     if part.to_end and not structure.whole:
         reached = max(stamp + row.duration for stamp, row in zip(stamps.tolist(), part.rows, strict=True))
@@ -230,7 +233,8 @@ class _Reading:
                     key = None
                 identity = identity_of(packet)
                 pts, dts = times_of(packet)
-                yield _Row(identity, pts, dts, packet.is_keyframe, packet.is_discard, key, packet.duration or 0)
+                turned = getattr(order, "turned", 0)
+                yield _Row(identity, pts, dts, packet.is_keyframe, packet.is_discard, key, packet.duration or 0, turned)
                 count += 1
                 if count > MAX_FRAMES:
                     raise ClipError(self.path, f"it has more than {MAX_FRAMES} frames", remedy="cut it into parts")
@@ -279,6 +283,12 @@ def _proven_stamps(rows: list[_Row]) -> np.ndarray:
     if early or (np.diff(found[order[begun:]]) <= 0).any():
         raise UnindexedError
     return found
+
+
+def _check_turned(path: Path, rows: list[_Row]) -> None:
+    """Refuse a stream of which some pictures alone say how they are turned: players disagree on the others."""
+    if len({row.turned for row in rows}) > 1:
+        raise mixed_turns(path)
 
 
 def _packets(part: _Part, stamps: np.ndarray, base: float, clock: float, codec: str) -> Packets:
