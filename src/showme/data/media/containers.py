@@ -14,6 +14,8 @@ from io import SEEK_END
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
+
 from ...errors import ClipError
 
 # 11 hours at 50 frames per second; more would take gigabytes to index.
@@ -37,6 +39,8 @@ _DEPTH = 12
 _BOX = 8
 # Of a transport stream; each begins with a G.
 _PACKET = 188
+# In which a clock is looked for, and in how many parts of a file that is longer.
+_CLOCK_PACKETS, _CLOCK_PARTS = 2**18, 32
 
 
 class Structure(NamedTuple):
@@ -44,12 +48,14 @@ class Structure(NamedTuple):
 
     described: its header says all that a decoder must know: MP4 with the sizes, times and order of all its frames.
     whole: nothing was cut off. cut: it ends within a packet of a stream that has no length: its last frame, and others
-    after it, may have been cut off. edited: its edit lists show several parts of a track, one after the other.
+    after it, may have been cut off. joined: a clock in it goes back, as where recordings were put one after the other.
+    edited: its edit lists show several parts of a track, one after the other.
     """
 
     described: bool = False
     whole: bool = False
     cut: bool = False
+    joined: bool = False
     edited: bool = False
 
 
@@ -203,7 +209,38 @@ def _check_gif(path: Path, file: BinaryIO, size: int) -> Structure:
 
 def _check_packets(path: Path, file: BinaryIO, size: int) -> Structure:
     file.seek(_PACKET)
-    return Structure(cut=file.read(1) == b"G" and size % _PACKET > 0)
+    if file.read(1) != b"G":
+        return Structure()
+    return Structure(cut=size % _PACKET > 0, joined=_clock_goes_back(file, size // _PACKET))
+
+
+def _clock_goes_back(file: BinaryIO, packets: int) -> bool:
+    """Whether a program's clock reference (ISO/IEC 13818-1, 2.4.3.5) goes back; of long files parts are looked at."""
+    share = min(packets, _CLOCK_PACKETS // _CLOCK_PARTS)
+    starts = (
+        [0] if packets <= _CLOCK_PACKETS else np.linspace(0, packets - share, _CLOCK_PARTS, dtype=np.int64).tolist()
+    )
+    length = (packets if packets <= _CLOCK_PACKETS else share) * _PACKET
+    reached: dict[int, int] = {}
+    for start in starts:
+        file.seek(start * _PACKET)
+        for stream, clock in _clocks(file.read(length)):
+            # Where all its 33 bits were used up it begins again with 0: the shorter way between the two is taken.
+            if (clock - reached.get(stream, clock)) % 2**33 > 2**32:
+                return True
+            reached[stream] = clock
+    return False
+
+
+def _clocks(data: bytes) -> Iterator[tuple[int, int]]:
+    """Of packets of a transport stream: which stream each clock reference is of, and its units of 1/90000 s."""
+    heads = np.frombuffer(data, np.uint8, len(data) // _PACKET * _PACKET).reshape(-1, _PACKET)[:, :11]
+    # With an adaptation field that is long enough, and says that it has a clock.
+    has_clock = (heads[:, 0] == 0x47) & (heads[:, 3] & 0x20 > 0) & (heads[:, 4] > 6) & (heads[:, 5] & 0x10 > 0)
+    heads = heads[has_clock].astype(np.int64)
+    streams = (heads[:, 1] & 0x1F) << 8 | heads[:, 2]
+    clocks = heads[:, 6] << 25 | heads[:, 7] << 17 | heads[:, 8] << 9 | heads[:, 9] << 1 | heads[:, 10] >> 7
+    return zip(streams.tolist(), clocks.tolist(), strict=True)
 
 
 def _palette(flags: int) -> int:

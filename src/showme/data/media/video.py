@@ -180,7 +180,8 @@ class VideoFrames(Frames):
         if self.codec not in _COUNTED:
             with suppress(UnindexedError):
                 self.packets = read_packets(self.path, self.container, self._reopen, span, self.structure, self.track)
-        if self.structure.cut and (self.packets is None or span is None):
+        self.ends_early = self.structure.cut or (self.structure.joined if self.packets is None else self.packets.joint)
+        if self.ends_early and (self.packets is None or span is None):
             raise self._cut()
         if self.packets is not None and len(self.packets.early):
             begins = span is None or span.unit == "frames" or span.start < self.packets.times[0]
@@ -221,7 +222,7 @@ class VideoFrames(Frames):
             return range(count)
         if span.unit == "frames":
             start, stop = int(span.start), int(span.stop)
-            if self.structure.cut and stop > count:
+            if self.ends_early and stop > count:
                 raise self._cut()
             check_span(self.path, span, count, start, stop, None)
             return range(start, stop)
@@ -230,7 +231,7 @@ class VideoFrames(Frames):
         start, stop = (int(np.searchsorted(self._times, edge - GRACE_SECONDS)) for edge in (span.start, span.stop))
         seconds = float(self._times[-1]) + step
         past = (self.packets is None or self.packets.to_end) and span.stop > seconds + step
-        if self.structure.cut and span.stop > self._times[-1] + GRACE_SECONDS:
+        if self.ends_early and span.stop > self._times[-1] + GRACE_SECONDS:
             # Whether more frames belong there, nobody knows.
             raise self._cut()
         counted = self.packets is None or self.packets.complete
@@ -238,14 +239,16 @@ class VideoFrames(Frames):
         return range(start, stop)
 
     def _cut(self) -> ClipError:
-        """The error of a stream that has no length and ends within a packet, for whoever wants it to its end."""
-        reason = "it is cut short: it ends within a packet"
+        """The error of a stream that has no length and ends within a packet, or is followed by another, for whoever
+        wants it to its end."""
+        reason, remedy = "it is cut short: it ends within a packet", "fetch it again, leave it out"
+        if self.structure.joined:
+            reason, remedy = "it is several recordings, one after the other: its clock begins anew", _ENCODE_ANEW
         if self.packets is None or not len(self.packets.times):
-            return ClipError(self.path, reason)
+            return ClipError(self.path, reason, remedy=remedy)
         last = float(self.packets.times[-1])
         stop = math.floor(last * 1000) / 1000
-        remedy = f"fetch it again, leave it out, or name a start and a stop of at most {stop:.3f} s"
-        return ClipError(self.path, reason, last, remedy)
+        return ClipError(self.path, reason, last, f"{remedy}, or name a start and a stop of at most {stop:.3f} s")
 
     def __len__(self) -> int:
         return len(self.positions)
