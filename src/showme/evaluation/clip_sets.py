@@ -13,6 +13,7 @@ from ..data.media.animation import is_animation
 from ..data.media.companions import visible
 from ..data.media.npz import SUFFIX as NPZ
 from ..data.media.pictures import SUFFIXES as PICTURES
+from ..data.media.pictures import UNREAD
 from ..data.media.rendered import SUFFIX as ARRAYS
 from ..data.sources.base import inside
 from ..data.sources.folder import INDEX
@@ -126,7 +127,8 @@ def _folder(path: Path) -> Media | None:
     if (path / ACTION).is_file():
         return Video(path / ACTION)
     inner = list(visible(path))
-    if any(each.suffix.lower() in PICTURES and each.is_file() for each in inner):
+    # Those that are not read are refused by name.
+    if any(each.suffix.lower() in (*PICTURES, *UNREAD) and each.is_file() for each in inner):
         return Pictures(path)
     if any(each.is_dir() or each.suffix.lower() in (*VIDEOS, NPZ, ARRAYS) for each in inner):
         raise InputError(

@@ -113,7 +113,8 @@ class WebDatasetSource(Source):
                     return TarVideo(shard, members[animated[0]])
         pictures = [name for name in animated if f".{name}".endswith(PICTURES)]
         if len(pictures) < 2:
-            raise InputError(f"{origin}: it has {len(pictures)} pictures and no video: a clip has two or more.")
+            reason = f"{origin}: it has {len(pictures)} pictures and no video"
+            raise InputError(f"{reason}: a clip has two or more, of {', '.join(PICTURES)}.")
         if len({PurePosixPath(name).stem for name in pictures}) < 2:
             raise InputError(f"{origin}: two of its pictures differ in their suffix alone: keep one of them.")
         try:
