@@ -155,8 +155,14 @@ def span_of_pictures(path: Path, count: int, fps: float | None, span: Span | Non
 
 def check_holds(path: Path, span: Span) -> None:
     """Refuse a span that can hold no frame of any clip."""
-    if not 0 <= span.start < span.stop <= _MAX_SPAN:
-        raise ClipError(path, f"the span {span.start:g} to {span.stop:g} {span.unit} holds no frame", remedy=ALL_FRAMES)
+    if 0 <= span.start < span.stop <= _MAX_SPAN:
+        return
+    why, remedy = "holds no frame", ALL_FRAMES
+    if span.start < 0:
+        why, remedy = "begins below 0", "correct its start"
+    elif span.stop <= span.start:
+        why, remedy = "does not stop after its start, and holds no frame", "correct one of the two"
+    raise ClipError(path, f"the span {span.start:g} to {span.stop:g} {span.unit} {why}", remedy=remedy)
 
 
 def check_span(
