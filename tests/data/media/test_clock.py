@@ -183,6 +183,8 @@ def test_one_pair_of_equal_time_stamps_leaves_the_clock_as_it_is(tmp_path, suffi
 def test_times_that_are_not_known_lie_between_those_that_are():
     nan = np.nan
     assert filled(np.array([nan, 1.0, nan, 3.0, nan]), 0.5).tolist() == [0.5, 1.0, 2.0, 3.0, 3.5]
-    rising = told_apart(np.array([0.0, 1.0, 1.0, 0.5, 2.0, 2.0]))
+    # Stamps of decoding.
+    assert filled(np.array([1.0, 0.0, nan, 3.0]), 0.5).tolist() == [0.0, 1.0, 2.0, 3.0]
+    rising = told_apart(np.array([0.0, 1.0, 1.0, 1.0, 2.0, 2.0]))
     assert rising == pytest.approx([0, 1, 1, 1, 2, 2], abs=1e-5)
     assert (np.diff(rising) > 0).all()

@@ -9,7 +9,7 @@ _APART_SECONDS = 2e-6
 
 
 def filled(times: np.ndarray, step: float) -> np.ndarray:
-    """Times of which some are not known, completed.
+    """Times of which some are not known, completed, and in their order, on whichever frame they stand.
 
     Args:
         times: float (n,), seconds, NaN where none is known; one is known at least.
@@ -18,18 +18,17 @@ def filled(times: np.ndarray, step: float) -> np.ndarray:
     places = np.arange(len(times))
     known = np.flatnonzero(~np.isnan(times))
     first, last = known[0], known[-1]
-    inner = np.interp(places, known, times[known])
+    inner = np.interp(places, known, np.sort(times[known]))
     return inner + step * (np.minimum(places - first, 0) + np.maximum(places - last, 0))
 
 
 def told_apart(times: np.ndarray) -> np.ndarray:
-    """Times that rise: a frame of the same time as the one before it, or of an earlier one, is shown right after that.
+    """Times that rise: a frame of the same time as the one before it is shown right after that.
 
     Args:
-        times: float (n,), seconds, in the order of display.
+        times: float (n,), seconds, in their order.
     """
-    reached = np.maximum.accumulate(times)
-    distinct, starts, counts = np.unique(reached, return_index=True, return_counts=True)
+    distinct, starts, counts = np.unique(times, return_index=True, return_counts=True)
     room = np.append(np.diff(distinct), np.inf)
     apart = np.minimum(_APART_SECONDS, room / (counts + 1))
-    return reached + (np.arange(len(times)) - np.repeat(starts, counts)) * np.repeat(apart, counts)
+    return times + (np.arange(len(times)) - np.repeat(starts, counts)) * np.repeat(apart, counts)

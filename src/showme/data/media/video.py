@@ -345,40 +345,39 @@ class VideoFrames(Frames):
         """When frames are shown that were counted by decoding all, on the container's clock.
 
         As many packets as frames: the packets' stamps in their order, whichever packet they stand on. Else the frames'
-        own. Without times of display: when the decoder gives frames out, the first at 0. Without any: even ones.
+        own, in their order too. Without times of display: when the decoder gives frames out, the first at 0. Without
+        any: even ones.
         """
         self._reopen()
         stream = self._stream()
         base, clock, step = float(stream.time_base), clock_start(self.container), 1 / (self.rate or 25)
         unshown = self.container.format.name in UNSHOWN
         frames = [frame.dts if unshown else frame.pts for frame in self._decode_all()]
-        stamps = self._stamps(self._reopen())
-        given = np.array([stamp for stamp in frames if stamp is not None], dtype=np.float64) * base
-        if unshown and len(given):
+        stamps = np.array(self._stamps(self._reopen()), dtype=np.float64) * base
+        own = np.array([np.nan if stamp is None else stamp for stamp in frames], dtype=np.float64) * base
+        if np.isnan(own).all():
+            candidates = [stamps - clock]
+        elif unshown:
             # The last ones come when there are no packets any more. The rate is that of a file's slots, of which some
             # may be empty: what lies between two packets is what lies between two pictures.
-            apart = float(np.median(np.diff(stamps))) * base if len(stamps) > 1 else step
-            rest = given[-1] + apart * np.arange(1, len(frames) - len(given) + 1)
-            candidates = [np.concatenate([given, rest]) - given[0]]
+            shown = filled(own, float(np.median(np.diff(stamps))) if len(stamps) > 1 else step)
+            candidates = [shown - shown[0]]
         else:
-            candidates = [np.array(stamps, dtype=np.float64) * base - clock, given - clock]
+            candidates = [stamps - clock, filled(own - clock, step)]
         candidates = [times for times in candidates if len(times) == len(frames)]
         for times in candidates:
             if (np.diff(times) > 0).all():
                 return times
-        if candidates:
-            return self._told_apart(candidates[0])
-        own = np.array([np.nan if stamp is None else stamp for stamp in frames], dtype=np.float64) * base - clock
-        return self._told_apart(filled(own, step)) if len(given) else np.arange(len(frames)) * step
+        return self._told_apart(candidates[0]) if candidates else np.arange(len(frames)) * step
 
     def _told_apart(self, times: np.ndarray) -> np.ndarray:
-        """Times of which some are equal, or stand before the one before them, made to rise."""
+        """Times in their order, of which some are equal, made to rise."""
         rising = told_apart(times)
         if not np.array_equal(rising, times):
             tell_once(
                 "equal time stamps",
-                f"{self.path} gives several frames one time stamp, or one before that of the frame before: they are "
-                "taken one right after the other, and all other times are the file's. Other such clips are not named.",
+                f"{self.path} gives several frames one time stamp: they are taken one right after the other, and all "
+                "other times are the file's. Other such clips are not named.",
             )
         return rising
 
