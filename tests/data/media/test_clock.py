@@ -125,6 +125,19 @@ def test_a_stream_that_begins_between_two_keyframes_is_read_from_the_next(tmp_pa
     assert fault_of(Record("x", Video(cut), "x")) is None
 
 
+def test_a_span_of_a_stream_that_begins_between_two_keyframes_is_read_every_time(tmp_path):
+    whole = write_clip(tmp_path / "whole.ts", frames=80, gop=20, options={"bf": "0", "sc_threshold": "0"})
+    data = whole.read_bytes()
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(data[: 188 * 2] + data[188 * (len(data) // 188 // 8) :])
+    # Read from its beginning, in a container of its own, where seeking leads behind the span.
+    with Video(cut).open() as frames:
+        starts = [float(time) for time in frames.times if 1 < time < 1.5]
+    for start in starts * 15:
+        with Video(cut).open(Span(start, start + 0.2)) as frames:
+            assert len(frames) == 4
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
 def test_a_last_frame_that_is_held_is_no_cut(tmp_path, suffix):
     path = tmp_path / f"held.{suffix}"

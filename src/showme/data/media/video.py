@@ -185,7 +185,8 @@ class VideoFrames(Frames):
             raise self._cut()
         if self.packets is not None and len(self.packets.early):
             begins = span is None or span.unit == "frames" or span.start < self.packets.times[0]
-            self._try_early(float(stream.time_base), begins)
+            # The stream of a container that was closed meanwhile has none.
+            self._try_early(float(self._stream().time_base), begins)
         self._times = self._decoded_times() if self.packets is None else self.packets.times
         if self.codec == "gif":
             self._times = self.colours.gif_times(self._times)
