@@ -123,6 +123,7 @@ def times(pattern: str, seconds: range) -> list[str]:
         [f"t{each / 2}.png" for each in range(5)],
         [f"t{each / 4}.png" for each in range(9)],
         [f"frame_{each / 2}.png" for each in range(5)],
+        [f"time{each / 10}s.png" for each in range(95, 115)],
         ["0.25.png", "0.5.png", "0.75.png"],
         ["1403636579_763555584.png", "1403636579_813555456.png", "1403636580_63555584.png"],
         numbered("part1_{:03d}.png", 5) + numbered("part2_{:03d}.png", 5, 6),

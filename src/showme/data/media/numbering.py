@@ -11,7 +11,7 @@ from statistics import median_low
 NUMBER = re.compile(r"[0-9]{1,18}")
 # A time with a point. Not of a name such as cam1.0001.png.
 _DECIMALS = re.compile(
-    r"(?:(?<![a-z0-9])|(?<![a-z])(?:t|ts|time|timestamp|s|sec|seconds))([0-9]+)\.([0-9]{1,18})\.[a-z]+$"
+    r"(?:(?<![a-z0-9])|(?<![a-z])(?:t|ts|time|timestamp|s|sec|seconds))([0-9]+)\.([0-9]{1,18})(?:s|sec)?\.[a-z]+$"
 )
 _CAMERA = re.compile(r"(?:cam|camera|view|eye|lens|c)[-_]?$")
 # Seconds since 1970 that cameras write have so many digits.
