@@ -55,6 +55,14 @@ def test_equal_clips_go_on_without_a_word(tmp_path, records):
     ]
 
 
+def test_the_words_are_named_that_the_annotation_has(tmp_path, records):
+    a, b, c = (replace(record, written="raise it") for record in records)
+    read(tmp_path, [a, b, c])
+    read(tmp_path, [replace(a, written="raise it, please"), b, c])
+    with pytest.raises(InputError, match=r"another instruction, such as 'b', 'drop it' in place of 'raise it'\)"):
+        read(tmp_path, [a, replace(b, instruction="drop b", written="drop it"), c])
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

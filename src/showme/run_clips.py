@@ -5,6 +5,7 @@
     clips.jsonl   {"model": ..., "device": ...}, and a line for every clip, in the order of training:
                   {"id": ..., "instruction": ..., "span": ..., "files": ..., "latents": [...]}
 
+``instruction`` is what the model reads; where the annotation says it in other words, these stand in ``written``.
 ``files`` is the clip's name in the cache, which changes when a file is copied or written anew. Whether its pixels did
 as well, ``latents`` tells: checksums of what the codec made of them, one for each draw.
 """
@@ -136,7 +137,8 @@ def _name(device: torch.device) -> str:
 
 
 def _words(record: Record) -> dict[str, Any]:
-    return {"id": record.id, "instruction": record.instruction, "span": span_identity(record.span)}
+    words = {"id": record.id, "instruction": record.instruction, "span": span_identity(record.span)}
+    return words | ({"written": record.written} if record.written not in ("", record.instruction) else {})
 
 
 def _differences(before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -147,10 +149,14 @@ def _differences(before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapp
         changed = [name for name in now if name in before and now[name][field] != before[name][field]]
         told.append(_counted(changed, f"another {field}"))
         if changed:
-            then, today = before[changed[0]][field], now[changed[0]][field]
+            today, then = (_as_written(clips[changed[0]], field) for clips in (now, before))
             told[-1] += f", {today!r} in place of {then!r}"
     told = [each for each in told if each]
     return told or (["in another order"] if list(before) != list(now) else [])
+
+
+def _as_written(clip: Mapping[str, Any], field: str) -> Any:
+    return clip.get("written", clip[field]) if field == "instruction" else clip[field]
 
 
 def _counted(names: Sequence[str], what: str) -> str:

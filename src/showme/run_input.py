@@ -57,6 +57,10 @@ def _as_read(records: list[Record], info: BundleInfo) -> list[Record]:
             stacklevel=3,
         )
     return [
-        replace(record, instruction=prompt_for(record.instruction, info.vocabulary, info.synonyms))
+        replace(
+            record,
+            instruction=prompt_for(record.instruction, info.vocabulary, info.synonyms),
+            written=record.instruction,
+        )
         for record in records
     ]

@@ -40,12 +40,39 @@ def test_bytes_are_0_to_255_and_floats_0_to_1(given):
         (torch.zeros(1, 4, 8, 8), "give one of"),
         (torch.zeros(3, 0, 8), "give one of"),
         (TENSOR.long(), "goal is of dtype int64: give uint8 of 0 to 255"),
+        ((BYTES / 255).astype(">f4"), r"goal is of dtype >f4, which torch has not: give goal.astype\('f4'\)"),
+        (BYTES.astype(np.longdouble) / 255, r"which torch has not: give goal.astype\('f4'\)"),
+        (torch.zeros(3, 3, 3), "goal is 3x3 pixels: give a picture of at least 16"),
+        (np.zeros((40, 8, 3), np.uint8), "goal is 8x40 pixels: give a picture of at least 16"),
+        (TENSOR / 255 * 1.1 - 0.05, r"floats of -0.05 to 1.05, a little outside of 0 to 1: give goal.clip\(0, 1\)"),
+        (BYTES / 255 * 1.04, r"a little outside of 0 to 1: give goal.clip\(0, 1\)"),
+        (TENSOR / 255 * 4.7 - 2.1, r"floats of -2.1 to 2.6: give floats of 0 to 1\."),
         ("photo.png", "goal is a str: give a PIL image"),
     ],
 )
 def test_what_would_be_garbled_is_refused(given, sentence):
     with pytest.raises(InputError, match=sentence):
         as_pixels(given, "goal")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_what_rounding_left_outside_is_cut_off_and_nothing_else_is_touched(dtype):
+    floats = (TENSOR / 255).to(dtype)
+    floats[:, :4], floats[:, 4:8] = -0.0005, 1.0005
+    pixels = as_pixels(floats, "image")
+    assert pixels.min() == 0
+    assert pixels.max() == 1
+    assert torch.equal(pixels[0, :, 8:], floats[:, 8:])
+    assert float(floats.min()) < 0
+
+
+def test_a_tiny_negative_is_no_picture_of_minus_1_to_1():
+    pipeline = make_tiny_pipeline()
+    picture = np.tile(BYTES[:16].astype(np.float32) / 255, (2, 2, 1))[:, :32]
+    lower = picture.copy()
+    lower[0, 0], picture[0, 0] = -1e-7, 0
+    call = {"instruction": "push", "task": "image", "seed": 0, "output_type": "np", "num_inference_steps": 2}
+    assert np.array_equal(pipeline(lower, **call).image, pipeline(picture, **call).image)
 
 
 def test_the_remedies_are_right():

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.media import Media, Npz, PictureFiles, Pictures, Rendered, Video
+from ..data.media.animation import SUFFIXES as ANIMATED
 from ..data.media.animation import is_animation
 from ..data.media.companions import visible
 from ..data.media.npz import SUFFIX as NPZ
 from ..data.media.pictures import SUFFIXES as PICTURES
+from ..data.media.pictures import UNREAD
 from ..data.media.rendered import SUFFIX as ARRAYS
 from ..data.sources.base import inside
 from ..data.sources.folder import INDEX
@@ -112,10 +114,12 @@ def _media(path: Path) -> Media | None:
         return Npz(path)
     if suffix == ARRAYS:
         return Rendered(path)
-    if suffix not in PICTURES:
+    if suffix not in (*PICTURES, *ANIMATED):
         return None
     with path.open("rb") as file:
         animated = is_animation(file)
+    if suffix in ANIMATED and not animated:
+        return None
     return Video(path) if animated else PictureFiles(path.parent, names=(path.name,))
 
 
@@ -123,7 +127,8 @@ def _folder(path: Path) -> Media | None:
     if (path / ACTION).is_file():
         return Video(path / ACTION)
     inner = list(visible(path))
-    if any(each.suffix.lower() in PICTURES and each.is_file() for each in inner):
+    # Those that are not read are refused by name.
+    if any(each.suffix.lower() in (*PICTURES, *UNREAD) and each.is_file() for each in inner):
         return Pictures(path)
     if any(each.is_dir() or each.suffix.lower() in (*VIDEOS, NPZ, ARRAYS) for each in inner):
         raise InputError(

@@ -15,6 +15,10 @@ from ..pictures.photo import MIN_SIDE
 
 # Of floats that arithmetic put above 1.
 _ROUNDING = 1e-3
+# As much as resizing by Lanczos or bicubic leaves beside edges.
+_OVERSHOOT = 0.1
+# Floats of a picture of 0 to 255, unless it is black.
+_SURELY_BYTES = 2
 
 
 def as_pixels(picture: Tensor | np.ndarray, field: str) -> Tensor:
@@ -29,11 +33,11 @@ def as_pixels(picture: Tensor | np.ndarray, field: str) -> Tensor:
         Floats (1, 3, H, W) in [0, 1].
 
     Raises:
-        InputError: another layout, another kind of numbers, NaN, or floats outside of 0 to 1.
+        InputError: another layout, another kind of numbers, NaN, floats outside of 0 to 1, or fewer than 16 pixels on a
+            side.
     """
     if isinstance(picture, np.ndarray):
-        if picture.dtype != np.uint8 and picture.dtype.kind != "f":
-            raise _wrong_dtype(picture, field)
+        _check_dtype(picture, field)
         pixels = torch.from_numpy(np.array(_laid_out(picture, field, "an array", channel=-1))).movedim(-1, -3)
     elif isinstance(picture, Tensor):
         pixels = _laid_out(picture, field, "a tensor", channel=-3)
@@ -44,7 +48,8 @@ def as_pixels(picture: Tensor | np.ndarray, field: str) -> Tensor:
     elif not pixels.is_floating_point():
         raise _wrong_dtype(picture, field)
     else:
-        _check_range(pixels, field)
+        pixels = _in_range(pixels, field)
+    _check_side(pixels.shape[-1], pixels.shape[-2], field)
     return pixels if pixels.ndim == 4 else pixels[None]
 
 
@@ -89,7 +94,10 @@ def check_large_enough(picture: Image.Image, field: str) -> None:
     Raises:
         InputError: it is smaller than 16 pixels.
     """
-    width, height = picture.size
+    _check_side(*picture.size, field)
+
+
+def _check_side(width: int, height: int, field: str) -> None:
     if min(width, height) < MIN_SIDE:
         raise InputError(f"{field} is {width}x{height} pixels: give a picture of at least {MIN_SIDE} on each side.")
 
@@ -112,14 +120,32 @@ def _laid_out(picture, field: str, what: str, channel: int):
     raise InputError(f"{field} is {what} of shape {shape}, which is no picture {layout}: {remedy}.")
 
 
-def _check_range(pixels: Tensor, field: str) -> None:
+def _in_range(pixels: Tensor, field: str) -> Tensor:
+    """Floats of 0 to 1, to the last bit: below 0, diffusers takes a whole picture for one of -1 to 1."""
     low, high = (float(edge) for edge in pixels.detach().float().aminmax())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError(f"{field} holds NaN or infinite values: give numbers of 0 to 1.")
-    if high > 1 + _ROUNDING:
-        raise InputError(f"{field} holds floats up to {high:g}: divide by 255, or give uint8 of 0 to 255.")
-    if low < -_ROUNDING:
-        raise InputError(f"{field} holds floats down to {low:g}: give floats of 0 to 1, as {field} / 2 + 0.5 is.")
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        raise InputError(f"{field} holds {_out_of_range(low, high, field)}.")
+    return pixels.clamp(0, 1)
+
+
+def _out_of_range(low: float, high: float, field: str) -> str:
+    """What floats of ``low`` to ``high`` seem to be, and how they become those of 0 to 1."""
+    if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
+        return f"floats of {low:g} to {high:g}, a little outside of 0 to 1: give {field}.clip(0, 1)"
+    if low >= -1 - _OVERSHOOT and high <= 1 + _OVERSHOOT:
+        return f"floats down to {low:g}: give floats of 0 to 1, as {field} / 2 + 0.5 is"
+    if high > _SURELY_BYTES and low >= -_OVERSHOOT * high:
+        return f"floats up to {high:g}: divide by 255, or give uint8 of 0 to 255"
+    return f"floats of {low:g} to {high:g}: give floats of 0 to 1"
+
+
+def _check_dtype(picture: np.ndarray, field: str) -> None:
+    if picture.dtype != np.uint8 and picture.dtype.kind != "f":
+        raise _wrong_dtype(picture, field)
+    if not picture.dtype.isnative or picture.dtype.itemsize > 8:
+        raise InputError(f"{field} is of dtype {picture.dtype.str}, which torch has not: give {field}.astype('f4').")
 
 
 def _wrong_dtype(picture: Tensor | np.ndarray, field: str) -> InputError:

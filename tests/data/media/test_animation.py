@@ -14,6 +14,8 @@ from showme.data.media.archive import read_members
 from showme.errors import ClipError
 from showme.evaluation.clip_sets import open_clip_set
 
+from .videos import write_clip
+
 DURATIONS = [100, 200, 100, 100, 100]
 
 
@@ -33,11 +35,12 @@ def on_white(picture: np.ndarray) -> np.ndarray:
     return np.rint(picture[..., :3] * alpha + 255 * (1 - alpha)).astype(int)
 
 
-@pytest.fixture(params=["webp", "png"])
+@pytest.fixture(params=["webp", "png", "avif"])
 def animation(request, tmp_path):
     images = [Image.fromarray(each) for each in layers()]
     path = tmp_path / f"clip.{request.param}"
-    settings = {"lossless": True, "exact": True} if request.param == "webp" else {}
+    settings = {"webp": {"lossless": True, "exact": True}, "avif": {"quality": 100, "subsampling": "4:4:4"}}
+    settings = settings.get(request.param, {})
     images[0].save(path, save_all=True, append_images=images[1:], duration=DURATIONS, **settings)
     return path
 
@@ -67,7 +70,7 @@ def test_clip_sets_and_tars_take_them(animation, tmp_path):
 
 
 def test_still_pictures_are_no_animations(tmp_path):
-    for suffix in ("webp", "png"):
+    for suffix in ("webp", "png", "avif"):
         path = tmp_path / f"still.{suffix}"
         Image.fromarray(layers()[0]).save(path)
         with path.open("rb") as file:
@@ -79,6 +82,16 @@ def open_clip_set_of(path):
     index = path.with_name("list.jsonl")
     index.write_text(f'{{"id": "1", "file": "{path.name}"}}\n')
     return open_clip_set(index).clips.values()
+
+
+def test_an_avif_sequence_keeps_the_clock_of_its_file(tmp_path):
+    path = write_clip(tmp_path / "clip.avif", frames=40, codec="libsvtav1", fps=30, options={"preset": "12"})
+    with Video(path).open() as frames:
+        assert len(frames) == 40
+        assert frames.times == pytest.approx(np.arange(40) / 30, abs=1e-3)
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(ClipError, match="it is cut short: it has"):
+        Video(path).open()
 
 
 def test_a_damaged_animation_is_refused(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 
 from showme.data.check import fault_of
 from showme.data.media import Span, Video
+from showme.data.media.clock import filled, told_apart
 from showme.data.sources import open_source
 from showme.data.sources.record import Record
 from showme.errors import ClipError, ToldWarning
@@ -124,6 +125,19 @@ def test_a_stream_that_begins_between_two_keyframes_is_read_from_the_next(tmp_pa
     assert fault_of(Record("x", Video(cut), "x")) is None
 
 
+def test_a_span_of_a_stream_that_begins_between_two_keyframes_is_read_every_time(tmp_path):
+    whole = write_clip(tmp_path / "whole.ts", frames=80, gop=20, options={"bf": "0", "sc_threshold": "0"})
+    data = whole.read_bytes()
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(data[: 188 * 2] + data[188 * (len(data) // 188 // 8) :])
+    # Read from its beginning, in a container of its own, where seeking leads behind the span.
+    with Video(cut).open() as frames:
+        starts = [float(time) for time in frames.times if 1 < time < 1.5]
+    for start in starts * 15:
+        with Video(cut).open(Span(start, start + 0.2)) as frames:
+            assert len(frames) == 4
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
 def test_a_last_frame_that_is_held_is_no_cut(tmp_path, suffix):
     path = tmp_path / f"held.{suffix}"
@@ -157,3 +171,33 @@ def test_pictures_in_every_second_slot_of_an_avi_lie_evenly_to_the_end(tmp_path,
     with Video(path).open() as clip:
         assert clip.times == pytest.approx(np.arange(frames) / 25)
         assert clip.fps == pytest.approx(25)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "flv"])
+def test_one_pair_of_equal_time_stamps_leaves_the_clock_as_it_is(tmp_path, suffix):
+    # A pause of 5 seconds; and two frames within a millisecond, which is what these containers count.
+    seconds = [number / 20 + (5 if number >= 15 else 0) for number in range(40)]
+    seconds[31] = seconds[30] + 0.0002
+    times = [round(second * 90000) for second in seconds]
+    options = {"bf": "0", "preset": "ultrafast"}
+    path = write_clip(tmp_path / f"equal.{suffix}", fps=90000, times=times, options=options)
+    with pytest.warns(ToldWarning, match=rf"equal\.{suffix} gives several frames one time stamp"):
+        frames = Video(path).open()
+    assert frames.times == pytest.approx(seconds, abs=1e-3)
+    assert frames.times[30] < frames.times[31]
+    truth = decode_all(path)
+    with Video(path).open(Span(6.45, 6.6)) as part:
+        wanted = [index for index, second in enumerate(seconds) if 6.45 <= second < 6.6]
+        assert 31 in wanted
+        for frame, index in zip(part.read(range(len(part))), wanted, strict=True):
+            assert np.array_equal(frame, truth[index])
+
+
+def test_times_that_are_not_known_lie_between_those_that_are():
+    nan = np.nan
+    assert filled(np.array([nan, 1.0, nan, 3.0, nan]), 0.5).tolist() == [0.5, 1.0, 2.0, 3.0, 3.5]
+    # Stamps of decoding.
+    assert filled(np.array([1.0, 0.0, nan, 3.0]), 0.5).tolist() == [0.0, 1.0, 2.0, 3.0]
+    rising = told_apart(np.array([0.0, 1.0, 1.0, 1.0, 2.0, 2.0]))
+    assert rising == pytest.approx([0, 1, 1, 1, 2, 2], abs=1e-5)
+    assert (np.diff(rising) > 0).all()

@@ -67,7 +67,8 @@ def test_what_is_said_or_small_is_not_told(tmp_path, size, matrix, tagged, field
         assert np.abs(colour_of(path, **fields) - COLOUR).max() <= 2
 
 
-def test_matrices_that_swscale_takes_for_another_are_refused(tmp_path):
+@pytest.mark.parametrize(("matrix", "name"), [(8, "YCgCo"), (10, "BT.2020 of constant luminance")])
+def test_matrices_that_swscale_does_not_read_are_refused_by_name(tmp_path, matrix, name):
     path = clip(tmp_path / "clip.mp4", (64, 48), 5)
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
@@ -77,8 +78,8 @@ def test_matrices_that_swscale_takes_for_another_are_refused(tmp_path):
         sample_aspect_ratio = None
         codec_context = type("Context", (), {"sample_aspect_ratio": None, "color_trc": 1, "name": "h264"})
 
-    frame.colorspace = 8
-    with pytest.raises(ClipError, match=r"coded as YCgCo, which is not read.*convert it to BT.709 once"):
+    frame.colorspace = matrix
+    with pytest.raises(ClipError, match=rf"coded as {name}, which is not read.*convert it to BT.709 once"):
         picture_of(path, frame, Stream, 0.0)
 
 

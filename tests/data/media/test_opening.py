@@ -23,7 +23,7 @@ PIXELS = np.zeros((32, 32, 3), np.uint8)
 def test_a_still_picture_is_told_from_a_clip(tmp_path, suffix, kind):
     path = tmp_path / f"x.{suffix}"
     Image.fromarray(PIXELS).save(path)
-    sentence = f"it is one picture, {kind}.*: give a video, an animated WebP or PNG, or a folder of pictures"
+    sentence = f"it is one picture, {kind}.*: give a video, an animated WebP, PNG or AVIF, or a folder of pictures"
     with pytest.raises(ClipError, match=sentence):
         Video(path).open()
     data = path.read_bytes()

@@ -84,3 +84,19 @@ def test_archives_are_read_without_them(tmp_path):
         archive.writestr("__MACOSX/._clip.npy", FORK)
     with Npz(tmp_path / "a.npz").open() as clip:
         assert np.array_equal(list(clip.read([0, 1])), frames)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "avif"])
+def test_frames_in_other_formats_are_refused_by_name(tmp_path, suffix):
+    write_frames(tmp_path, "{:02d}." + suffix, range(3))
+    with pytest.raises(ClipError, match=rf"its pictures are \.{suffix}, and frames in folders are \.jpg.* to PNG, or"):
+        Pictures(tmp_path).open()
+
+
+def test_frames_in_other_formats_beside_the_clip_are_told(tmp_path):
+    for clip in "ab":
+        write_frames(tmp_path / clip, "{:02d}.png", range(3))
+        write_frames(tmp_path / clip, "{:02d}.tif", range(3, 5))
+    with pytest.warns(ToldWarning, match=r"a: 2 pictures in \.tif beside the frames are passed over") as told:
+        assert [shades(Pictures(tmp_path / clip, data_set=tmp_path)) for clip in "ab"] == [[0, 20, 40]] * 2
+    assert len(told) == 1

@@ -75,6 +75,71 @@ def test_what_could_be_several_clips_is_refused_by_name(names, sentence):
         choose_series(names)
 
 
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        # Of another count, from another number on, and one picture alone.
+        (numbered("cam0_{:03d}.png", 5) + numbered("cam1_{:03d}.png", 4), r"cam0_\*\.png \(5\) and cam1_\*\.png \(4\)"),
+        (numbered("cam0_{:03d}.png", 5) + numbered("cam1_{:03d}.png", 5, 3), r"2 series, cam0_\*\.png \(5\) and cam1_"),
+        (numbered("cam0_{:03d}.png", 5, 3) + numbered("cam1_{:03d}.png", 5), r"2 series, cam0_\*\.png \(5\) and cam1_"),
+        ([*numbered("0_{:03d}.png", 5), "1_001.png"], r"2 series, 0_\*\.png \(5\) and 1_001\.png \(1\)"),
+        # The camera's number last.
+        (
+            numbered("{:04d}_0.jpg", 12) + numbered("{:04d}_1.jpg", 12),
+            r"2 series, \*_0\.jpg \(12\) and \*_1\.jpg \(12\): say which as pattern, such as pattern=\*_0\.jpg",
+        ),
+        # As many pictures as a minute has seconds.
+        (numbered("00_{:02d}.png", 60, 0) + numbered("01_{:02d}.png", 60, 0), r"2 series, 00_\*\.png \(60\) and 01_"),
+    ],
+)
+def test_cameras_are_no_clip_whatever_their_counts_and_first_numbers(names, sentence):
+    with pytest.raises(SeriesError, match=sentence):
+        choose_series(names)
+
+
+def test_a_pattern_that_is_offered_selects_one_series():
+    plain, left = numbered("rgb_{:03d}.jpg", 3), numbered("rgb_{:03d}_left.jpg", 3)
+    with pytest.raises(SeriesError, match=r"rgb_\*\[0-9\]\.jpg \(3\) and rgb_\*_left\.jpg") as error:
+        choose_series(plain + left)
+    offered = error.value.remedy.rpartition("pattern=")[2]
+    assert choose_series(plain + left, offered).names in (plain, left)
+    assert choose_series(plain + left, "rgb_*[0-9].jpg").names == plain
+    with pytest.raises(SeriesError, match=r"its pictures named 'rgb_\*\.jpg' are of 2 series"):
+        choose_series(plain + left, "rgb_*.jpg")
+
+
+def times(pattern: str, seconds: range) -> list[str]:
+    return [pattern.format(each // 3600, each // 60 % 60, each % 60) for each in seconds]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        times("{:02d}_{:02d}_{:02d}.png", range(90)),
+        times("{:02d}_{:02d}_{:02d}.png", range(3590, 3720, 2)),
+        times("2024-01-01_{:02d}-{:02d}-{:02d}.png", range(61)),
+        [f"0000{each // 2:02d}_{each % 2 * 5}00.png" for each in range(120)],
+        [f"{each // 60:02d}_{each % 60:02d}.png" for each in range(57, 130)],
+        [f"t{each / 2}.png" for each in range(5)],
+        [f"t{each / 4}.png" for each in range(9)],
+        [f"frame_{each / 2}.png" for each in range(5)],
+        [f"time{each / 10}s.png" for each in range(95, 115)],
+        ["0.25.png", "0.5.png", "0.75.png"],
+        ["1403636579_763555584.png", "1403636579_813555456.png", "1403636580_63555584.png"],
+        numbered("part1_{:03d}.png", 5) + numbered("part2_{:03d}.png", 5, 6),
+        [f"{each:04d}_{each * 33}.png" for each in range(40)],
+    ],
+)
+def test_clocks_and_numbers_that_go_on_are_one_clip_in_their_order(names):
+    assert list(choose_series(names[::-1]).names) == names
+
+
+def test_a_pattern_may_join_cameras_and_that_is_told():
+    cameras = numbered("cam0_{}.png", 3) + numbered("cam1_{}.png", 3)
+    assert choose_series(cameras, "*").joined == ("cam0_*.png", "cam1_*.png")
+    assert choose_series(cameras, "cam1_*").joined == ()
+
+
 def test_a_pattern_decides():
     left, right = numbered("left_{}.png", 3), numbered("right_{}.png", 4)
     assert list(choose_series(left + right, "RIGHT_*").names) == right

@@ -157,11 +157,12 @@ def test_a_span_of_a_long_file_reads_only_its_part(folder):
         (Span(1, 3), r"the span 1 to 3 seconds reaches past the end, which has 40 frames, 2\.000 s"),
         (Span(0, 36000), "reaches past the end"),
         (Span(36000, 36001), "reaches past the end"),
-        (Span(-1, 1), "the span -1 to 1 seconds holds no frame"),
-        (Span(1, 1), "the span 1 to 1 seconds holds no frame"),
+        (Span(-1, 3), r"the span -1 to 3 seconds begins below 0\): correct its start"),
+        (Span(3, 1), r"the span 3 to 1 seconds does not stop after its start, and .*\): correct one of the two"),
+        (Span(1, 1), "the span 1 to 1 seconds does not stop after its start"),
         (Span(0, 41, "frames"), "reaches past the end"),
         (Span(5, 2, "frames"), "holds no frame"),
-        (Span(-1, 2, "frames"), "holds no frame"),
+        (Span(-1, 2, "frames"), "begins below 0"),
     ],
 )
 def test_a_span_past_the_end_is_refused(folder, span, sentence):

@@ -1,4 +1,7 @@
-"""Animated pictures, WebP and PNG, as clips of all their frames, by Pillow: ffmpeg reads no WebP, and no profile."""
+"""Animated pictures, WebP, PNG and AVIF, as clips of all their frames, by Pillow.
+
+ffmpeg reads no WebP, takes an AVIF's cover for its video, and knows no profile.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,10 @@ from .base import Frames, Span, check_holds, check_size, check_span
 from .colours import DEFAULT, Colours, check_notes
 from .containers import MAX_FRAMES
 
-# Of a file: what tells an animated WebP.
-_HEAD = 32
+# Of those that are clips where they are animated, and pictures of no kind that is read otherwise.
+SUFFIXES = (".avif",)
+# Of a file: what tells an animated WebP, or an AVIF, whose brands fill a box of any length.
+_HEAD, _BRANDS = 32, 1024
 _ANIMATED = 0x02
 # Seconds of frames that are given none, as browsers have it.
 _NO_DURATION = 0.1
@@ -49,7 +54,7 @@ class Animation(Frames):
         colours: Colours = DEFAULT,
     ):
         self.path, self.source, self.colours = path, source, colours
-        durations = []
+        durations, begins = [], []
         with self._image() as image:
             check_size(path, *image.size)
             # Of a PNG, the picture for viewers that show no animations may be none of its frames.
@@ -61,7 +66,12 @@ class Animation(Frames):
                 image.seek(self.first + index)
                 image.load()
                 durations.append(image.info.get("duration", 0) / 1000)
+                begins.append(image.info.get("timestamp", 0) / 1000)
+            rounded = image.format == "AVIF"
         self._edges = np.cumsum([0.0, *(duration or _NO_DURATION for duration in durations)])
+        if rounded:
+            # Its clock is any; Pillow rounds both to milliseconds, and the sum of durations would drift.
+            self._edges = np.array([*begins, begins[-1] + (durations[-1] or _NO_DURATION)])
         self.positions = self._positions(span)
         self.times = times = self._edges[self.positions.start : self.positions.stop]
         self.fps = (len(times) - 1) / float(times[-1] - times[0]) if len(times) > 1 else 1 / float(self._edges[1])
@@ -107,7 +117,7 @@ class Animation(Frames):
                 with warnings.catch_warnings():
                     # The size is judged by our own bound.
                     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                    image = Image.open(file, formats=("WEBP", "PNG"))
+                    image = Image.open(file, formats=("WEBP", "PNG", "AVIF"))
                 yield image
             except ClipError:
                 raise
@@ -138,9 +148,17 @@ def _is_animated_webp(head: bytes) -> bool:
 
 
 def is_animation(file: BinaryIO) -> bool:
-    """Whether a file, open at its beginning, is a WebP or PNG of several frames, and none of one."""
+    """Whether a file, open at its beginning, is a WebP or PNG of several frames, or a sequence of AVIF."""
     head = file.read(_HEAD)
+    if head[4:8] == b"ftyp":
+        return _is_avif_sequence(head + file.read(_BRANDS - _HEAD))
     return _is_animated_webp(head) or (head[: len(_PNG)] == _PNG and _has_control_chunk(file))
+
+
+def _is_avif_sequence(head: bytes) -> bool:
+    """Whether a file that begins so says that it has a sequence of pictures (AVIF, section 9)."""
+    length = struct.unpack(">I", head[:4])[0]
+    return b"avis" in [head[place : place + 4] for place in (8, *range(16, min(length, len(head)), 4))]
 
 
 def _has_control_chunk(file: BinaryIO) -> bool:

@@ -155,8 +155,14 @@ def span_of_pictures(path: Path, count: int, fps: float | None, span: Span | Non
 
 def check_holds(path: Path, span: Span) -> None:
     """Refuse a span that can hold no frame of any clip."""
-    if not 0 <= span.start < span.stop <= _MAX_SPAN:
-        raise ClipError(path, f"the span {span.start:g} to {span.stop:g} {span.unit} holds no frame", remedy=ALL_FRAMES)
+    if 0 <= span.start < span.stop <= _MAX_SPAN:
+        return
+    why, remedy = "holds no frame", ALL_FRAMES
+    if span.start < 0:
+        why, remedy = "begins below 0", "correct its start"
+    elif span.stop <= span.start:
+        why, remedy = "does not stop after its start, and holds no frame", "correct one of the two"
+    raise ClipError(path, f"the span {span.start:g} to {span.stop:g} {span.unit} {why}", remedy=remedy)
 
 
 def check_span(
@@ -187,9 +193,17 @@ def check_size(path: Path, width: int, height: int, time: float | None = None) -
 def check_same_size(
     path: Path, before: tuple[int, ...] | None, size: tuple[int, ...], time: float | None = None
 ) -> None:
-    """Refuse a frame of another size, (height, width, ...), than that of the frame before it."""
+    """Refuse a frame of another size, (height, width, ...), than that of the frame before it, or turned otherwise."""
+    if before is not None and before[:2] == size[:2] and before != size:
+        raise mixed_turns(path, time)
     if before is not None and before != size:
         raise ClipError(path, f"its pictures change from {before[1]}x{before[0]} to {size[1]}x{size[0]} pixels", time)
+
+
+def mixed_turns(path: Path, time: float | None = None) -> ClipError:
+    """The error of a video whose pictures are not all turned alike."""
+    remedy = "encode it anew with all of them turned alike, or leave it out"
+    return ClipError(path, "some of its pictures alone say that they are turned or mirrored", time, remedy)
 
 
 def check_regular(path: Path) -> None:

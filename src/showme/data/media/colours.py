@@ -18,9 +18,9 @@ from ...pictures.profile import HDR_MAPPED, PROFILE_UNUSED
 # As ITU-T H.273 numbers them.
 BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 6, 9
 _FIELDS = {"bt601": BT601, "bt709": BT709, "bt2020": BT2020}
-# swscale takes them for BT.601 without a word.
-_UNREAD = {8: "as YCgCo", 11: "as YDzDx", 12: "by its primaries", 13: "by its primaries", 14: "as ICtCp",
-           15: "as IPT-C2", 16: "as YCgCo-Re", 17: "as YCgCo-Ro"}  # fmt: skip
+# swscale takes them for BT.601 without a word, or says no more than that it cannot.
+_UNREAD = {8: "as YCgCo", 10: "as BT.2020 of constant luminance", 11: "as YDzDx", 12: "by its primaries",
+           13: "by its primaries", 14: "as ICtCp", 15: "as IPT-C2", 16: "as YCgCo-Re", 17: "as YCgCo-Ro"}  # fmt: skip
 # The smallest HD picture is 1280x720, the largest SD one 1024x576; portraits have them turned.
 _HD_LONG, _SD_SHORT = 1280, 576
 # Seconds; GIF writes hundredths.

@@ -14,6 +14,8 @@ from io import SEEK_END
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
+
 from ...errors import ClipError
 
 # 11 hours at 50 frames per second; more would take gigabytes to index.
@@ -28,11 +30,17 @@ _TOP = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", 
 _NESTING = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf", b"udta", b"edts", b"dinf", b"tref",
             b"sinf", b"schi", b"wave"}  # fmt: skip
 _COUNTS = (b"stsz", b"stz2", b"trun")
+# Of one list that are looked at; cameras write two at most.
+_MAX_EDITS = 2**16
+# Where in its track a part begins that shows nothing.
+_NOTHING = -1
 _DEPTH = 12
 # Of a box's length and name.
 _BOX = 8
 # Of a transport stream; each begins with a G.
 _PACKET = 188
+# In which a clock is looked for, and in how many parts of a file that is longer.
+_CLOCK_PACKETS, _CLOCK_PARTS = 2**18, 32
 
 
 class Structure(NamedTuple):
@@ -40,12 +48,15 @@ class Structure(NamedTuple):
 
     described: its header says all that a decoder must know: MP4 with the sizes, times and order of all its frames.
     whole: nothing was cut off. cut: it ends within a packet of a stream that has no length: its last frame, and others
-    after it, may have been cut off.
+    after it, may have been cut off. joined: a clock in it goes back, as where recordings were put one after the other.
+    edited: its edit lists show several parts of a track, one after the other.
     """
 
     described: bool = False
     whole: bool = False
     cut: bool = False
+    joined: bool = False
+    edited: bool = False
 
 
 def check_container(path: Path, file: BinaryIO) -> Structure:
@@ -53,12 +64,13 @@ def check_container(path: Path, file: BinaryIO) -> Structure:
 
     Args:
         path: for messages.
-        file: open at its beginning.
+        file: open.
 
     Raises:
         ClipError: also for one that cannot be read.
     """
     try:
+        file.seek(0)
         head = file.read(12)
         size = file.seek(0, SEEK_END)
         judge = _judge(head)
@@ -82,7 +94,7 @@ def _judge(head: bytes) -> Callable[[Path, BinaryIO, int], Structure] | None:
 
 
 def _check_boxes(path: Path, file: BinaryIO, size: int) -> Structure:
-    samples, names, reached = 0, set(), 0
+    samples, names, reached, edited = 0, set(), 0, False
     for number, (name, start, stop, top) in enumerate(_boxes(file, 0, size, 0)):
         if top and stop > size:
             raise _cut(path, size, stop)
@@ -95,13 +107,14 @@ def _check_boxes(path: Path, file: BinaryIO, size: int) -> Structure:
             samples += 0 if equal else count
             if count > size or samples > _MAX_SAMPLES:
                 raise ClipError(path, f"its header lists {max(count, samples)} samples in {size} bytes")
+        edited |= name == b"elst" and _shown_parts(file, start, min(stop, size)) > 1
         if number > _MAX_BOXES:
             raise ClipError(path, f"it has more than {_MAX_BOXES} boxes")
     fragments = b"moof" in names
     if fragments and 0 < size - reached < _BOX:
         raise _cut(path, size, reached + _BOX)
     # Fragments have headers of their own, which opening does not read.
-    return Structure(described=b"stbl" in names and not fragments, whole=not fragments)
+    return Structure(described=b"stbl" in names and not fragments, whole=not fragments, edited=edited)
 
 
 def _samples(file: BinaryIO, name: bytes, start: int) -> tuple[int, bool]:
@@ -109,6 +122,15 @@ def _samples(file: BinaryIO, name: bytes, start: int) -> tuple[int, bool]:
     file.seek(start + 4)
     first, second = struct.unpack(">II", file.read(8))
     return (first, False) if name == b"trun" else (second, name == b"stsz" and first > 0)
+
+
+def _shown_parts(file: BinaryIO, start: int, stop: int) -> int:
+    """Of how many parts of its track an edit list (ISO/IEC 14496-12, 8.6.6) says that they are shown."""
+    file.seek(start)
+    version, count = struct.unpack(">B3xI", file.read(8))
+    edit = struct.Struct(">8xq4x" if version == 1 else ">4xi4x")
+    listed = min(count, max(stop - start - 8, 0) // edit.size, _MAX_EDITS)
+    return sum(first != _NOTHING for (first,) in edit.iter_unpack(file.read(listed * edit.size)))
 
 
 def _boxes(file: BinaryIO, start: int, stop: int, depth: int) -> Iterator[tuple[bytes, int, int, bool]]:
@@ -187,7 +209,38 @@ def _check_gif(path: Path, file: BinaryIO, size: int) -> Structure:
 
 def _check_packets(path: Path, file: BinaryIO, size: int) -> Structure:
     file.seek(_PACKET)
-    return Structure(cut=file.read(1) == b"G" and size % _PACKET > 0)
+    if file.read(1) != b"G":
+        return Structure()
+    return Structure(cut=size % _PACKET > 0, joined=_clock_goes_back(file, size // _PACKET))
+
+
+def _clock_goes_back(file: BinaryIO, packets: int) -> bool:
+    """Whether a program's clock reference (ISO/IEC 13818-1, 2.4.3.5) goes back; of long files parts are looked at."""
+    share = min(packets, _CLOCK_PACKETS // _CLOCK_PARTS)
+    starts = (
+        [0] if packets <= _CLOCK_PACKETS else np.linspace(0, packets - share, _CLOCK_PARTS, dtype=np.int64).tolist()
+    )
+    length = (packets if packets <= _CLOCK_PACKETS else share) * _PACKET
+    reached: dict[int, int] = {}
+    for start in starts:
+        file.seek(start * _PACKET)
+        for stream, clock in _clocks(file.read(length)):
+            # Where all its 33 bits were used up it begins again with 0: the shorter way between the two is taken.
+            if (clock - reached.get(stream, clock)) % 2**33 > 2**32:
+                return True
+            reached[stream] = clock
+    return False
+
+
+def _clocks(data: bytes) -> Iterator[tuple[int, int]]:
+    """Of packets of a transport stream: which stream each clock reference is of, and its units of 1/90000 s."""
+    heads = np.frombuffer(data, np.uint8, len(data) // _PACKET * _PACKET).reshape(-1, _PACKET)[:, :11]
+    # With an adaptation field that is long enough, and says that it has a clock.
+    has_clock = (heads[:, 0] == 0x47) & (heads[:, 3] & 0x20 > 0) & (heads[:, 4] > 6) & (heads[:, 5] & 0x10 > 0)
+    heads = heads[has_clock].astype(np.int64)
+    streams = (heads[:, 1] & 0x1F) << 8 | heads[:, 2]
+    clocks = heads[:, 6] << 25 | heads[:, 7] << 17 | heads[:, 8] << 9 | heads[:, 9] << 1 | heads[:, 10] >> 7
+    return zip(streams.tolist(), clocks.tolist(), strict=True)
 
 
 def _palette(flags: int) -> int:

@@ -85,7 +85,7 @@ def _not_opened(path: Path, source: str | BinaryIO, error: Exception) -> ClipErr
 
 
 def _still(path: Path, kind: str) -> ClipError:
-    wanted = "give a video, an animated WebP or PNG, or a folder of pictures"
+    wanted = "give a video, an animated WebP, PNG or AVIF, or a folder of pictures"
     return ClipError(path, f"it is one picture, {kind}", remedy=wanted)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from av.codec.codec import Properties
 
 from ...errors import ClipError
-from .base import Span
+from .base import Span, mixed_turns
 from .containers import MAX_FRAMES, Structure
 from .opening import video_stream, words
 from .order import Order, UnorderedError, order_of, shown_order
@@ -46,7 +46,8 @@ class UnindexedError(Exception):
 
 
 class _Row(NamedTuple):
-    """A packet. key: of its picture in the order of display; None where its header is damaged."""
+    """A packet. key: of its picture in the order of display; None where its header is damaged.
+    turned: how it says that its picture is turned, as H.264's messages do; 0 where it says nothing."""
 
     identity: Identity
     pts: int | None
@@ -55,6 +56,7 @@ class _Row(NamedTuple):
     is_discard: bool
     key: tuple[int, int] | None
     duration: int
+    turned: int
 
 
 class _Part(NamedTuple):
@@ -73,9 +75,9 @@ class Packets:
     decode_order: int (n,), numbers of packets. key_stamps, key_orders: int (k,), of keyframes in the order of time.
     key_seeks: int (k,), where to seek for them. all_stamps: int (packets,), in decoding order. identities: in decoding
     order, what is known of packets when they are read again. numbers: the first packets of these. to_end: whether the
-    file's end was read. complete: and its beginning. key_dangling: bool (k,), whether what follows a keyframe may speak
-    of pictures before it. early: the packets of the file's frames that are shown before its first keyframe, and not
-    among the others.
+    file's end was read, or what ends it. complete: and its beginning. key_dangling: bool (k,), whether what follows a
+    keyframe may speak of pictures before it. early: the packets of the file's frames that are shown before its first
+    keyframe, and not among the others. joint: whether it ends where another recording begins, whose clock begins anew.
     """
 
     stamps: np.ndarray
@@ -91,6 +93,7 @@ class Packets:
     complete: bool
     key_dangling: np.ndarray
     early: np.ndarray
+    joint: bool = False
 
     def with_early(self, seconds_per_stamp: float) -> Packets:
         """As if the first packet were a keyframe."""
@@ -144,23 +147,30 @@ def read_packets(
         UnindexedError: packets without time stamps, or with such that do not prove to be those of display.
         ClipError: a file that is cut short or damaged.
     """
-    reading = _Reading(path, container, reopen, track)
+    reading = _Reading(path, container, reopen, track, structure.joined)
     part = reading.around(span) if span is not None and span.unit == "seconds" else reading.all()
     if not part.rows:
         raise ClipError(path, "it has no frames there")
+    _check_turned(path, part.rows)
     stamps = _proven_stamps(part.rows)
-    if part.to_end and not structure.whole:
+    if part.to_end and not structure.whole and not reading.joint:
         reached = max(stamp + row.duration for stamp, row in zip(stamps.tolist(), part.rows, strict=True))
         _check_end(path, reading.container, reading.stream, reached * reading.base - reading.clock)
     packets = _packets(part, stamps, reading.base, reading.clock, reading.stream.codec_context.name)
-    return _before_cut(packets, part.rows[-1]) if part.to_end and structure.cut else packets
+    if reading.joint or (part.to_end and structure.cut):
+        packets = _before_cut(packets, part.rows[-1])
+    return replace(packets, joint=reading.joint)
 
 
 class _Reading:
-    """The packets of a file, in decoding order."""
+    """The packets of a file, in decoding order.
 
-    def __init__(self, path: Path, container: Any, reopen: Reopen, track: int | None):
-        self.path, self.reopen, self.track = path, reopen, track
+    joined: whether it may be several recordings, of which the first is read. joint: whether that one's end was met.
+    """
+
+    def __init__(self, path: Path, container: Any, reopen: Reopen, track: int | None, joined: bool):
+        self.path, self.reopen, self.track, self.joined = path, reopen, track, joined
+        self.joint = False
         self._use(container)
         self.base, self.clock = float(self.stream.time_base), clock_start(container)
 
@@ -179,7 +189,8 @@ class _Reading:
         """
         start, stop = (self._stamp(edge) for edge in (span.start + GRACE_SECONDS, span.stop + _MARGIN_SECONDS))
         back, moved = _MARGIN_SECONDS, False
-        while span.start > back:
+        # Where there are several recordings, a time may lead into any of them.
+        while span.start > back and not self.joined:
             moved = True
             try:
                 self.container.seek(self._stamp(span.start - back), stream=self.stream)
@@ -213,12 +224,17 @@ class _Reading:
         return _Part(rows, not first_key, True) if rows or not first_key else None
 
     def _rows(self) -> Iterator[_Row]:
-        order, count, last = self._order(), 0, None
+        order, count, last, before = self._order(), 0, None, None
         try:
             for packet in self.container.demux(self.stream):
                 if not packet.size:
                     continue
                 last = packet.dts if packet.pts is None else packet.pts
+                back = before is not None and packet.dts is not None and packet.dts < before
+                if self.joined and (packet.is_corrupt or back):
+                    self.joint = True
+                    return
+                before = packet.dts
                 if packet.is_corrupt:
                     raise ClipError(self.path, "it is cut short or damaged", self._time(last))
                 try:
@@ -230,7 +246,8 @@ class _Reading:
                     key = None
                 identity = identity_of(packet)
                 pts, dts = times_of(packet)
-                yield _Row(identity, pts, dts, packet.is_keyframe, packet.is_discard, key, packet.duration or 0)
+                turned = getattr(order, "turned", 0)
+                yield _Row(identity, pts, dts, packet.is_keyframe, packet.is_discard, key, packet.duration or 0, turned)
                 count += 1
                 if count > MAX_FRAMES:
                     raise ClipError(self.path, f"it has more than {MAX_FRAMES} frames", remedy="cut it into parts")
@@ -279,6 +296,12 @@ def _proven_stamps(rows: list[_Row]) -> np.ndarray:
     if early or (np.diff(found[order[begun:]]) <= 0).any():
         raise UnindexedError
     return found
+
+
+def _check_turned(path: Path, rows: list[_Row]) -> None:
+    """Refuse a stream of which some pictures alone say how they are turned: players disagree on the others."""
+    if len({row.turned for row in rows}) > 1:
+        raise mixed_turns(path)
 
 
 def _packets(part: _Part, stamps: np.ndarray, base: float, clock: float, codec: str) -> Packets:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ...errors import ClipError
+from ...errors import ClipError, tell_once
 from ...pictures.photo import upright_rgb
 from .base import (
     MAX_PIXELS,
@@ -32,7 +32,10 @@ from .companions import visible_names
 from .series import Series, SeriesError, choose_series, natural_key, tell_series
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+# Pictures that are no frames here: of many pages, of floats, or of the makers' own colours.
+UNREAD = (".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2", ".exr", ".hdr", ".dng", ".ppm", ".pgm", ".tga")
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+_READ = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 # Of a file: the most that any picture takes unpacked. Some decoders read all of it before they look.
 _MAX_BYTES = 8 * MAX_PIXELS
 
@@ -92,15 +95,30 @@ class Pictures(Media):
         return [self.path / self.pattern.format(number) for number in numbers]
 
     def _series(self) -> Series:
-        names = [name for name in visible_names(self.path) if name.lower().endswith(SUFFIXES)]
+        every = visible_names(self.path)
+        names = [name for name in every if name.lower().endswith(SUFFIXES)]
+        self._tell_unread([name for name in every if name.lower().endswith(UNREAD)], bool(names))
         if not names:
-            raise ClipError(self.path, "it holds no pictures")
+            raise ClipError(self.path, f"it holds no pictures of {_READ}")
         try:
             series = choose_series(names, self.only)
         except SeriesError as error:
             raise ClipError(self.path, error.reason, remedy=error.remedy) from error
         tell_series(self.path, self.data_set or self.path.parent, series)
         return series
+
+    def _tell_unread(self, names: list[str], others: bool) -> None:
+        """Refuse, or where there are ``others`` tell of, pictures in formats that are not read as frames."""
+        kinds = ", ".join(sorted({f".{name.lower().rpartition('.')[2]}" for name in names}))
+        if names and not others:
+            remedy = "convert them to PNG, or make a video of them"
+            raise ClipError(self.path, f"its pictures are {kinds}, and frames in folders are {_READ}", remedy=remedy)
+        if names:
+            tell_once(
+                ("unread", str(self.data_set or self.path.parent), kinds),
+                f"{self.path}: {len(names)} pictures in {kinds} beside the frames are passed over, here and in clips "
+                f"alike, as frames in folders are {_READ}: convert them to PNG if they belong to the clip.",
+            )
 
 
 class PictureFrames(Frames):

@@ -14,11 +14,8 @@ from itertools import pairwise
 from statistics import median_low
 
 from ...errors import tell_once
+from .numbering import NUMBER, are_of_one_clip, by_camera, keys_of
 
-# No longer run of digits is a number to count with.
-_NUMBER = re.compile(r"[0-9]{1,18}")
-# Not of a name such as cam1.0001.png.
-_DECIMALS = re.compile(r"(?<![a-zA-Z0-9])[0-9]+\.([0-9]{1,18})\.[a-zA-Z]+$")
 _WORD = re.compile(r"[a-z]+")
 # What a series beside the frames is called: measurements and drawings of what the frames show.
 _BESIDE = {
@@ -43,13 +40,15 @@ class Series:
     """Pictures of a clip.
 
     kind: their names, ``*`` for numbers. names: in the order of their numbers. others: kinds of what is passed over.
-    jump: two neighbouring numbers between which others are missing; None: there are none.
+    jump: two neighbouring numbers between which others are missing; None: there are none. joined: what a pattern takes
+    together though it may be the pictures of several cameras.
     """
 
     kind: str
     names: Sequence[str]
     others: tuple[str, ...] = ()
     jump: tuple[int, int] | None = None
+    joined: tuple[str, ...] = ()
 
 
 def choose_series(names: Iterable[str], pattern: str | None = None) -> Series:
@@ -62,12 +61,17 @@ def choose_series(names: Iterable[str], pattern: str | None = None) -> Series:
     Raises:
         SeriesError: several series could be the clip, two pictures have one number, or none is of the pattern.
     """
-    if pattern is not None:
-        return _matching(list(names), pattern)
+    every = list(names)
+    chosen = every if pattern is None else _matching(every, pattern)
     kinds: dict[str, list[str]] = {}
-    for name in names:
+    for name in chosen:
         kinds.setdefault(_kind(name), []).append(name)
-    return _numbered(*next(iter(kinds.items()))) if len(kinds) == 1 else _of_several(kinds)
+    try:
+        if len(kinds) > 1:
+            return _of_several(kinds)
+        return _numbered(*next(iter(kinds.items())), several=pattern is not None)
+    except _UndecidedError as error:
+        raise _undecided(error.series, every, pattern) from error
 
 
 def tell_series(place: object, data_set: object, series: Series) -> None:
@@ -84,6 +88,12 @@ def tell_series(place: object, data_set: object, series: Series) -> None:
             f"{place}: {series.kind} are the clip, and {', '.join(series.others[:_NAMED])} beside them are passed "
             "over, here and in clips alike: set pattern to take others.",
         )
+    if series.joined:
+        tell_once(
+            ("joined", str(data_set)),
+            f"{place}: the pattern takes {' and '.join(series.joined[:_NAMED])} for one clip, one after the other, "
+            "here and in clips alike; if they are of several cameras, name one of these.",
+        )
     if series.jump is not None:
         tell_once(
             ("jump", str(data_set)),
@@ -99,7 +109,7 @@ def natural_key(name: str) -> list[int | str]:
 
 
 def _kind(name: str) -> str:
-    kind = _NUMBER.sub("*", name.lower())
+    kind = NUMBER.sub("*", name.lower())
     return kind.removesuffix(".jpeg") + ".jpg" if kind.endswith(".jpeg") else kind
 
 
@@ -107,15 +117,16 @@ def _stem(kind: str) -> str:
     return kind.rpartition(".")[0]
 
 
-def _matching(names: list[str], pattern: str) -> Series:
-    chosen = [name for name in names if fnmatchcase(name.lower(), pattern.lower())]
+def _matching(names: list[str], pattern: str) -> list[str]:
+    chosen = _selected(names, pattern)
     if not chosen:
         has = ", ".join(sorted({_kind(name) for name in names})[:_NAMED])
         raise SeriesError(f"none of its pictures is named {pattern!r}, they are {has}", "correct pattern")
-    kinds = {_kind(name) for name in chosen}
-    if len(kinds) == 1:
-        return replace(_numbered(kinds.pop(), chosen, several=True), others=())
-    return Series(pattern, sorted(chosen, key=natural_key))
+    return chosen
+
+
+def _selected(names: Iterable[str], pattern: str) -> list[str]:
+    return [name for name in names if fnmatchcase(name.lower(), pattern.lower())]
 
 
 def _of_several(kinds: dict[str, list[str]]) -> Series:
@@ -144,7 +155,7 @@ def _alphabetical(kinds: dict[str, list[str]]) -> dict[str, list[str]]:
 def _same_in_formats(kinds: dict[str, list[str]]) -> Series:
     """The series where kinds differ in their format alone: one after the other, or one twice."""
     if len({_stem(kind) for kind in kinds}) > 1:
-        raise _undecided({kind: len(names) for kind, names in kinds.items()})
+        raise _UndecidedError(kinds)
     numbers = {kind: {_stem(name).lower() for name in names} for kind, names in kinds.items()}
     every = set().union(*numbers.values())
     if len(every) == sum(map(len, numbers.values())):
@@ -152,32 +163,65 @@ def _same_in_formats(kinds: dict[str, list[str]]) -> Series:
         return _numbered(kind, [name for names in kinds.values() for name in names])
     whole = [kind for kind in kinds if numbers[kind] == every]
     if not whole:
-        raise _undecided({kind: len(names) for kind, names in kinds.items()})
+        raise _UndecidedError(kinds)
     best = min(whole, key=lambda kind: [kind.endswith(suffix) for suffix in _FORMATS].index(True))
     return _numbered(best, kinds[best])
 
 
-def _undecided(counts: dict[str, int]) -> SeriesError:
-    shown = " and ".join(f"{kind} ({count})" for kind, count in sorted(counts.items())[:_NAMED])
+class _UndecidedError(Exception):
+    """Several series could be the clip. series: names of each, by what it is called where no pattern selects it."""
+
+    def __init__(self, series: dict[str, list[str]]):
+        self.series = series
+
+
+def _undecided(series: dict[str, list[str]], every: list[str], pattern: str | None) -> SeriesError:
+    """The error of what could be several clips, which offers patterns that select one of them and nothing else."""
+    patterns = {kind: _pattern_of(names, every) for kind, names in sorted(series.items())[:_NAMED]}
+    shown = " and ".join(f"{patterns[kind] or kind} ({len(series[kind])})" for kind in patterns)
+    offered = min(filter(None, patterns.values()), default=None)
+    whose = "its pictures are" if pattern is None else f"its pictures named {pattern!r} are"
     return SeriesError(
-        f"its pictures are of {len(counts)} series, {shown}", f"say which as pattern, such as pattern={min(counts)}"
+        f"{whose} of {len(series)} series, {shown}",
+        f"say which as pattern, such as pattern={offered}" if offered else "put each series into a folder of its own",
     )
+
+
+def _pattern_of(names: Sequence[str], every: Sequence[str]) -> str | None:
+    """A shell pattern that selects ``names`` among ``every`` name; None: none was found."""
+    columns = [set(column) for column in zip(*(NUMBER.findall(name) for name in names), strict=False)]
+    literals = [part.replace("[", "[[]") for part in NUMBER.split(names[0].lower())]
+    if len({_kind(name) for name in names}) > 1 or not columns:
+        return None
+    digits = [f"[0-9]{'*' if len(set(map(len, texts))) > 1 else '[0-9]' * (len(min(texts)) - 1)}" for texts in columns]
+    for numbers in (["*"] * len(columns), ["*[0-9]"] * len(columns), ["[0-9]*"] * len(columns), digits):
+        filled = [min(texts) if len(texts) == 1 else number for texts, number in zip(columns, numbers, strict=True)]
+        for constant in (numbers, filled):
+            pattern = "".join(a + b for a, b in zip(literals, [*constant, ""], strict=True))
+            if set(_selected(every, pattern)) == set(names):
+                return pattern
+    return None
 
 
 def _numbered(kind: str, names: Sequence[str], several: bool = False) -> Series:
     """One kind's names by their numbers. several: whether they may be those of several cameras."""
-    keyed = sorted((tuple(map(int, _NUMBER.findall(name))), name) for name in names)
+    keyed = sorted(zip(keys_of(names), names, strict=True))
     ordered = [name for _, name in keyed]
     columns = list(zip(*(numbers for numbers, _ in keyed), strict=False))
-    varying = [column for column in columns if column[0] != column[-1] or len(set(column)) > 1]
     for (before, one), (after, other) in pairwise(keyed):
         if before == after and columns:
             raise SeriesError(f"{one} and {other} have one number", "keep one of them")
-    if len(varying) == 1:
+    varying = [column for column in columns if len(set(column)) > 1]
+    if len(varying) == 1 and all(isinstance(number, int) for number in varying[0]):
         return Series(kind, ordered, jump=_jump(varying[0]))
-    if len(varying) > 1 and not several:
-        _check_cameras(columns, ordered)
-    return Series(kind, ordered)
+    if are_of_one_clip(ordered):
+        return Series(kind, ordered)
+    cameras = {each[0]: each for each in by_camera(ordered)}
+    if not several:
+        raise _UndecidedError(cameras)
+    return Series(
+        kind, ordered, joined=tuple(_pattern_of(each, names) or f"{first}, ..." for first, each in cameras.items())
+    )
 
 
 def _jump(numbers: Sequence[int]) -> tuple[int, int] | None:
@@ -188,35 +232,3 @@ def _jump(numbers: Sequence[int]) -> tuple[int, int] | None:
     usual = median_low(steps)
     place = next((place for place, step in enumerate(steps) if step >= 2 * usual), None)
     return None if place is None else (numbers[place], numbers[place + 1])
-
-
-def _check_cameras(columns: Sequence[Sequence[int]], names: Sequence[str]) -> None:
-    """Refuse names in which one number says which camera, and each camera's frames are numbered from the same on.
-
-    Clocks in names start anew as well, but not where they stood when the recording began; seconds with decimals may.
-    """
-    leading = list(zip(*columns[:-1], strict=True))
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for place, lead in enumerate(leading):
-        groups.setdefault(lead, []).append(place)
-    starts = {columns[-1][places[0]] for places in groups.values()}
-    if len(groups) < 2 or len(starts) > 1 or min(map(len, groups.values())) < 2:
-        return
-    first, *_ = groups.values()
-    if _are_decimals(names[first[-1]], [columns[-1][place] for place in first]):
-        return
-    counts: dict[str, int] = {}
-    for places in groups.values():
-        name = names[places[0]]
-        last = list(_NUMBER.finditer(name))[-1]
-        counts[f"{name[: last.start()]}*{name[last.end() :]}"] = len(places)
-    raise _undecided(counts)
-
-
-def _are_decimals(name: str, numbers: Sequence[int]) -> bool:
-    """Whether numbers behind a point, of which ``name`` has the last, go on to the next whole one: 12.0, ..., 12.9."""
-    decimals = _DECIMALS.search(name)
-    if decimals is None:
-        return False
-    step = median_low([after - before for before, after in pairwise(numbers)])
-    return 10 ** len(decimals[1]) - numbers[-1] < 2 * step

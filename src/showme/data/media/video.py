@@ -38,6 +38,7 @@ from .base import (
     file_identity,
     span_identity,
 )
+from .clock import filled, told_apart
 from .colours import DEFAULT, Colours
 from .containers import MAX_FRAMES, Structure, check_container
 from .decoders import decoded
@@ -65,12 +66,13 @@ SUFFIXES = (
 )
 # Their packets are not frames: GIF paints over what it showed before, VP8 has frames that are never shown.
 _COUNTED = {"gif", "apng", "vp8"}
+_ENCODE_ANEW = "encode it anew, which keeps all frames that a player shows: ffmpeg -i IN -fps_mode passthrough OUT.mp4"
 logging.getLogger("libav").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
 class Video(Media):
-    """A video file, whatever ffmpeg reads: MP4, WebM, AVI, GIF, ...; or an animated WebP.
+    """A video file, whatever ffmpeg reads: MP4, WebM, AVI, GIF, ...; or an animated WebP or AVIF.
 
     track: which of its videos, counted from 0; None: the one that is marked as the default. colours: what the file
     leaves open.
@@ -114,6 +116,8 @@ def open_video(
     """
     with opened(path, source) as file:
         animated = is_animation(file)
+        if animated:
+            check_container(path, file)
     if animated:
         return Animation(path, source, span, colours)
     return VideoFrames(path, source, span, track, colours)
@@ -169,14 +173,20 @@ class VideoFrames(Frames):
         check_size(self.path, stream.codec_context.width, stream.codec_context.height)
         self.rate = float(stream.average_rate) if stream.average_rate else None
         self.packets: Packets | None = None
+        if self.structure.edited:
+            # ffmpeg begins each part with its keyframe: what lies between may be there twice, where no span finds it.
+            self._stamps(self._reopen())
+            self._reopen()
         if self.codec not in _COUNTED:
             with suppress(UnindexedError):
                 self.packets = read_packets(self.path, self.container, self._reopen, span, self.structure, self.track)
-        if self.structure.cut and (self.packets is None or span is None):
+        self.ends_early = self.structure.cut or (self.structure.joined if self.packets is None else self.packets.joint)
+        if self.ends_early and (self.packets is None or span is None):
             raise self._cut()
         if self.packets is not None and len(self.packets.early):
             begins = span is None or span.unit == "frames" or span.start < self.packets.times[0]
-            self._try_early(float(stream.time_base), begins)
+            # The stream of a container that was closed meanwhile has none.
+            self._try_early(float(self._stream().time_base), begins)
         self._times = self._decoded_times() if self.packets is None else self.packets.times
         if self.codec == "gif":
             self._times = self.colours.gif_times(self._times)
@@ -213,7 +223,7 @@ class VideoFrames(Frames):
             return range(count)
         if span.unit == "frames":
             start, stop = int(span.start), int(span.stop)
-            if self.structure.cut and stop > count:
+            if self.ends_early and stop > count:
                 raise self._cut()
             check_span(self.path, span, count, start, stop, None)
             return range(start, stop)
@@ -222,7 +232,7 @@ class VideoFrames(Frames):
         start, stop = (int(np.searchsorted(self._times, edge - GRACE_SECONDS)) for edge in (span.start, span.stop))
         seconds = float(self._times[-1]) + step
         past = (self.packets is None or self.packets.to_end) and span.stop > seconds + step
-        if self.structure.cut and span.stop > self._times[-1] + GRACE_SECONDS:
+        if self.ends_early and span.stop > self._times[-1] + GRACE_SECONDS:
             # Whether more frames belong there, nobody knows.
             raise self._cut()
         counted = self.packets is None or self.packets.complete
@@ -230,14 +240,16 @@ class VideoFrames(Frames):
         return range(start, stop)
 
     def _cut(self) -> ClipError:
-        """The error of a stream that has no length and ends within a packet, for whoever wants it to its end."""
-        reason = "it is cut short: it ends within a packet"
+        """The error of a stream that has no length and ends within a packet, or is followed by another, for whoever
+        wants it to its end."""
+        reason, remedy = "it is cut short: it ends within a packet", "fetch it again, leave it out"
+        if self.structure.joined:
+            reason, remedy = "it is several recordings, one after the other: its clock begins anew", _ENCODE_ANEW
         if self.packets is None or not len(self.packets.times):
-            return ClipError(self.path, reason)
+            return ClipError(self.path, reason, remedy=remedy)
         last = float(self.packets.times[-1])
         stop = math.floor(last * 1000) / 1000
-        remedy = f"fetch it again, leave it out, or name a start and a stop of at most {stop:.3f} s"
-        return ClipError(self.path, reason, last, remedy)
+        return ClipError(self.path, reason, last, f"{remedy}, or name a start and a stop of at most {stop:.3f} s")
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -334,27 +346,41 @@ class VideoFrames(Frames):
         """When frames are shown that were counted by decoding all, on the container's clock.
 
         As many packets as frames: the packets' stamps in their order, whichever packet they stand on. Else the frames'
-        own, where they rise, or even ones. Without times of display: when the decoder gives frames out, the first at 0.
+        own, in their order too. Without times of display: when the decoder gives frames out, the first at 0. Without
+        any: even ones.
         """
         self._reopen()
         stream = self._stream()
         base, clock, step = float(stream.time_base), clock_start(self.container), 1 / (self.rate or 25)
         unshown = self.container.format.name in UNSHOWN
         frames = [frame.dts if unshown else frame.pts for frame in self._decode_all()]
-        stamps = self._stamps(self._reopen())
-        given = np.array([stamp for stamp in frames if stamp is not None], dtype=np.float64) * base
-        if unshown and len(given):
+        stamps = np.array(self._stamps(self._reopen()), dtype=np.float64) * base
+        own = np.array([np.nan if stamp is None else stamp for stamp in frames], dtype=np.float64) * base
+        if np.isnan(own).all():
+            candidates = [stamps - clock]
+        elif unshown:
             # The last ones come when there are no packets any more. The rate is that of a file's slots, of which some
             # may be empty: what lies between two packets is what lies between two pictures.
-            apart = float(np.median(np.diff(stamps))) * base if len(stamps) > 1 else step
-            rest = given[-1] + apart * np.arange(1, len(frames) - len(given) + 1)
-            candidates = [np.concatenate([given, rest]) - given[0]]
+            shown = filled(own, float(np.median(np.diff(stamps))) if len(stamps) > 1 else step)
+            candidates = [shown - shown[0]]
         else:
-            candidates = [np.array(stamps, dtype=np.float64) * base - clock, given - clock]
+            candidates = [stamps - clock, filled(own - clock, step)]
+        candidates = [times for times in candidates if len(times) == len(frames)]
         for times in candidates:
-            if len(times) == len(frames) and (np.diff(times) > 0).all():
+            if (np.diff(times) > 0).all():
                 return times
-        return np.arange(len(frames)) * step
+        return self._told_apart(candidates[0]) if candidates else np.arange(len(frames)) * step
+
+    def _told_apart(self, times: np.ndarray) -> np.ndarray:
+        """Times in their order, of which some are equal, made to rise."""
+        rising = told_apart(times)
+        if not np.array_equal(rising, times):
+            tell_once(
+                "equal time stamps",
+                f"{self.path} gives several frames one time stamp: they are taken one right after the other, and all "
+                "other times are the file's. Other such clips are not named.",
+            )
+        return rising
 
     def _stamps(self, container: Any) -> list[int]:
         """The packets' time stamps in rising order: of display where all have them, or else of decoding."""
@@ -364,7 +390,7 @@ class VideoFrames(Frames):
         back = np.diff(decoded) < 0
         if back.any():
             time = decoded[int(np.argmax(back))] * float(stream.time_base) - clock_start(container)
-            raise ClipError(self.path, "its time stamps go back", time, "copy it to MP4 once")
+            raise ClipError(self.path, "its time stamps go back", time, _ENCODE_ANEW)
         return sorted(shown if len(shown) == len(packets) else decoded)
 
     def _decode_all(self) -> Iterator[av.VideoFrame]:

@@ -14,7 +14,8 @@ class Record:
     id: its name in the data set, once. media: where its pixels are. instruction: what happens in it, one sentence.
     span: the part that counts; None: all of it. template: the instruction with its objects left open, where the data
     set has one. split: train, validation or test, where it is known. licence: whose terms hold, in a few words.
-    origin: file and row that it comes from, for messages.
+    origin: file and row that it comes from, for messages. written: the instruction as its annotation has it, for
+    messages; empty where that is ``instruction``.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Record:
     split: str | None = None
     licence: str = ""
     origin: str = field(default="", compare=False)
+    written: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ...errors import InputError, tell_once
 from ..media import Media, TarPictures, TarVideo
+from ..media.animation import SUFFIXES as ANIMATED
 from ..media.animation import is_animation
 from ..media.archive import Member, open_member, read_members
 from ..media.companions import is_companion
@@ -105,13 +106,15 @@ class WebDatasetSource(Source):
             raise InputError(f"{origin}: it has the videos {', '.join(videos)[:200]}: keep one.")
         if videos:
             return TarVideo(shard, members[videos[0]])
-        pictures = [name for name in members if f".{name}".endswith(PICTURES)]
-        if len(pictures) == 1:
-            with open_member(shard, members[pictures[0]]) as file:
+        animated = [name for name in members if f".{name}".endswith((*PICTURES, *ANIMATED))]
+        if len(animated) == 1:
+            with open_member(shard, members[animated[0]]) as file:
                 if is_animation(file):
-                    return TarVideo(shard, members[pictures[0]])
+                    return TarVideo(shard, members[animated[0]])
+        pictures = [name for name in animated if f".{name}".endswith(PICTURES)]
         if len(pictures) < 2:
-            raise InputError(f"{origin}: it has {len(pictures)} pictures and no video: a clip has two or more.")
+            reason = f"{origin}: it has {len(pictures)} pictures and no video"
+            raise InputError(f"{reason}: a clip has two or more, of {', '.join(PICTURES)}.")
         if len({PurePosixPath(name).stem for name in pictures}) < 2:
             raise InputError(f"{origin}: two of its pictures differ in their suffix alone: keep one of them.")
         try:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from .bits import Bits, UnorderedError, payload
 from .units import split_start_codes, split_units
 
-_SLICE, _IDR, _SPS, _PPS = 1, 5, 7, 8
+_SLICE, _IDR, _SEI, _SPS, _PPS = 1, 5, 6, 7, 8
+# Of a supplemental message: display orientation, annex D.1.27.
+_ORIENTATION = 47
 # Profiles whose parameter sets say how colours are sampled.
 _HIGH = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
-# Parameter sets, whatever their nal_ref_idc says.
-_WHOLE = {ref << 5 | kind for ref in range(4) for kind in (_SPS, _PPS)}
+# Parameter sets and messages, whatever their nal_ref_idc says.
+_WHOLE = {ref << 5 | kind for ref in range(4) for kind in (_SEI, _SPS, _PPS)}
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class H264Order:
 
     Args:
         extradata: of the stream: an avcC box, or units behind start codes.
+
+    Attributes:
+        turned: how the last packet says that its picture is turned and mirrored to be shown, as the bits of its
+            message; 0 where it says nothing.
     """
 
     def __init__(self, extradata: bytes):
@@ -38,7 +44,7 @@ class H264Order:
         self.length_size = 0
         # Coded video sequences so far, and the picture order count of the last reference picture.
         self.sequence, self.high, self.low = 0, 0, 0
-        self.count = 0
+        self.count, self.turned = 0, 0
         if extradata[:1] == b"\x01":
             self.length_size = (extradata[4] & 3) + 1
             self._read_configuration(extradata)
@@ -48,9 +54,12 @@ class H264Order:
 
     def key(self, packet: memoryview) -> tuple[int, int]:
         """Of the packet's picture, as :class:`~showme.data.media.order.Order`: coded sequence, picture order count."""
+        self.turned = 0
         for unit in split_units(packet, self.length_size, _WHOLE):
             if unit[0] & 31 in (_SLICE, _IDR):
                 return self._slice_key(unit)
+            if unit[0] & 31 == _SEI:
+                self.turned = _read_turning(payload(unit[1:])) or self.turned
             self._read_set(unit)
         raise ValueError("a packet without a picture")
 
@@ -125,6 +134,26 @@ def _read_sequence(bits: Bits, profile: int) -> tuple[int, _Sequence]:
     bits.skip(1)
     bits.skip_golomb(2)
     return number, _Sequence(planes, frame_num_bits, order_type, order_bits, bool(bits.read(1)))
+
+
+def _read_turning(messages: bytes) -> int:
+    """How a display orientation among supplemental messages (section 7.3.2.3) turns and mirrors; 0: not."""
+    place = 0
+    while place + 2 < len(messages):
+        fields = []
+        for _ in range(2):
+            value = 0
+            while messages[place] == 255:
+                value, place = value + 255, place + 1
+            fields.append(value + messages[place])
+            place += 1
+        kind, length = fields
+        if kind == _ORIENTATION:
+            bits = Bits(messages[place : place + length])
+            # hor_flip, ver_flip and anticlockwise_rotation, unless it cancels what was said before.
+            return 0 if bits.read(1) else bits.read(18)
+        place += length
+    return 0
 
 
 def _skip_scaling(bits: Bits, lists: int) -> None:
