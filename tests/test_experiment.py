@@ -413,3 +413,11 @@ def test_long_instructions_are_told_once_with_the_clip_and_read_in_windows_by_ch
 
 def open_cached(config: ShowMeConfig):
     return open_run(config, device="cpu").clips()
+
+
+def test_a_run_ends_in_a_whole_bundle_or_in_a_thin_one(settings, tmp_path):
+    models = [train(settings(out=tmp_path / bundle, bundle=bundle)) for bundle in ("whole", "thin")]
+    assert sorted(path.name for path in models[1].iterdir() if path.is_dir()) == ["adapters"]
+    photo = Image.new("RGB", (32, 32), "teal")
+    whole, thin = (load_bundle(model).pipeline(photo, "push the red box", "image", seed=0).image for model in models)
+    assert whole.tobytes() == thin.tobytes()

@@ -7,7 +7,7 @@ import json
 import re
 import unicodedata
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,14 +130,15 @@ def warnings_for(unknown: Collection[UnknownWord], examples: Collection[str], re
     return sentences
 
 
-def note_on_length(prompt: str, model: Path, long_instructions: LongInstructions | None) -> str | None:
-    """What a user should know about a prompt that is longer than the model reads; None where all is read.
+def note_on_length(prompt: str, path: Callable[[str], Path], long_instructions: LongInstructions | None) -> str | None:
+    """What a user should know about a prompt that is longer than the model reads; None where all is read, or where the
+    model has no tokenizer that could tell.
 
     The tokenizer alone is opened, so that a prompt is refused before any network is loaded.
 
     Args:
         prompt: of :func:`prompt_for`.
-        model: the folder of a bundle.
+        path: where a file of the bundle lies.
         long_instructions: ``cut``, ``chunk`` or ``refuse``; None: what the model says.
 
     Raises:
@@ -145,12 +146,12 @@ def note_on_length(prompt: str, model: Path, long_instructions: LongInstructions
     """
     from tokenizers import Tokenizer
 
-    settings = json.loads((model / "model_index.json").read_text())
+    settings = json.loads(path("model_index.json").read_text())
     choice = long_instructions or settings.get("long_instructions", "cut")
-    if choice == "chunk":
+    if choice == "chunk" or not path("tokenizer/tokenizer.json").is_file():
         return None
-    tokenizer = Tokenizer.from_file(str(model / "tokenizer" / "tokenizer.json"))
-    longest = json.loads((model / "tokenizer" / "tokenizer_config.json").read_text())["model_max_length"]
+    tokenizer = Tokenizer.from_file(str(path("tokenizer/tokenizer.json")))
+    longest = json.loads(path("tokenizer/tokenizer_config.json").read_text())["model_max_length"]
     tokenizer.enable_truncation(longest)
     end = unread(prompt, tokenizer.encode(prompt))
     if not end:

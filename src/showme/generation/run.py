@@ -118,7 +118,7 @@ def _prepare(request: GenerateRequest) -> _Prepared:
     if request.goal:
         method.check_goal(files)
     prompt = prompt_for(instruction, info.vocabulary, info.synonyms)
-    length = note_on_length(prompt, files.folder, request.long_instructions)
+    length = note_on_length(prompt, files.path, request.long_instructions)
     first_frame, fit = fit_photo(photo.image, info.height, info.width, request.fit)
     unknown = unknown_words(instruction, info.vocabulary, info.synonyms)
     shape = [fit.words] if fit.changed else []
