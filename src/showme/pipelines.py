@@ -55,6 +55,7 @@ def load_pipeline(
     from .pipeline_files import read_pipeline
 
     method = method or files.info.method
+    find_method(method).check_backbone(files)
     pipeline = read_pipeline(find_method(method).pipeline(), files, device, dtype, method == files.info.method)
     _settle(pipeline, files, method)
     return pipeline

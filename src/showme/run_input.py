@@ -9,6 +9,7 @@ from .bundle import BundleFiles, BundleInfo, open_bundle
 from .data.sources import Record
 from .errors import ToldWarning
 from .instruction import prompt_for, split_words
+from .methods import find_method
 from .run_config import RunConfig
 from .run_folder import check_folder
 
@@ -29,6 +30,7 @@ def find_input(config: RunConfig) -> RunInput:
     """
     check_folder(config.out, config)
     files = open_bundle(config.model)
+    find_method(config.method).check_backbone(files)
     return RunInput(files, find_records(config, files.info))
 
 

@@ -41,8 +41,8 @@ def test_conditions_of_one_clip_serve_every_branch():
 
 
 def test_frames_that_a_codec_would_leave_out_are_refused():
-    wan = Facts(channels=16, space=8, time=4)
+    wan = Facts(space=8, time=4)
     assert [wan.slots(frames) for frames in (1, 5, 17)] == [1, 2, 5]
     with pytest.raises(InputError, match="choose 13 or 17 frames"):
         wan.slots(16)
-    assert Facts(channels=4, space=8).slots(16) == 16
+    assert Facts(space=8).slots(16) == 16

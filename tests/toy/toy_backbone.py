@@ -64,7 +64,7 @@ class ToyBackbone(Backbone):
 
     @property
     def facts(self):
-        return Facts(channels=3 * SPACE**2, space=SPACE, time=TIME)
+        return Facts(space=SPACE, time=TIME)
 
     @property
     def path(self):

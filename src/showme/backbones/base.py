@@ -7,7 +7,7 @@ widths. Pixels that go in are in [-1, 1]; pictures that come out are about [0, 1
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -21,23 +21,15 @@ from .paths import NoisePath
 
 @dataclass(frozen=True)
 class Facts:
-    """What a backbone's latents and conditions look like.
+    """How a backbone's latents lie over a clip.
 
     Attributes:
-        channels: C.
         space: pixels per latent place, along each side.
         time: frames per slot after the first; 1: a slot for every frame.
-        first_alone: whether slot 0 is the first frame's own latent, so that it may be cut out of a clip's.
-        still_slots: slots of a still picture: 1, or 2 where the given picture stands before the wanted one.
-        scalar: whether it takes a number beside the timestep (frame stride, frames per second, motion strength).
     """
 
-    channels: int
     space: int
     time: int = 1
-    first_alone: bool = True
-    still_slots: int = 1
-    scalar: bool = False
 
     def slots(self, frames: int) -> int:
         """T' of T frames.
@@ -89,22 +81,6 @@ class Conditions:
         """The same with known latents of one clip for ``count`` of them, as the branches of guidance need."""
         latents, where = (each.expand(count, -1, -1, -1, -1) for each in (self.known.latents, self.known.where))
         return replace(self, known=Known(latents, where))
-
-
-@dataclass(frozen=True)
-class Site:
-    """A place where a method may hang a module of its own.
-
-    Attributes:
-        module: whose output is meant, by a forward hook.
-        width: D of the tokens there.
-        view: (output, T') -> tokens (B T', n, D) at spatial sites and (B n, T', D) at temporal ones, and what lays such
-            tokens back into the output's form.
-    """
-
-    module: nn.Module
-    width: int
-    view: Callable[[Tensor, int], tuple[Tensor, Callable[[Tensor], Tensor]]]
 
 
 class Backbone(ABC):
@@ -225,8 +201,7 @@ class Backbone(ABC):
             noisy: (B, C, T', h, w).
             level: (B,) or (), of the path.
             conditions: with projected image tokens.
-            still: a single picture is wanted: T' = ``facts.still_slots``, the last slot is the wanted one, and a
-                temporal half, where there is one, is off.
+            still: a single picture is wanted: T' = 1, and a temporal half, where there is one, is off.
 
         Returns:
             Like ``noisy``.
@@ -250,30 +225,6 @@ class Backbone(ABC):
         where there is no projector."""
         return {}
 
-    def sites(self, kind: str) -> list[Site]:
-        """Places for a method's own modules: ``after_convolution``, ``beside_spatial`` or ``beside_temporal``."""
-        raise InputError(f"{type(self).__name__} has no places {kind}: choose another backbone.")
-
     def adapted(self, names: Sequence[str]) -> AbstractContextManager[None]:
         """While open, the denoiser runs with those of the named adapters that it has, and no others."""
         raise InputError(f"{type(self).__name__} takes no adapters: choose another backbone.")
-
-
-def check_carries(backbone: Backbone, method: str, needs: Mapping[str, bool], others: Sequence[str]) -> None:
-    """Refuse a method on a backbone that cannot carry it.
-
-    Args:
-        backbone: that was chosen.
-        method: what messages call the method.
-        needs: what it needs, in words, and whether the backbone has it.
-        others: backbones that can.
-
-    Raises:
-        InputError: one need is not met.
-    """
-    lacking = [words for words, met in needs.items() if not met]
-    if lacking:
-        raise InputError(
-            f"{method} cannot be run on the backbone {type(backbone).__name__}, which has no {lacking[0]}: choose "
-            f"{' or '.join(others)}."
-        )

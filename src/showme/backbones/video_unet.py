@@ -40,9 +40,7 @@ class VideoUNetBackbone(Backbone):
 
     @property
     def facts(self) -> Facts:
-        codec, unet = self.parts.vae.config, self.parts.unet.config
-        space = 2 ** (len(codec.block_out_channels) - 1)
-        return Facts(codec.latent_channels, space, scalar=unet.scalar_condition != "none")
+        return Facts(space=2 ** (len(self.parts.vae.config.block_out_channels) - 1))
 
     @property
     def path(self) -> DiscretePath:

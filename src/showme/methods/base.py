@@ -37,6 +37,20 @@ class Method(ABC):
     name: ClassVar[str]
     #: What its models make, in the order of their making: of ``image`` and ``video``.
     tasks: ClassVar[tuple[str, ...]]
+    #: Names of the backbones that it can be run on; None: any.
+    backbones: ClassVar[tuple[str, ...] | None] = None
+
+    def check_backbone(self, files: BundleFiles) -> None:
+        """Refuse a model whose network cannot carry the method.
+
+        Raises:
+            InputError: it cannot; names the backbones that can.
+        """
+        if self.backbones is not None and files.info.backbone not in self.backbones:
+            raise InputError(
+                f"The method {self.name} cannot be run on {files.info.name}, whose backbone is {files.info.backbone}: "
+                f"choose a model on {' or '.join(self.backbones)}."
+            )
 
     @abstractmethod
     def settings(self) -> type[RunConfig]:

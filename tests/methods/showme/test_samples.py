@@ -13,6 +13,7 @@ from showme.backbones.paths import DiscretePath
 from showme.backbones.placing import in_slots
 from showme.methods.showme.config import DropoutConfig
 from showme.methods.showme.objective import ShowMeObjective
+from showme.methods.showme.rewards import motion_gate, structure_gate
 from showme.methods.showme.samples import Draw, StateImageSamples, StateVideoSamples
 from showme.methods.step import denoising_step
 
@@ -160,3 +161,12 @@ def test_the_loss_of_predicting_zero_is_the_noise():
     objective = ShowMeObjective(recording(Recorder()), still=False)
     # E ||eps - 0||^2 = 1 at every timestep.
     assert float(objective(default_collate(samples))["noise"]) == pytest.approx(1.0, abs=0.02)
+
+
+def test_levels_can_be_drawn_where_the_reward_speaks_alone():
+    draws = draw_many(StateImageSamples(NumberedClips(), Draw(0, PATH, gate=structure_gate(PATH))), 300)
+    levels = torch.stack([sample["level"] for sample in draws])
+    assert int(levels.max()) <= 200
+    assert levels.unique().numel() > 100
+    draws = draw_many(StateVideoSamples(NumberedClips(), Draw(0, PATH, gate=motion_gate(PATH))), 300)
+    assert min(int(sample["level"]) for sample in draws) >= 700

@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
 class ShowMe(Method):
     """The paper, as training, bundles, generation and evaluation see it."""
 
-    name, tasks = "showme", TASKS
+    name, tasks, backbones = "showme", TASKS, ("video_unet",)
 
     def settings(self) -> type[ShowMeConfig]:
         from .config import ShowMeConfig

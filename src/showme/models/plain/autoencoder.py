@@ -114,8 +114,7 @@ class PlainAutoencoder(nn.Module):
         super().__init__()
         widths, depth, groups = config["block_out_channels"], config["layers_per_block"], config["norm_num_groups"]
         latent = config["latent_channels"]
-        kept = ("scaling_factor", "latent_channels", "block_out_channels")
-        self.config = SimpleNamespace(**{name: config[name] for name in kept})
+        self.config = SimpleNamespace(scaling_factor=config["scaling_factor"], block_out_channels=widths)
         self.encoder = _Encoder(config["in_channels"], latent, widths, depth, groups)
         self.decoder = _Decoder(latent, config["out_channels"], widths, depth, groups)
         self.quant_conv = nn.Conv2d(2 * latent, 2 * latent, 1)
