@@ -115,7 +115,7 @@ def test_the_base_is_cached_once_for_it_and_for_showmes_stages(run_folder):
 def test_a_plain_base_sees_ordinary_frames_alone(run_folder, settings):
     plain = diffusion._pictures(run_folder, settings.model_copy(update={"plain": True}), CPU)
     told = diffusion._pictures(run_folder, settings, CPU)
-    at_the_end = [[int(some[n]["frames"]["timestep"] == 999) for n in range(200)] for some in (plain, told)]
+    at_the_end = [[int(some[n]["frames"]["level"] == 999) for n in range(200)] for some in (plain, told)]
     assert sum(at_the_end[0]) < 5
     assert 90 < sum(at_the_end[1]) < 150, "six in ten"
 
@@ -127,7 +127,7 @@ def test_a_share_of_the_clips_knows_its_end(run_folder, settings):
     clips = EncodedClips(run_folder, settings, CPU)
     samples = ClipSamples(clips, diffusion._pictures(run_folder, settings, CPU), settings, count=4)
     drawn = [samples[n]["clip"] for n in range(100)]
-    ends = [torch.equal(one["concat"][:, -1], one["latents"][:, -1]) for one in drawn]
+    ends = [torch.equal(one["known"][:, -1], one["latents"][:, -1]) for one in drawn]
     assert 45 < sum(ends) < 75, "six in ten"
     assert samples[0]["frames"]["latents"].shape == (settings.frames_per_clip, settings.latent_channels, 1, 4, 4)
 

@@ -20,6 +20,7 @@ class PlainPipeline(ShowMeSteps):
     """
 
     device = _execution_device = torch.device("cpu")
+    dtype = torch.float32
 
     def __init__(self, parts: PlainParts):
         for name, component in parts.components.items():
