@@ -46,14 +46,16 @@ def main(
 
 
 def _losses(recipe: str, clips: Path, out: Path, steps: int) -> list[Any]:
-    """Every step's line of the log without its times."""
+    """Every step's line of the log without its times and memory."""
     begins = _RECIPES[recipe]
     fields = [f"data.source={clips}", f"data.cache={out / 'cache'}", f"out={out / recipe}", f"training.steps={steps}"]
     fields += ["training.precision=fp32", "validation.scenes=0", "training.tensorboard=false"]
     fields += [f"model={out / begins / 'model'}"] if begins else []
     _showme("train", _ROOT / "configs" / "embedded" / f"{recipe}.yaml", *fields)
     lines = [json.loads(line) for line in (out / recipe / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [{name: value for name, value in line.items() if "second" not in name} for line in lines]
+    return [
+        {name: value for name, value in line.items() if "second" not in name and name != "memory_mib"} for line in lines
+    ]
 
 
 def _commanded(folder: Path) -> dict[str, str]:

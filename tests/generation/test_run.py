@@ -180,7 +180,7 @@ def test_an_instruction_that_is_too_long_is_told_once_read_in_parts_or_refused(r
 
 
 def test_a_refused_length_is_told_before_any_network_is_loaded(request_, monkeypatch):
-    monkeypatch.setattr("showme.generation.run.load_pipeline", None)
+    monkeypatch.setattr("showme.pipelines.load_pipeline", None)
     long = replace(request_, instruction=" ".join(["push the red box"] * 6), long_instructions="refuse")
     with pytest.raises(InputError, match="'red box' is beyond them: say it shorter, or choose --long-instructions"):
         generate(long)

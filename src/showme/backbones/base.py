@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..long_text import LongInstructions
 from .paths import NoisePath
 
 
@@ -163,7 +164,7 @@ class Backbone(ABC):
         """Latents of single pictures (B, C, K, h, w), encoded alone, at ``slots`` of ``count``; -1 is the last."""
 
     @abstractmethod
-    def encode_text(self, sentences: Sequence[str], **choices: Any) -> Tensor:
+    def encode_text(self, sentences: Sequence[str], *, device: torch.device | None = None, **choices: Any) -> Tensor:
         """Sentences -> (n, L, D)."""
 
     def text_choices(self, sentences: Sequence[str]) -> dict[str, Any]:
@@ -171,7 +172,10 @@ class Backbone(ABC):
         return {}
 
     def check_lengths(  # noqa: B027 (a backbone that reads all of a sentence has nothing to check)
-        self, sentences: Sequence[str], places: Sequence[str] | None = None, long_instructions: str | None = None
+        self,
+        sentences: Sequence[str],
+        places: Sequence[str] | None = None,
+        long_instructions: LongInstructions | None = None,
     ) -> None:
         """Warn, once, of sentences that are longer than the text encoder reads; or refuse them.
 

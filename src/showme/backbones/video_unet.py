@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,10 @@ from .plain_video_unet import PlainUNet
 # q, k, v of every attention (not to_out) and both feed-forward projections.
 _ATTENTION = r"attn[12]\.to_(q|k|v|k_ip|v_ip)"
 _FEED_FORWARD = r"ff\.proj_(in|out)"
-_HALVES = {"spatial": (r".*spatial_attention\.",), "temporal": (r".*temporal_(attention|in)\.",)}
+_HALVES: dict[str, tuple[str, ...]] = {
+    "spatial": (r".*spatial_attention\.",),
+    "temporal": (r".*temporal_(attention|in)\.",),
+}
 _HALVES["all"] = _HALVES["spatial"] + _HALVES["temporal"]
 _PROJECTOR = r"attentions\.\d+\.to_(q|kv)"
 # Pictures that the codec encodes at a time.
@@ -89,7 +92,7 @@ class VideoUNetBackbone(Backbone):
         """What reads sentences for the text encoder; ``long_instructions`` as for :meth:`encode_text`."""
         return InstructionReader(self.parts.tokenizer, long_instructions or self.parts.config.long_instructions)
 
-    def encode_text(
+    def encode_text(  # type: ignore[override]  # it takes no other choices
         self,
         sentences: Sequence[str],
         *,
@@ -150,13 +153,13 @@ class VideoUNetBackbone(Backbone):
 
     def predict(self, noisy: Tensor, level: Tensor, conditions: Conditions, still: bool = False) -> Tensor:
         unet: Any = self.parts.unet
-        known, extra = conditions.known, {}
+        sample, extra = noisy, {}
         if unet.config.condition_axis == "channel":
-            sample = beside(noisy, known)
+            sample = beside(noisy, conditions.known)
         else:
-            sample, extra["condition_latent"] = noisy, known.latents[:, :, :1]
+            extra["condition_latent"] = conditions.known.latents[:, :, :1]
         if unet.config.mask_channel:
-            extra["mask"] = conditions.region
+            extra["mask"] = cast(Tensor, conditions.region)
         image = None if conditions.image is None else split_image_tokens(conditions.image, noisy.shape[2])
         return unet(sample, level, conditions.text, image, conditions.scalar, temporal=not still, **extra)
 

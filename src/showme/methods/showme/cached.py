@@ -58,7 +58,7 @@ class RewardTargets(ClipEncoder):
 
 def _identity(name: str, estimator: object) -> dict[str, object]:
     weights = weights_digest(estimator) if isinstance(estimator, nn.Module) else None
-    return {"estimator": name, "weights": weights} | _code_of(sys.modules[type(estimator).__module__])
+    return {"estimator": name, "weights": weights, **_code_of(sys.modules[type(estimator).__module__])}
 
 
 def _code_of(*modules) -> dict[str, str]:
