@@ -365,6 +365,9 @@ class VideoFrames(Frames):
             candidates = [shown - shown[0]]
         else:
             candidates = [stamps - clock, filled(own - clock, step)]
+        if self.container.format.name == "mpeg" and np.isnan(own).any():
+            # Program streams stamp a packet of several pictures once: what it means for each is not told.
+            candidates = [np.arange(len(frames)) * step]
         candidates = [times for times in candidates if len(times) == len(frames)]
         for times in candidates:
             if (np.diff(times) > 0).all():
