@@ -1,4 +1,4 @@
-"""Train the eye for depth on the tabletop world: render clips with their depth, train, measure, write the asset.
+"""Train the estimator for depth on the tabletop world: render clips with their depth, train, measure, write the asset.
 
     python scripts/train_depth.py                       # renders what is missing, then trains for 4 minutes
     python scripts/train_depth.py --steps 1200          # by steps: the same seed gives the same weights

@@ -16,7 +16,7 @@ from showme.evaluation.metrics.tabletop_object import is_near
 from showme.losses.motion import divergence_over_time, pooled_flow_magnitude
 from showme.losses.structure import depth_reward, edge_reward
 from showme.methods.showme import ShowMePipeline
-from showme.perception import depth_eye, edge_eye, flow_eye
+from showme.perception import depth_estimator, edge_estimator, flow_estimator
 from showme.pictures.psnr import psnr
 from showme.worlds.tabletop import Clip, render, wrong_instruction
 from showme.worlds.tabletop.locator import locate
@@ -65,7 +65,7 @@ class SceneScore:
 
 
 class Judge:
-    """Scores scenes, with the offline eyes.
+    """Scores scenes, with the offline estimators.
 
     Args:
         pipeline: the model.
@@ -86,8 +86,8 @@ class Judge:
     ):
         self.pipeline, self.tasks, self.goal = pipeline, tuple(tasks), goal
         self.num_frames = num_frames or pipeline.config.num_frames
-        self.edges, self.depth = edge_eye("sobel"), depth_eye("tabletop")
-        self.flow = flow_eye("dis") if "video" in self.tasks else None
+        self.edges, self.depth = edge_estimator("sobel"), depth_estimator("tabletop")
+        self.flow = flow_estimator("dis") if "video" in self.tasks else None
 
     def score(self, clip: Clip, seed: int) -> SceneScore:
         """Generate the end of ``clip`` by every task, with its own and a wrong instruction, and compare."""
@@ -132,8 +132,8 @@ class Judge:
         return ends, frames
 
     @torch.no_grad()
-    def _difference(self, error: Callable, eye: Callable, end: np.ndarray, last: np.ndarray) -> float:
-        seen, true = eye(_pixels(np.stack([end, last]))).split(1)
+    def _difference(self, error: Callable, estimator: Callable, end: np.ndarray, last: np.ndarray) -> float:
+        seen, true = estimator(_pixels(np.stack([end, last]))).split(1)
         return _THOUSAND * float(error(seen, true))
 
     def _motion(self, frames: np.ndarray, true: np.ndarray) -> float:

@@ -22,10 +22,12 @@ class Settings(BaseModel):
 
     Attributes:
         alternatives: fields of which one is given; on the command line it takes the place of the file's.
+        renamed: names that fields had in earlier versions -> their names now, which a refusal says.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     alternatives: ClassVar[tuple[str, ...]] = ()
+    renamed: ClassVar[dict[str, str]] = {}
 
 
 Moment = Annotated[float, Field(ge=0, lt=1)]
@@ -190,6 +192,8 @@ def _sentence(file: str, given: set[str], settings: type[BaseModel], error: Vali
     if first["type"] == "extra_forbidden":
         if any(name.startswith(f"{field}.") for name in given):
             source = COMMAND_LINE
+        if now := getattr(above, "renamed", {}).get(place[-1]):
+            return f"{source}: the field {field} is called {'.'.join([*place[:-1], now])} now: write that instead."
         meant = _meant(above, place[-1])
         return f"{source}: there is no field {field}: {meant}choose {', '.join(above.model_fields)}."
     if first["type"] == "missing" and place[-1] in above.model_fields:

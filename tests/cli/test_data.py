@@ -77,7 +77,8 @@ def test_annotate_and_curate_say_where_to_look(tmp_path, capsys):
     squares = write_squares(tmp_path / "clips", 3)
     look = ("look.height=32", "look.width=32", "look.frames=6")
     code, out, _ = run(
-        "data", "annotate", squares, f"out={tmp_path / 'labels'}", "labels=[hands,flow]", "eyes.hands=rendered", *look,
+        "data", "annotate", squares, f"out={tmp_path / 'labels'}", "labels=[hands,flow]",
+        "estimators.hands=rendered", *look,
         capsys=capsys,
     )  # fmt: skip
     assert code == 0
@@ -104,6 +105,10 @@ def test_annotate_and_curate_say_where_to_look(tmp_path, capsys):
         (
             ("annotate", "nowhere", "out=x"),
             "error: the command line: the field labels is missing: one or more of hands,",
+        ),
+        (
+            ("annotate", "nowhere", "out=x", "labels=[hands]", "eyes.hands=rendered"),
+            "the command line: the field eyes is called estimators now: write that instead.",
         ),
         (("annotate", "nowhere", "out=x", "labels=[hand]"), "error: the command line: labels 'hand': input should be"),
         (("curate", "nowhere", "out=x", "rule=best"), "error: the command line: rule: there is no kind 'best': choose"),

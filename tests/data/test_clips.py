@@ -103,12 +103,12 @@ def test_random_rows_differ_by_draw_and_repeat(tmp_path, greys):
 def test_a_seed_counts_only_where_it_decides(tmp_path, greys):
     save_file({"frames": greys}, tmp_path / "clip.safetensors")
 
-    def made_of(sampling: str, seed: int) -> dict:
+    def fingerprint(sampling: str, seed: int) -> dict:
         records = [record(Rendered(tmp_path / "clip.safetensors"))]
-        return ClipRows(records, Look(24, 32, 3, sampling, seed=seed)).made_of
+        return ClipRows(records, Look(24, 32, 3, sampling, seed=seed)).fingerprint
 
-    assert made_of("evenly_spaced", 0) == made_of("evenly_spaced", 1) != made_of("seer_blend", 0)
-    assert made_of("random_stride", 0) != made_of("random_stride", 1)
+    assert fingerprint("evenly_spaced", 0) == fingerprint("evenly_spaced", 1) != fingerprint("seer_blend", 0)
+    assert fingerprint("random_stride", 0) != fingerprint("random_stride", 1)
     for policy in POLICIES:
         generators = [torch.Generator().manual_seed(seed) for seed in range(40)]
         drawn = {draw_sample(policy, 98, 4, 24.0, generator).indices.tobytes() for generator in generators}

@@ -20,7 +20,7 @@ from ..pages import Page
 _RESAMPLES = 500
 
 
-def _column(name: str, psnr, fvd: tuple[float, float | None, float | None] | None = None, made_of=None) -> Column:
+def _column(name: str, psnr, fvd: tuple[float, float | None, float | None] | None = None, fingerprint=None) -> Column:
     psnr = np.asarray(psnr, dtype=float)
     known = np.isfinite(psnr)
     mean = float(psnr[known].mean()) if known.any() else math.nan
@@ -28,16 +28,16 @@ def _column(name: str, psnr, fvd: tuple[float, float | None, float | None] | Non
         "psnr": Figure("psnr", "PSNR", mean, mean - 1, mean + 1, int(known.sum()), float(known.mean()), "higher", "dB")
     }
     if fvd is not None:
-        figures["fvd"] = Figure("fvd", "FVD", *fvd, len(psnr), 1.0, "lower", made_of=made_of or {"i3d": "ab12"})
+        figures["fvd"] = Figure("fvd", "FVD", *fvd, len(psnr), 1.0, "lower", fingerprint=fingerprint or {"i3d": "ab12"})
     values = [float(value) if good else None for value, good in zip(psnr, known, strict=True)]
     return Column(name, figures, {"psnr": values})
 
 
-def _result(psnr, fvd=None, made_of=None, baselines=(), ids=None, record=None, **fields) -> Result:
+def _result(psnr, fvd=None, fingerprint=None, baselines=(), ids=None, record=None, **fields) -> Result:
     protocol = {"name": "seer", "published": "a paper", "metrics": ["psnr", "fvd"], "frames": 16}
     protocol |= {"bootstrap": _RESAMPLES, "seed": 3, **fields}
     ids = ids or [f"clip {number}" for number in range(len(psnr))]
-    return Result(protocol, ids, _column("model", psnr, fvd, made_of), list(baselines), [], record or {})
+    return Result(protocol, ids, _column("model", psnr, fvd, fingerprint), list(baselines), [], record or {})
 
 
 def _values(seed: int = 0, count: int = 40) -> np.ndarray:

@@ -88,8 +88,8 @@ def test_identities_change_with_what_is_compared(rows, tmp_path):
     assert rows().identities == before
     write_set(tmp_path / "made", {"a": moving_square(3)})
     assert rows().identities != before
-    assert rows().made_of != rows(shown_frames="truth").made_of
-    assert rows().made_of == rows(metrics=["ssim"]).made_of
+    assert rows().fingerprint != rows(shown_frames="truth").fingerprint
+    assert rows().fingerprint == rows(metrics=["ssim"]).fingerprint
 
 
 @pytest.mark.parametrize(

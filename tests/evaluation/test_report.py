@@ -30,7 +30,7 @@ def _figure(name: str, values, better: str = "higher", **others) -> Figure:
     known = [value for value in values if value is not None]
     mean = float(np.mean(known)) if known else float("nan")
     low, high = (mean - 1, mean + 1) if known else (None, None)
-    told = {"title": name.upper(), "note": "", "made_of": {}} | others
+    told = {"title": name.upper(), "note": "", "fingerprint": {}} | others
     return Figure(name, told.pop("title"), mean, low, high, len(values), len(known) / len(values), better, **told)
 
 
@@ -92,7 +92,7 @@ def test_the_table_has_a_column_for_the_model_and_each_baseline(tmp_path):
 
 def test_the_protocol_stands_in_words_and_fields_and_so_does_the_record(tmp_path):
     result = _result([10.0])
-    result.model.figures["psnr"] = _figure("psnr", [10.0], made_of={"net": {"weights": "ab12"}})
+    result.model.figures["psnr"] = _figure("psnr", [10.0], fingerprint={"net": {"weights": "ab12"}})
     page = _written(tmp_path, result, words=["Sixteen frames.", "The first <is> shown."])
     assert page.inside("li") == ["Sixteen frames.", "The first <is> shown."]
     cells = dict(zip(page.inside("th")[-8:], page.inside("td")[-8:], strict=True))
@@ -296,7 +296,7 @@ _SENTENCES = [
 @pytest.mark.parametrize("sentence", _SENTENCES)
 def test_any_text_is_shown_as_it_is_and_breaks_no_file_name(tmp_path, sentence):
     result = _result([10.0], ids=[sentence], **{sentence: sentence})
-    figure = _figure("psnr", [10.0], title=sentence, unit=sentence, note=sentence, made_of={sentence: sentence})
+    figure = _figure("psnr", [10.0], title=sentence, unit=sentence, note=sentence, fingerprint={sentence: sentence})
     result = Result(
         result.protocol | {"name": sentence, "metrics": ["psnr"]},
         result.ids,

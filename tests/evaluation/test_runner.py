@@ -64,6 +64,13 @@ def test_figures_are_those_of_the_clips(sets, tmp_path):
     assert first.figures["flow_magnitude_error"].value > result.model.figures["flow_magnitude_error"].value > 0
     assert read_result(tmp_path / FILE) == result
     assert str(tmp_path) not in (tmp_path / FILE).read_text()
+    # Results of the version before had another name for one field.
+    before = (tmp_path / FILE).read_text().replace('"fingerprint"', '"made_of"').replace('"format": 3', '"format": 2')
+    (tmp_path / "before.json").write_text(before)
+    assert read_result(tmp_path / "before.json") == result
+    (tmp_path / "before.json").write_text(before.replace('"format": 2', '"format": 1'))
+    with pytest.raises(InputError, match="written by another version: run the evaluation again"):
+        read_result(tmp_path / "before.json")
 
 
 def test_left_out_frames_and_quirks_are_told_beside(sets, tmp_path):

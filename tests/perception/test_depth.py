@@ -1,4 +1,4 @@
-"""Eyes for depth: what they see, that they are frozen, and that the gradient through them is right."""
+"""Estimators for depth: what they see, that they are frozen, and that the gradient through them is right."""
 
 from __future__ import annotations
 
@@ -74,20 +74,20 @@ def pretrained(request, tmp_path) -> TransformersDepth:
     return TransformersDepth.from_pretrained(tmp_path)
 
 
-def _slope_agrees(eye: torch.nn.Module, picture: torch.Tensor) -> None:
+def _slope_agrees(estimator: torch.nn.Module, picture: torch.Tensor) -> None:
     """The gradient along a random direction against central differences, in fp64."""
-    eye = eye.double()
+    estimator = estimator.double()
     direction = torch.randn_like(picture)
     pattern = torch.randn(picture.shape[0], 1, *picture.shape[2:], dtype=picture.dtype)
     along = torch.zeros((), dtype=picture.dtype, requires_grad=True)
-    (eye(picture + along * direction) * pattern).sum().backward()
+    (estimator(picture + along * direction) * pattern).sum().backward()
     step = 1e-6
     with torch.no_grad():
-        ends = [(eye(picture + sign * step * direction) * pattern).sum() for sign in (1, -1)]
+        ends = [(estimator(picture + sign * step * direction) * pattern).sum() for sign in (1, -1)]
     torch.testing.assert_close(along.grad, (ends[0] - ends[1]) / (2 * step), rtol=1e-3, atol=0)
 
 
-def test_the_tabletop_eye_takes_any_size_that_8_divides(tabletop):
+def test_the_tabletop_estimator_takes_any_size_that_8_divides(tabletop):
     torch.manual_seed(0)
     seen = tabletop(torch.rand(2, 3, 64, 104))
     assert seen.shape == (2, 1, 64, 104)
@@ -104,11 +104,11 @@ def test_the_packaged_weights_are_small_and_say_how_they_were_made(tabletop):
     assert {"trained", "measured"} <= set(header)
 
 
-def test_the_tabletop_eye_is_frozen_but_its_gradient_is_right():
+def test_the_tabletop_estimator_is_frozen_but_its_gradient_is_right():
     torch.manual_seed(0)
-    eye = TabletopDepth.from_assets()
-    assert not any(parameter.requires_grad for parameter in eye.parameters())
-    _slope_agrees(eye, torch.rand(2, 3, 32, 48, dtype=torch.float64))
+    estimator = TabletopDepth.from_assets()
+    assert not any(parameter.requires_grad for parameter in estimator.parameters())
+    _slope_agrees(estimator, torch.rand(2, 3, 32, 48, dtype=torch.float64))
 
 
 def test_every_pixel_matters(tabletop):
@@ -120,7 +120,7 @@ def test_every_pixel_matters(tabletop):
 
 @pytest.mark.usefixtures("opengl")
 @pytest.mark.parametrize("seed", [1000, 1001, 1002])
-def test_the_tabletop_eye_sees_scenes_it_was_not_trained_on(tabletop, seed):
+def test_the_tabletop_estimator_sees_scenes_it_was_not_trained_on(tabletop, seed):
     from showme.worlds.tabletop import render
 
     clip = render(seed, "validation")
@@ -135,10 +135,10 @@ def test_the_tabletop_eye_sees_scenes_it_was_not_trained_on(tabletop, seed):
 
 def test_weights_return_from_their_file_rounded_to_half_precision(tmp_path):
     torch.manual_seed(0)
-    eye = TabletopDepth(widths=(8, 16, 24), dilations=(1, 3), fine_width=2)
-    eye.to_file(tmp_path / "new" / "eye.safetensors", trained="never")
-    again = TabletopDepth.from_assets(tmp_path / "new" / "eye.safetensors")
-    for name, weight in eye.state_dict().items():
+    estimator = TabletopDepth(widths=(8, 16, 24), dilations=(1, 3), fine_width=2)
+    estimator.to_file(tmp_path / "new" / "estimator.safetensors", trained="never")
+    again = TabletopDepth.from_assets(tmp_path / "new" / "estimator.safetensors")
+    for name, weight in estimator.state_dict().items():
         assert torch.equal(again.state_dict()[name], weight.half().float()), name
 
 
@@ -155,7 +155,7 @@ def test_other_files_are_refused_in_one_sentence(tmp_path):
             TabletopDepth.from_assets(tmp_path / f"{name}.safetensors")
 
 
-def test_pretrained_eyes_are_frozen_but_their_gradient_is_right(pretrained):
+def test_pretrained_estimators_are_frozen_but_their_gradient_is_right(pretrained):
     torch.manual_seed(0)
     picture = torch.rand(2, 3, 40, 48)
     seen = pretrained(picture)

@@ -1,4 +1,4 @@
-"""Eyes for edges: what they see, that they are frozen, and that their input has a gradient."""
+"""Estimators for edges: what they see, that they are frozen, and that their input has a gradient."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def test_the_darker_the_step_the_weaker_the_edge():
     torch.testing.assert_close(edges, torch.tensor([0.5, 0.25]), atol=2e-3, rtol=0)
 
 
-@pytest.mark.parametrize("eye", [SobelEdges(), HedEdges()], ids=["sobel", "hed"])
-def test_eyes_are_frozen_but_let_the_gradient_through(eye):
+@pytest.mark.parametrize("estimator", [SobelEdges(), HedEdges()], ids=["sobel", "hed"])
+def test_estimators_are_frozen_but_let_the_gradient_through(estimator):
     torch.manual_seed(0)
     picture = torch.rand(2, 3, 32, 48, requires_grad=True)
-    edges = eye(picture)
+    edges = estimator(picture)
     assert edges.shape == (2, 1, 32, 48)
     assert ((edges >= 0) & (edges <= 1)).all()
     edges.square().mean().backward()
     assert float(picture.grad.abs().max()) > 0
-    assert not any(p.requires_grad for p in eye.parameters())
+    assert not any(p.requires_grad for p in estimator.parameters())
 
 
 def test_hed_reads_its_weights_under_both_names(tmp_path):

@@ -68,20 +68,20 @@ def test_raft_gets_pictures_in_its_own_range_and_gives_pixels_of_ours(tmp_path):
     from torchvision.models.optical_flow import raft_large
 
     torch.save(raft_large(weights=None).state_dict(), tmp_path / "raft.pth")
-    eye = RaftFlow(tmp_path / "raft.pth")
+    estimator = RaftFlow(tmp_path / "raft.pth")
     seen = []
 
     def constant_flow(first, second):
         seen.append((first, second))
         return [torch.ones(len(first), 2, *first.shape[-2:])]
 
-    eye.network.forward = constant_flow
+    estimator.network.forward = constant_flow
     clip = torch.rand(1, 3, 3, 64, 100)
-    flow = eye(clip)
+    flow = estimator(clip)
     first, second = seen[0]
     assert first.shape == second.shape == (2, 3, 128, 128)
     assert float(first.min()) < -0.5
     assert flow.shape == (1, 2, 2, 64, 100)
     # One pixel of the enlarged picture is 100/128 of one across and 64/128 down.
     torch.testing.assert_close(flow[0, 0, :, 0, 0], torch.tensor([100 / 128, 0.5]))
-    assert not any(p.requires_grad for p in eye.parameters())
+    assert not any(p.requires_grad for p in estimator.parameters())

@@ -1,4 +1,4 @@
-"""Eyes for similarity: their cosines against transformers' own forward, and what they refuse."""
+"""Estimators for similarity: their cosines against transformers' own forward, and what they refuse."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from transformers import (
 )
 
 from showme.errors import CutWarning, InputError
-from showme.perception import clip_eye, dino_eye
+from showme.perception import clip_similarity, dino_similarity
 from showme.perception.similarity import ClipSimilarity, DinoSimilarity
 
 _LONGEST = 16
@@ -69,12 +69,12 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clip(folders) -> ClipSimilarity:
-    return clip_eye(f"transformers:{folders / 'clip'}")
+    return clip_similarity(f"transformers:{folders / 'clip'}")
 
 
 @pytest.fixture(scope="module")
 def dino(folders) -> DinoSimilarity:
-    return dino_eye(f"transformers:{folders / 'dino'}")
+    return dino_similarity(f"transformers:{folders / 'dino'}")
 
 
 def _pictures(count: int, height: int = 40, width: int = 60) -> np.ndarray:
@@ -116,12 +116,12 @@ def test_features_have_length_1_and_do_not_depend_on_what_goes_along(clip, dino)
     # More than go through a network together, and sentences of many lengths.
     pictures = _pictures(35, 32, 32)
     sentences = ["abc"[: n % 4] + " xy" * (n % 5) for n in range(35)]
-    for eye, given in ((clip.pictures, pictures), (dino.pictures, pictures), (clip.texts, sentences)):
-        together = eye(given)
+    for encoder, given in ((clip.pictures, pictures), (dino.pictures, pictures), (clip.texts, sentences)):
+        together = encoder(given)
         torch.testing.assert_close(together.norm(dim=1), torch.ones(35))
         assert not together.requires_grad
         for row in (0, 31, 32, 34):
-            torch.testing.assert_close(eye(given[row : row + 1])[0], together[row], atol=1e-5, rtol=0)
+            torch.testing.assert_close(encoder(given[row : row + 1])[0], together[row], atol=1e-5, rtol=0)
 
 
 def test_a_picture_three_pixels_high_is_not_taken_for_channels_first(clip):
@@ -141,16 +141,16 @@ def test_a_picture_three_pixels_high_is_not_taken_for_channels_first(clip):
     "wrong", [np.zeros((2, 8, 8, 3), np.float32), np.zeros((8, 8, 3), np.uint8), np.zeros((0, 8, 8, 3), np.uint8)]
 )
 def test_other_pictures_are_refused(clip, dino, wrong):
-    for eye in (clip, dino):
+    for encoder in (clip, dino):
         with pytest.raises(ValueError, match=r"uint8 \(N, H, W, 3\)"):
-            eye.pictures(wrong)
+            encoder.pictures(wrong)
 
 
 def test_sentences_that_are_too_long_are_refused_or_cut_when_that_is_asked_for(clip, folders):
     long = "abcdefghijklmnopqrstuvwxyz"
     with pytest.raises(InputError, match=f"has 28 tokens and CLIP reads {_LONGEST}"):
         clip.texts(["a", long])
-    cut = clip_eye(f"transformers:{folders / 'clip'}", truncate=True)
+    cut = clip_similarity(f"transformers:{folders / 'clip'}", truncate=True)
     # Kept: a start, 14 letters, an end; the last letter kept is inside a word.
     tokens = cut.processor.tokenizer([long], truncation=True, max_length=_LONGEST, return_tensors="pt")
     with torch.no_grad():
@@ -159,14 +159,14 @@ def test_sentences_that_are_too_long_are_refused_or_cut_when_that_is_asked_for(c
         features = cut.texts([long])
     torch.testing.assert_close(features, torch.nn.functional.normalize(expected, dim=-1))
     with warnings.catch_warnings():
-        # Once for each eye, and never where it was asked before.
+        # Once for each encoder, and never where it was asked before.
         warnings.simplefilter("error")
         cut.texts([long])
-        asked = clip_eye(f"transformers:{folders / 'clip'}", truncate=True)
+        asked = clip_similarity(f"transformers:{folders / 'clip'}", truncate=True)
         assert f"1 of 2 instructions is longer than the {_LONGEST} tokens" in asked.cuts(["a", long])
         asked.texts([long])
         assert asked.cuts(["a"]) is None
-    assert cut.made_of != clip.made_of
+    assert cut.fingerprint != clip.fingerprint
 
 
 def test_what_a_feature_is_made_of_changes_with_weights_and_processing_but_not_with_the_place(clip, folders, tmp_path):
@@ -178,25 +178,27 @@ def test_what_a_feature_is_made_of_changes_with_weights_and_processing_but_not_w
     save_file(weights, tmp_path / "weights" / "model.safetensors", {"format": "pt"})
     settings = next(file for file in (tmp_path / "processing").glob("*processor_config.json"))
     settings.write_text(settings.read_text().replace('"shortest_edge": 36', '"shortest_edge": 40'))
-    made = {name: ClipSimilarity.from_pretrained(tmp_path / name).made_of for name in ("copy", "weights", "processing")}
-    assert json.loads(json.dumps(made["copy"])) == clip.made_of
-    assert {key for key in clip.made_of if made["weights"][key] != clip.made_of[key]} == {"weights"}
-    assert {key for key in clip.made_of if made["processing"][key] != clip.made_of[key]} == {"processor"}
+    made = {
+        name: ClipSimilarity.from_pretrained(tmp_path / name).fingerprint for name in ("copy", "weights", "processing")
+    }
+    assert json.loads(json.dumps(made["copy"])) == clip.fingerprint
+    assert {key for key in clip.fingerprint if made["weights"][key] != clip.fingerprint[key]} == {"weights"}
+    assert {key for key in clip.fingerprint if made["processing"][key] != clip.fingerprint[key]} == {"processor"}
 
 
 def test_what_is_no_such_network_is_told_in_one_sentence(folders, tmp_path, monkeypatch):
-    for make, what in ((clip_eye, "CLIP"), (dino_eye, "DINOv2")):
+    for make, what in ((clip_similarity, "CLIP"), (dino_similarity, "DINOv2")):
         with pytest.raises(InputError, match=f"holds no {what} model"):
             make(f"transformers:{tmp_path}")
     with pytest.raises(InputError, match="is a dinov2 network, not a CLIP model"):
-        clip_eye(f"transformers:{folders / 'dino'}")
+        clip_similarity(f"transformers:{folders / 'dino'}")
     with pytest.raises(InputError, match="is a clip network, not a DINOv2 model"):
-        dino_eye(f"transformers:{folders / 'clip'}")
-    with pytest.raises(InputError, match="no eye for pictures and sentences named 'clip'"):
-        clip_eye("clip")
+        dino_similarity(f"transformers:{folders / 'clip'}")
+    with pytest.raises(InputError, match="no encoder for pictures and sentences named 'clip'"):
+        clip_similarity("clip")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="example/absent at revision main is not on this disk"):
-        clip_eye("transformers:example/absent")
+        clip_similarity("transformers:example/absent")
 
 
 def test_damaged_weights_are_told_and_never_unpickled(folders, tmp_path):
@@ -212,4 +214,4 @@ def test_damaged_weights_are_told_and_never_unpickled(folders, tmp_path):
     lacking = "lacks 1 of the weights of a DINOv2 model, layernorm.weight"
     for name, words in (("cut", "cannot be loaded"), ("lacking", lacking), ("pickled", "cannot be loaded")):
         with pytest.raises(InputError, match=words):
-            dino_eye(f"transformers:{tmp_path / name}")
+            dino_similarity(f"transformers:{tmp_path / name}")

@@ -23,9 +23,13 @@ OFFLINE = {"hands": "rendered"}
 EVERYTHING = ["hands", "region", "flow", "depth", "edges", "states", "enrichment"]
 
 
-def settings(source: Path, out: Path, labels=tuple(EVERYTHING), look=None, eyes=None) -> AnnotateConfig:
+def settings(source: Path, out: Path, labels=tuple(EVERYTHING), look=None, estimators=None) -> AnnotateConfig:
     return AnnotateConfig(
-        source=str(source), out=out, labels=list(labels), look=LOOK | (look or {}), eyes=OFFLINE | (eyes or {})
+        source=str(source),
+        out=out,
+        labels=list(labels),
+        look=LOOK | (look or {}),
+        estimators=OFFLINE | (estimators or {}),
     )
 
 
@@ -95,7 +99,7 @@ def test_labels_are_computed_once_and_a_new_one_leaves_the_others(squares, tmp_p
     assert contents(tmp_path) == after
 
 
-def test_real_hands_are_found_by_both_eyes(real_data, tmp_path):
+def test_real_hands_are_found_by_both_estimators(real_data, tmp_path):
     """The loaf is sliced by two hands; MediaPipe's own joints and ours are within a few pixels of each other."""
     clips = real_data / "mixkit"
     name = next(path.name for path in clips.glob("*slices*.gif"))
@@ -105,11 +109,14 @@ def test_real_hands_are_found_by_both_eyes(real_data, tmp_path):
     (index / "index.jsonl").write_text(json.dumps({"id": "loaf", "file": name, "instruction": "slice the loaf"}))
     model = real_data / "weights" / "mediapipe" / "hand_landmarker.task"
     found = {}
-    for eye in ("torch", "mediapipe"):
-        look, eyes = {"height": 256, "width": 256, "frames": 4}, {"hands": f"{eye}:{model}", "hand_confidence": 0.5}
-        annotate(settings(index, tmp_path / eye, ["hands", "region"], look, eyes))
-        found[eye] = read(tmp_path / eye)[0]
-    ours, theirs = (found[eye]["hands"]["joints"] for eye in ("torch", "mediapipe"))
+    for estimator in ("torch", "mediapipe"):
+        look, estimators = (
+            {"height": 256, "width": 256, "frames": 4},
+            {"hands": f"{estimator}:{model}", "hand_confidence": 0.5},
+        )
+        annotate(settings(index, tmp_path / estimator, ["hands", "region"], look, estimators))
+        found[estimator] = read(tmp_path / estimator)[0]
+    ours, theirs = (found[estimator]["hands"]["joints"] for estimator in ("torch", "mediapipe"))
     assert (~np.isnan(ours[:, :, 0, 0])).sum() >= 6
     for frame, other in zip(ours, theirs, strict=True):
         for hand in frame[~np.isnan(frame[:, 0, 0])]:
@@ -122,9 +129,9 @@ def test_real_hands_are_found_by_both_eyes(real_data, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"eyes": {"flow": "raft2"}}, "There is no eye for flow named 'raft2'"),
-        ({"eyes": {"hands": "torch:nowhere.task"}}, "nowhere.task"),
-        ({"eyes": {"captions": "oracle"}}, "There is no captioner named 'oracle'"),
+        ({"estimators": {"flow": "raft2"}}, "There is no estimator for flow named 'raft2'"),
+        ({"estimators": {"hands": "torch:nowhere.task"}}, "nowhere.task"),
+        ({"estimators": {"captions": "oracle"}}, "There is no captioner named 'oracle'"),
         ({"look": {"height": 20}}, "look.height 20: flow needs a multiple of 8"),
         ({"look": {"sampling": "last_at_8_fps"}}, "needs the clip's frames per second"),
     ],
@@ -135,12 +142,14 @@ def test_what_cannot_be_had_is_said(squares, tmp_path, changes, sentence):
     assert not (tmp_path / "out" / "labels.jsonl").exists()
 
 
-def test_real_clips_need_an_eye_for_depth_that_is_named(tmp_path):
+def test_real_clips_need_an_estimator_for_depth_that_is_named(tmp_path):
     for file in ("0.png", "1.png"):
         (tmp_path / "a").mkdir(exist_ok=True)
         Image.new("RGB", (SIZE, SIZE)).save(tmp_path / "a" / file)
     (tmp_path / "index.jsonl").write_text('{"id": "a", "file": "a", "instruction": "open the door"}\n')
-    with pytest.raises(InputError, match=r"a is no rendered clip: name the eye for its depth with eyes\.depth="):
+    with pytest.raises(
+        InputError, match=r"a is no rendered clip: name the estimator for its depth with estimators\.depth="
+    ):
         annotate(settings(tmp_path, tmp_path / "out", ["depth"]))
     # What nobody can caption is told before anything is computed.
     with pytest.raises(InputError, match="open the door"):

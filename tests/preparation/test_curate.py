@@ -53,13 +53,13 @@ def test_the_page_shows_kept_and_dropped(squares, tmp_path):
 
 @pytest.mark.parametrize("span", [None, (0.2, 1.6)])
 def test_the_goal_ends_the_clip_where_it_is_seen_best(tmp_path, monkeypatch, span):
-    """An eye that likes frame 4 of 6 best: the clip's new span ends with the frame that was looked at there."""
+    """An estimator that likes frame 4 of 6 best: the clip's new span ends with the frame that was looked at there."""
     write_clip(tmp_path / "a.mp4", frames=40, fps=20)
     line = {"id": "a", "file": "a.mp4", "instruction": "lift"} | ({"start": span[0], "stop": span[1]} if span else {})
     (tmp_path / "index.jsonl").write_text(json.dumps(line))
 
     class Liking:
-        name, made_of = "goal", {"scorer": "liking"}
+        name, fingerprint = "goal", {"scorer": "liking"}
 
         def score(self, frames, instruction):
             likes = np.array([0.1, 0.2, 0.3, 0.4, 0.9, 0.5], np.float32)
@@ -78,24 +78,24 @@ def test_the_goal_ends_the_clip_where_it_is_seen_best(tmp_path, monkeypatch, spa
 
 
 @pytest.mark.parametrize(
-    ("rule", "eyes", "sentence"),
+    ("rule", "estimators", "sentence"),
     [
-        ("lego_window", {}, r"asks CLIP: name it with eyes\.clip"),
-        ("showme_goal", {}, r"asks CLIP: name it with eyes\.clip"),
+        ("lego_window", {}, r"asks CLIP: name it with estimators\.clip"),
+        ("showme_goal", {}, r"asks CLIP: name it with estimators\.clip"),
     ],
 )
-def test_an_eye_that_is_missing_is_asked_for(squares, tmp_path, rule, eyes, sentence):
+def test_an_estimator_that_is_missing_is_asked_for(squares, tmp_path, rule, estimators, sentence):
     with pytest.raises(InputError, match=sentence):
-        curate(settings(squares, tmp_path, rule, eyes=eyes))
+        curate(settings(squares, tmp_path, rule, estimators=estimators))
 
 
 def test_hands_are_judged_as_they_are_labelled(squares, tmp_path):
-    """The same eye and look: frames with hands, and the share of the region, are those of the labels."""
-    curated = curate(settings(squares, tmp_path / "curated", "hand_presence", eyes={"hands": "rendered"}))
+    """The same estimator and look: frames with hands, and the share of the region, are those of the labels."""
+    curated = curate(settings(squares, tmp_path / "curated", "hand_presence", estimators={"hands": "rendered"}))
     assert all(verdict.kept for verdict in curated.verdicts.values())
     annotate(
         AnnotateConfig(
-            source=str(squares), out=tmp_path / "labels", labels=["region"], look=LOOK, eyes={"hands": "rendered"}
+            source=str(squares), out=tmp_path / "labels", labels=["region"], look=LOOK, estimators={"hands": "rendered"}
         )
     )
     (scores,) = (tmp_path / "curated").glob("hands-scores-*/*.safetensors")

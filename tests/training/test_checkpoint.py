@@ -108,5 +108,8 @@ def test_old_checkpoints_and_leftovers_go(tmp_path):
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     two_checkpoints(tmp_path)
-    with pytest.raises(KeyError):
-        load_checkpoint(tmp_path, {"other": make_model()})
+    other = make_model()
+    before = {key: value.clone() for key, value in other.state_dict().items()}
+    with pytest.raises(InputError, match=r"weights\.safetensors lacks other\..* and has no place for m\..* showme"):
+        load_checkpoint(tmp_path, {"other": other})
+    assert all(torch.equal(value, before[key]) for key, value in other.state_dict().items())

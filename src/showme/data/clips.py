@@ -69,7 +69,7 @@ def read_clip(record: Record, look: Look, draw: int = 0) -> Clip:
 
 
 def read_native(record: Record, look: Look, draw: int = 0) -> tuple[np.ndarray, Sample, Window]:
-    """What ``look`` asks for in the clip's own pixels, for eyes that see more there.
+    """What ``look`` asks for in the clip's own pixels, for estimators that see more there.
 
     Returns:
         The frames that the sample needs, uint8 (n, H, W, 3), the sample, and the window that ``look`` sees of them.

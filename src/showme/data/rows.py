@@ -42,7 +42,7 @@ class ClipRows:
         return self.records[row // self.draws]
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """What decides the pixels beside the clips: the look, and the code that decodes, chooses and resizes."""
         look = asdict(self.look)
         if not is_random(self.look.sampling):

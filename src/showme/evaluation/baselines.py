@@ -79,7 +79,7 @@ class NearestTraining(Candidate):
         protocol = reference.protocol
         look = Look(protocol.height, protocol.width, protocol.frames, protocol.sampling, protocol.fit)
         self.rows, self.reference = ClipRows(training, look), reference
-        part = Part("thumbnails", self.rows.made_of, self.rows.identities, self._thumbnails, chunk=1)
+        part = Part("thumbnails", self.rows.fingerprint, self.rows.identities, self._thumbnails, chunk=1)
         self.thumbnails = build_parts(cache, [part], progress)[part.name]
 
     def frames(self, number: int, truth: np.ndarray) -> np.ndarray:

@@ -60,13 +60,13 @@ class Measure:
     """A metric of a protocol.
 
     title: in tables. metric: computes it. part: what the cache calls that which it needs of each clip; metrics of the
-    same features share it. part_made_of: all that decides that, the clips and the code aside.
+    same features share it. part_fingerprint: all that decides that, the clips and the code aside.
     """
 
     title: str
     metric: ClipMetric | SetMetric
     part: str
-    part_made_of: dict[str, Any]
+    part_fingerprint: dict[str, Any]
 
 
 def make_measures(protocol: Protocol, weights: Weights, reference: ReferenceRows) -> dict[str, Measure]:
@@ -89,9 +89,11 @@ def make_measures(protocol: Protocol, weights: Weights, reference: ReferenceRows
 
 def _measure(name: str, metric: ClipMetric | SetMetric) -> Measure:
     if isinstance(metric, ClipMetric):
-        return Measure(TITLES[name], metric, name, metric.made_of)
+        return Measure(TITLES[name], metric, name, metric.fingerprint)
     # What is done with the features is no part of them.
-    decides = {key: value for key, value in metric.made_of.items() if key in ("network", "preprocessing", "resizing")}
+    decides = {
+        key: value for key, value in metric.fingerprint.items() if key in ("network", "preprocessing", "resizing")
+    }
     return Measure(TITLES[name], metric, {"fid": "inception"}.get(name, "i3d"), decides)
 
 
@@ -281,8 +283,8 @@ class _Makers:
         from .metrics.clip import ClipFrames
 
         with _given_as("clip"):
-            eye = ClipSimilarity.from_pretrained(self.weights.clip or self.protocol.clip, truncate=True)
-        return ClipFrames(eye, self.protocol.clip_resize)
+            encoder = ClipSimilarity.from_pretrained(self.weights.clip or self.protocol.clip, truncate=True)
+        return ClipFrames(encoder, self.protocol.clip_resize)
 
     @cached_property
     def _egovlp(self):
@@ -296,19 +298,19 @@ class _Makers:
 
     @cached_property
     def _flow(self) -> Callable:
-        from ..perception import flow_eye
+        from ..perception import flow_estimator
 
         raft = "raft" if self.weights.raft is None else f"raft:{self.weights.raft}"
-        return flow_eye(raft if self.protocol.flow == "raft" else "dis")
+        return flow_estimator(raft if self.protocol.flow == "raft" else "dis")
 
     @cached_property
     def _hands(self):
-        from ..perception import hand_eye
-        from .metrics.eyes import SharedHandEye
+        from ..perception import hand_estimator
+        from .metrics.estimators import SharedHandEstimator
 
         name = "torch" if self.weights.hands is None else f"torch:{self.weights.hands}"
         least = self.protocol.hand_confidence
-        return SharedHandEye(hand_eye(name, num_hands=2, min_palm_score=least, min_presence=least))
+        return SharedHandEstimator(hand_estimator(name, num_hands=2, min_palm_score=least, min_presence=least))
 
     @property
     def _hands_name(self) -> str:

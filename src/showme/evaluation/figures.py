@@ -47,8 +47,8 @@ def clip_figure(name: str, measure: Measure, values: Tensor, protocol: Protocol)
         metric.coverage,
         metric.better,
         metric.unit,
-        "; ".join(filter(None, (_partly(len(told), len(values)), _shown(name, protocol), _judged(metric.made_of)))),
-        metric.made_of,
+        "; ".join(filter(None, (_partly(len(told), len(values)), _shown(name, protocol), _judged(metric.fingerprint)))),
+        metric.fingerprint,
     )
 
 
@@ -60,9 +60,9 @@ def _shown(name: str, protocol: Protocol) -> str:
     return "the frames that the model was shown count, which flatters what repeats them"
 
 
-def _judged(made_of: Mapping[str, Any]) -> str:
+def _judged(fingerprint: Mapping[str, Any]) -> str:
     """A note where a classifier judges, which errs as well."""
-    accuracy = made_of.get("accuracy_on_true_renders")
+    accuracy = fingerprint.get("accuracy_on_true_renders")
     return "" if accuracy is None else f"the classifier itself is right on {accuracy:.1%} of true renders"
 
 
@@ -85,7 +85,9 @@ def set_figures(
         count += len(made)
     value = float(metric.compute())
     metric.reset()
-    told = Figure(name, measure.title, value, None, None, count, 1.0, metric.better, metric.unit, "", metric.made_of)
+    told = Figure(
+        name, measure.title, value, None, None, count, 1.0, metric.better, metric.unit, "", metric.fingerprint
+    )
     if name == "fid":
         return {name: told}
     sides = torch.cat(list(generated())), torch.cat(list(truth()))

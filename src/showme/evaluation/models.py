@@ -102,8 +102,8 @@ class Generated(Candidate):
         self.name = label or model.info.name
         self.model, self.reference, self.protocol = model, reference, protocol
         told = protocol.model_dump(include={"frames", "sampling", "height", "width", "fit", "seed"})
-        self.made_of = {"model": model.settings, "protocol": told}
-        self.folder = folder / f"generated-{digest_of(self.made_of)[:12]}"
+        self.fingerprint = {"model": model.settings, "protocol": told}
+        self.folder = folder / f"generated-{digest_of(self.fingerprint)[:12]}"
 
     def make_all(self, progress: Progress | None = None) -> None:
         """Generate what is missing; several processes on one folder share the work.
@@ -142,7 +142,7 @@ class Generated(Candidate):
         return self._fitted(self._tensor(number, "picture"))[0] if "image" in self.model.tasks else None
 
     def identity(self, number: int) -> str:
-        return digest_of([self.made_of, self.protocol.seed + number])
+        return digest_of([self.fingerprint, self.protocol.seed + number])
 
     def _make(self, number: int, path: Path) -> bool:
         """Generate one answer; False where another process is at it."""
@@ -153,7 +153,7 @@ class Generated(Candidate):
                 if not _is_whole(path):
                     arrays = self._answer(number)
                     with staged(path) as neighbour:
-                        save_file(arrays, neighbour, {"made_of": json.dumps(self.made_of)})
+                        save_file(arrays, neighbour, {"fingerprint": json.dumps(self.fingerprint)})
                 return True
         # What safetensors raises at a full disk is its own.
         except (OSError, SafetensorError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..perception import flow_eye
+from ..perception import flow_estimator
 from ..staged_files import staged
 from .explain import explain
 from .report import ReportClip, write_report
@@ -75,6 +75,6 @@ class _Looker:
 def _flow():
     """What draws the flow of a clip; None without OpenCV."""
     try:
-        return flow_eye("dis")
+        return flow_estimator("dis")
     except InputError:
         return None

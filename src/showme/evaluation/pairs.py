@@ -104,7 +104,7 @@ class ReferenceRows:
         ]
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """What decides the pixels beside the clips."""
         named = ("frames", "sampling", "height", "width", "fit", "condition_frames", "shown_frames", "targets", "task",
                  "through_codec")  # fmt: skip
@@ -157,10 +157,10 @@ class PairRows:
         return [digest_of([self.candidate.identity(n), truth]) for n, truth in enumerate(self.reference.identities)]
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """What decides the pixels beside the clips."""
         told = self.protocol.model_dump(include={"generated_range", "generated_sampling"})
-        return self.reference.made_of | {"generated": told}
+        return self.reference.fingerprint | {"generated": told}
 
 
 class Files(Candidate):

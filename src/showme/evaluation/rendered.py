@@ -31,7 +31,7 @@ class RenderedHand:
 
 
 class RenderedHands:
-    """A hand eye that finds the true hands of a protocol's rendered clips, by their pixels.
+    """A hand estimator that finds the true hands of a protocol's rendered clips, by their pixels.
 
     Args:
         reference: the true clips, all of them rendered.
@@ -54,7 +54,7 @@ class RenderedHands:
                     self.hands[_key(self.reference.compared(number))] = self._of_clip(number)
         found = self.hands.get(_key(frames))
         if found is None:
-            raise InputError("The world knows the hands of its own clips alone: name an eye that finds them.")
+            raise InputError("The world knows the hands of its own clips alone: name an estimator that finds them.")
         return found
 
     def _of_clip(self, number: int) -> list[list[Any]]:

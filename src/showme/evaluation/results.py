@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ..errors import InputError
 from ..staged_files import staged
 
-FORMAT = 2
+FORMAT = 3
 FILE = "result.json"
 _EQUAL = 1e-6
 
@@ -26,7 +26,7 @@ class Figure:
     name: of the metric, as protocols list it. title: as tables say it. value: NaN where no clip has one. low, high: its
     95% interval, by bootstrap over clips; None where there is none. count: clips that it is of. coverage: the share of
     clips that have a value. better: which direction is. unit: such as ``dB``; empty where it has none. note: what a
-    reader must know, such as a quirk of the protocol that it follows. made_of: settings and digests of weights that
+    reader must know, such as a quirk of the protocol that it follows. fingerprint: settings and digests of weights that
     decide it, so that figures of other networks are never compared with it.
     """
 
@@ -40,7 +40,7 @@ class Figure:
     better: Literal["higher", "lower"]
     unit: str = ""
     note: str = ""
-    made_of: dict[str, Any] = field(default_factory=dict)
+    fingerprint: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,15 +113,15 @@ def read_result(path: Path) -> Result:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON: {remedy}.") from error
     try:
-        if tree.pop("format") != FORMAT:
+        if (written := tree.pop("format")) not in (2, FORMAT):
             raise InputError(f"{path} was written by another version: run the evaluation again.")
         ids = [str(each) for each in tree["ids"]]
         return Result(
             protocol=dict(tree["protocol"]),
             ids=ids,
-            model=_column(tree["model"], len(ids)),
-            baselines=[_column(each, len(ids)) for each in tree["baselines"]],
-            without_quirks=[_column(each, len(ids)) for each in tree["without_quirks"]],
+            model=_column(tree["model"], len(ids), written),
+            baselines=[_column(each, len(ids), written) for each in tree["baselines"]],
+            without_quirks=[_column(each, len(ids), written) for each in tree["without_quirks"]],
             record=dict(tree["record"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -130,27 +130,30 @@ def read_result(path: Path) -> Result:
         raise InputError(f"{path} is no result of an evaluation: {remedy}.") from error
 
 
-def _column(tree: dict[str, Any], count: int) -> Column:
-    figures = {name: _figure(told) for name, told in tree["figures"].items()}
+def _column(tree: dict[str, Any], count: int, written: int) -> Column:
+    figures = {name: _figure(fields, written) for name, fields in tree["figures"].items()}
     clips = {name: [_number(value) for value in values] for name, values in tree["clips"].items()}
     if any(len(values) != count for values in clips.values()):
         raise ValueError("values of other clips")
     return Column(str(tree["name"]), figures, clips)
 
 
-def _figure(told: dict[str, Any]) -> Figure:
-    value = _number(told["value"])
-    if told["better"] not in ("higher", "lower"):
+def _figure(fields: dict[str, Any], written: int) -> Figure:
+    if written == 2:
+        # The one difference between the formats is this field's name.
+        fields = {"fingerprint": fields["made_of"]} | {name: each for name, each in fields.items() if name != "made_of"}
+    value = _number(fields["value"])
+    if fields["better"] not in ("higher", "lower"):
         raise ValueError("no direction")
     checked = {
         "value": math.nan if value is None else value,
-        "low": _number(told["low"]),
-        "high": _number(told["high"]),
-        "count": int(told["count"]),
-        "coverage": float(told["coverage"]),
-        "made_of": dict(told["made_of"]),
+        "low": _number(fields["low"]),
+        "high": _number(fields["high"]),
+        "count": int(fields["count"]),
+        "coverage": float(fields["coverage"]),
+        "fingerprint": dict(fields["fingerprint"]),
     }
-    return Figure(**(told | checked | {name: str(told[name]) for name in ("name", "title", "unit", "note")}))
+    return Figure(**(fields | checked | {name: str(fields[name]) for name in ("name", "title", "unit", "note")}))
 
 
 def _number(value: Any) -> float | None:

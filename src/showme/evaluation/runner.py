@@ -191,17 +191,21 @@ class Evaluation:
 
     def _parts(self, measure: Measure, rows: PairRows) -> Iterator[Part]:
         metric = measure.metric.to(self.device)
-        made_of = {"metric": type(metric).__name__, **measure.part_made_of, "device": torch.device(self.device).type}
-        made_of["code"] = _code_of(metric)
+        fingerprint = {
+            "metric": type(metric).__name__,
+            **measure.part_fingerprint,
+            "device": torch.device(self.device).type,
+        }
+        fingerprint["code"] = _code_of(metric)
         if isinstance(metric, ClipMetric):
             score = self._scorer(metric, rows)
-            yield Part(measure.part, rows.made_of | made_of, rows.identities, score, chunk=1)
+            yield Part(measure.part, rows.fingerprint | fingerprint, rows.identities, score, chunk=1)
             return
         made, true = self._features(metric, rows.generated), self._features(metric, rows.reference.compared)
-        yield Part(f"{measure.part}-generated", rows.made_of | made_of, rows.identities, made, chunk=1)
+        yield Part(f"{measure.part}-generated", rows.fingerprint | fingerprint, rows.identities, made, chunk=1)
         # Of true clips the features are the same for every model: a shared cache has them once.
         reference = rows.reference
-        yield Part(f"{measure.part}-truth", reference.made_of | made_of, reference.identities, true, chunk=1)
+        yield Part(f"{measure.part}-truth", reference.fingerprint | fingerprint, reference.identities, true, chunk=1)
 
     def _scorer(self, metric: ClipMetric, rows: PairRows) -> Callable[[Sequence[int]], dict[str, Tensor]]:
         @torch.no_grad()
@@ -240,7 +244,10 @@ class Evaluation:
             generated: dict[str, Any] = {"files": kinds, "sizes": self.sizes}
         else:
             assert isinstance(self.candidate, Generated)
-            generated = {"model": self.candidate.made_of["model"], "kept as": "arrays, not re-read from a video file"}
+            generated = {
+                "model": self.candidate.fingerprint["model"],
+                "kept as": "arrays, not re-read from a video file",
+            }
         return {
             "count": len(self.records),
             "generated": generated,
@@ -272,7 +279,7 @@ def _kinds(clips: Sequence[Media]) -> dict[str, int]:
 
 
 def _code_of(metric: ClipMetric | SetMetric) -> str:
-    """Digest of the code that a metric's values come from: its folder, the eyes, and ours that it imports itself."""
+    """Digest of the code that a metric's values come from: its folder, the estimators, what it imports of ours."""
     own = sys.modules[type(metric).__module__]
     used = {str(getattr(each, "__module__", "")) for each in vars(own).values()}
     ours = [sys.modules[name] for name in sorted(used) if name.startswith("showme.")]

@@ -63,7 +63,7 @@ def _motion_intensive(records: Mapping[str, Record], request: Request, progress:
         "out": (request.cache or request.out) / FOLDER,
         "rule": {"kind": "motion_intensive", "share": protocol.motion_intensive},
         "look": protocol.model_dump(include={"height", "width", "frames", "sampling", "fit"}),
-        "eyes": {"hands": hands, "hand_confidence": protocol.hand_confidence},
+        "estimators": {"hands": hands, "hand_confidence": protocol.hand_confidence},
     }
     verdicts = curate(CurateConfig(**settings), progress).verdicts
     return {name: record for name, record in records.items() if verdicts[name].kept}

@@ -74,7 +74,7 @@ def clip_parts(backbone: Backbone, rows: ClipRows) -> list[Part]:
     encode, words = ClipEncoder(backbone, rows), list(sentences(rows))
     digest = {name: weights_digest(encoder) for name, encoder in backbone.encoders.items()}
     code = {"code of the encoders": code_digest((sys.modules[__name__], sys.modules[type(backbone).__module__]))}
-    clips, choices = rows.made_of | code, backbone.text_choices(words)
+    clips, choices = rows.fingerprint | code, backbone.text_choices(words)
     text: dict[str, Any] = choices | {"text encoder": digest["text"], "vocabulary": digest_of(backbone.vocabulary)}
     parts = [Part("latents", clips | {"codec": digest["latents"]}, rows.identities, encode.latents)]
     if "image" in digest:

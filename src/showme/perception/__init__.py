@@ -1,5 +1,21 @@
-"""Frozen eyes: what the methods need to know about pictures."""
+"""Frozen estimators: what the methods need to know about pictures."""
 
-from .choose import captioner, clip_eye, depth_eye, dino_eye, edge_eye, flow_eye, hand_eye
+from .choose import (
+    captioner,
+    clip_similarity,
+    depth_estimator,
+    dino_similarity,
+    edge_estimator,
+    flow_estimator,
+    hand_estimator,
+)
 
-__all__ = ["captioner", "clip_eye", "depth_eye", "dino_eye", "edge_eye", "flow_eye", "hand_eye"]
+__all__ = [
+    "captioner",
+    "clip_similarity",
+    "depth_estimator",
+    "dino_similarity",
+    "edge_estimator",
+    "flow_estimator",
+    "hand_estimator",
+]

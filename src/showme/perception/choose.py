@@ -1,4 +1,4 @@
-"""Eyes by name, as settings give them: ``sobel``, ``hed:weights.pytorch``, ``transformers:LiheYoung/...``, ``raft``."""
+"""Estimators by name, as settings give them: ``sobel``, ``hed:FILE``, ``transformers:LiheYoung/...``, ``raft``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .similarity import ClipSimilarity, DinoSimilarity
 
 
-def edge_eye(name: str) -> nn.Module:
+def edge_estimator(name: str) -> nn.Module:
     """``sobel``, or ``hed:FILE``: pictures (N, 3, H, W) in [0, 1] -> edges (N, 1, H, W) in [0, 1].
 
     Raises:
@@ -27,7 +27,7 @@ def edge_eye(name: str) -> nn.Module:
     return _choose("edges", name, {"sobel": lambda _: SobelEdges(), "hed:": HedEdges.from_file})
 
 
-def depth_eye(name: str) -> nn.Module:
+def depth_estimator(name: str) -> nn.Module:
     """``tabletop``, or ``transformers:MODEL``: pictures (N, 3, H, W) in [0, 1] -> inverse depth (N, 1, H, W).
 
     Raises:
@@ -39,7 +39,7 @@ def depth_eye(name: str) -> nn.Module:
     return _choose("depth", name, known)
 
 
-def flow_eye(name: str) -> Callable[[Tensor], Tensor]:
+def flow_estimator(name: str) -> Callable[[Tensor], Tensor]:
     """``dis``, ``raft``, or ``raft:FILE``: clips (B, T, 3, H, W) in [0, 1] -> flow (B, T - 1, 2, H, W) in pixels.
 
     Raises:
@@ -50,7 +50,7 @@ def flow_eye(name: str) -> Callable[[Tensor], Tensor]:
     return _choose("flow", name, {"dis": lambda _: DisFlow(), "raft": lambda _: RaftFlow(), "raft:": RaftFlow})
 
 
-def hand_eye(name: str, **options: Any) -> Callable[[np.ndarray | Tensor], list[list[Hand]]]:
+def hand_estimator(name: str, **options: Any) -> Callable[[np.ndarray | Tensor], list[list[Hand]]]:
     """``torch``, ``torch:FILE``, ``mediapipe``, or ``mediapipe:FILE``: uint8 frames (T, H, W, 3) -> each frame's hands.
 
     FILE is MediaPipe's ``hand_landmarker.task``; without one, the published file is fetched once. ``options`` are those
@@ -90,7 +90,7 @@ def captioner(name: str) -> Captioner:
     )
 
 
-def clip_eye(name: str, **options: Any) -> ClipSimilarity:
+def clip_similarity(name: str, **options: Any) -> ClipSimilarity:
     """``transformers:MODEL``, OpenAI's CLIP: pictures and sentences -> features whose cosines compare.
 
     ``options`` are those of ``ClipSimilarity.from_pretrained``.
@@ -104,7 +104,7 @@ def clip_eye(name: str, **options: Any) -> ClipSimilarity:
     return _choose("pictures and sentences", name, known)
 
 
-def dino_eye(name: str) -> DinoSimilarity:
+def dino_similarity(name: str) -> DinoSimilarity:
     """``transformers:MODEL``, DINOv2: pictures -> features whose cosines compare.
 
     Raises:
@@ -120,5 +120,5 @@ def _choose(kind: str, name: str, known: dict[str, Callable[[Any], Any]]) -> Any
     make = known.get(family + colon)
     if make is None or (colon and not argument):
         choices = ", ".join(f"{each}NAME" if each.endswith(":") else each for each in known)
-        raise InputError(f"There is no eye for {kind} named {name!r}: choose {choices}.")
+        raise InputError(f"There is no estimator for {kind} named {name!r}: choose {choices}.")
     return make(argument)

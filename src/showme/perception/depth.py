@@ -1,7 +1,7 @@
 """Relative inverse depth with gradients: a small network of the tabletop world, and pretrained ones of transformers.
 
-Every eye for depth is a frozen module: pictures (N, 3, H, W), RGB in [0, 1] -> disparity (N, 1, H, W), 1 / depth up to
-a scale and a shift of each picture: near is large. Its parameters take no gradient, its input does.
+Every depth estimator is a frozen module: pictures (N, 3, H, W), RGB in [0, 1] -> disparity (N, 1, H, W), 1 / depth up
+to a scale and a shift of each picture: near is large. Its parameters take no gradient, its input does.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class TransformersDepth(nn.Module):
         Raises:
             InputError: as :func:`showme.pretrained.load_pretrained`, or a network that foretells metres.
         """
-        # Imported here: transformers' registries take seconds, and the tabletop's eye needs none of them.
+        # Imported here: transformers' registries take seconds, and the tabletop's estimator needs none of them.
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
         files = "config.json, model.safetensors and preprocessor_config.json of a Depth Anything or DPT model"

@@ -1,6 +1,6 @@
 """Edge maps with gradients: a Sobel filter that needs nothing, and HED from its published weights.
 
-Every eye for edges is a frozen module: pictures (N, 3, H, W), RGB in [0, 1] -> edges (N, 1, H, W) in [0, 1]. Its
+Every edge estimator is a frozen module: pictures (N, 3, H, W), RGB in [0, 1] -> edges (N, 1, H, W) in [0, 1]. Its
 parameters take no gradient, its input does.
 """
 

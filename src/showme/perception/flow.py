@@ -1,7 +1,7 @@
 """Optical flow between consecutive frames: OpenCV's DIS, which needs no weights, and torchvision's RAFT.
 
-Every eye for flow takes clips (B, T, 3, H, W), RGB in [0, 1], and gives (B, T - 1, 2, H, W): how far, in pixels to the
-right and down, each pixel of a frame moves until the next one. No gradient: flow is seen on true clips only.
+Every flow estimator takes clips (B, T, 3, H, W), RGB in [0, 1], and gives (B, T - 1, 2, H, W): how far, in pixels to
+the right and down, each pixel of a frame moves until the next one. No gradient: flow is seen on true clips only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How alike pictures are, and pictures and sentences: OpenAI's CLIP (arXiv 2103.00020) and DINOv2 (arXiv 2304.07193).
 
-Both eyes are frozen networks of transformers and give unit features, so that the cosine of two is their dot product.
+Both are frozen networks of transformers and give unit features, so that the cosine of two is their dot product.
 Pictures are resized, cropped and normalised by the processor that comes with a network, not by a copy of its rules.
 """
 
@@ -97,12 +97,12 @@ class ClipSimilarity(nn.Module):
         return {name: tokens[name].to(self.network.device) for name in ("input_ids", "attention_mask")}
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """All that decides the features, as JSON; where the files lie does not."""
         tokenizer = self.processor.tokenizer
         words = f"{sorted(tokenizer.get_vocab().items())}"
         return {
-            **_made_of(self.network, self.processor.image_processor),
+            **_fingerprint(self.network, self.processor.image_processor),
             "tokenizer": type(tokenizer).__name__,
             "vocabulary": hashlib.sha256(words.encode()).hexdigest(),
             "truncate": self.truncate,
@@ -146,9 +146,9 @@ class DinoSimilarity(nn.Module):
         return F.normalize(torch.cat([self.network(pixel_values=part).pooler_output for part in prepared]), dim=-1)
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """All that decides the features, as JSON; where the files lie does not."""
-        return _made_of(self.network, self.processor)
+        return _fingerprint(self.network, self.processor)
 
     @classmethod
     def from_pretrained(cls, name: str | Path) -> DinoSimilarity:
@@ -173,7 +173,7 @@ def _prepared(pixels: np.ndarray, processor: Any, network: Any):
         yield inputs["pixel_values"].to(network.device, network.dtype)
 
 
-def _made_of(network: nn.Module, processor: Any) -> dict[str, Any]:
+def _fingerprint(network: nn.Module, processor: Any) -> dict[str, Any]:
     from ..fingerprint import weights_digest
 
     settings = json.loads(processor.to_json_string())

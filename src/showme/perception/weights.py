@@ -1,4 +1,4 @@
-"""Weights of a pretrained eye, from a file that its authors publish; nothing but tensors is unpickled."""
+"""Weights of a pretrained estimator, from a file that its authors publish; nothing but tensors is unpickled."""
 
 from __future__ import annotations
 

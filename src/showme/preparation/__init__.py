@@ -1,1 +1,1 @@
-"""Preparing data: labels and scores of every clip, computed once; what puts sources, eyes and the cache together."""
+"""Preparing data: labels and scores of every clip, computed once; joins sources, estimators and the cache."""

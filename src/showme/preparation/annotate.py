@@ -40,7 +40,7 @@ def annotate(config: AnnotateConfig, progress: Progress | None = None, ray: str 
     rows, parts = annotation_parts(config)
     if captions_of(config):
         # The first question tells what would make all fail, before hours of other work.
-        ask_about(config, captioner(config.eyes.captions), rows, 0)
+        ask_about(config, captioner(config.estimators.captions), rows, 0)
     if ray is None:
         build_parts(config.out, parts, progress)
     else:
@@ -54,7 +54,7 @@ def annotate(config: AnnotateConfig, progress: Progress | None = None, ray: str 
 def annotation_parts(config: AnnotateConfig) -> tuple[ClipRows, list[Part]]:
     """The clips, and the parts that hold their arrays; nothing is computed yet."""
     rows = ClipRows(config.source.records(config.clips), look_of(config.look))
-    return rows, label_parts(rows, config.labels, config.eyes)
+    return rows, label_parts(rows, config.labels, config.estimators)
 
 
 class AnnotationMaker:
@@ -73,7 +73,7 @@ class CaptionWorker:
     def __init__(self, config: AnnotateConfig):
         self.config = config
         self.rows = annotation_parts(config.model_copy(update={"labels": captions_of(config)}))[0]
-        self.speaker = captioner(config.eyes.captions)
+        self.speaker = captioner(config.estimators.captions)
 
     def __call__(self, job: dict[str, Any]) -> dict[str, str]:
         from .on_ray import told
@@ -107,7 +107,7 @@ def captions(config: AnnotateConfig, rows: ClipRows, progress: Progress | None) 
     wanted = captions_of(config)
     if not wanted:
         return {}
-    speaker, size = captioner(config.eyes.captions), 0
+    speaker, size = captioner(config.estimators.captions), 0
     answers = []
     for row in range(len(rows)):
         answers.append(ask_about(config, speaker, rows, row))
@@ -123,7 +123,7 @@ def ask_about(config: AnnotateConfig, speaker: Captioner, rows: ClipRows, row: i
     record, store = rows.record(row), AnswerStore(config.out / "captions")
     picture = Image.fromarray(rows.read([row])[0].frames[0])
     return {
-        label: ask(speaker, _PROMPTS[label], picture, record.instruction, store, config.eyes.attempts, record.id)
+        label: ask(speaker, _PROMPTS[label], picture, record.instruction, store, config.estimators.attempts, record.id)
         for label in captions_of(config)
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -35,8 +35,8 @@ class LookConfig(Settings):
     seed: int = Field(0, ge=0, lt=2**32, description="of random samplings")
 
 
-class EyesConfig(Settings):
-    """Who looks, by the names of showme.perception."""
+class EstimatorsConfig(Settings):
+    """The networks that labels and scores come from, by the names of showme.perception."""
 
     hands: str = Field("torch", description="torch[:FILE], mediapipe[:FILE], or rendered: what the clip's file says")
     hand_confidence: float = Field(0.1, ge=0, le=1, description="least confidence of a palm and of a hand")
@@ -50,11 +50,16 @@ class EyesConfig(Settings):
     dino: str | None = Field(None, description="transformers:MODEL, DINOv2, for the rules that ask it")
 
 
+# Fields of both commands that had other names.
+_RENAMED = {"eyes": "estimators"}
+
 AnyRule = Annotated[ShowMeGoal | LegoWindow | HandiMotion | HandPresence | MotionIntensive, Field(discriminator="kind")]
 
 
 class CurateConfig(Settings):
     """Which clips of a data set are kept."""
+
+    renamed: ClassVar[dict[str, str]] = _RENAMED
 
     source: AnySource = Field(description="folder or list of clips, a YAML of a source, or its fields, with kind first")
     out: Path = Field(description="folder of the scores, the list of kept clips and the page to look at")
@@ -63,12 +68,14 @@ class CurateConfig(Settings):
     )
     clips: int | None = Field(None, ge=1, description="the first so many alone; null: all")
     look: LookConfig = LookConfig()
-    eyes: EyesConfig = EyesConfig()
+    estimators: EstimatorsConfig = EstimatorsConfig()
     shown: int = Field(48, ge=0, description="most clips on the page")
 
 
 class AnnotateConfig(Settings):
     """Labels of a data set."""
+
+    renamed: ClassVar[dict[str, str]] = _RENAMED
 
     source: AnySource = Field(description="folder or list of clips, a YAML of a source, or its fields, with kind first")
     out: Path = Field(description="folder of the labels; an interrupted run goes on where it stopped")
@@ -77,7 +84,7 @@ class AnnotateConfig(Settings):
     )
     clips: int | None = Field(None, ge=1, description="the first so many alone; null: all")
     look: LookConfig = LookConfig()
-    eyes: EyesConfig = EyesConfig()
+    estimators: EstimatorsConfig = EstimatorsConfig()
 
     @model_validator(mode="after")
     def _each_once(self) -> AnnotateConfig:

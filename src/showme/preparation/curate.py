@@ -19,7 +19,7 @@ from ..data.sources.folder import INDEX
 from ..data.sources.lists import write_exclusions, write_kept
 from ..errors import InputError
 from ..fingerprint import code_digest, digest_of
-from ..perception import clip_eye, dino_eye, region_of_motion
+from ..perception import clip_similarity, dino_similarity, region_of_motion
 from ..preparation.curation import (
     FRAME_NUMBERS,
     ChangeScores,
@@ -37,7 +37,7 @@ from ..preparation.curation import (
     write_sheet,
 )
 from .annotate import look_of
-from .config import CurateConfig, EyesConfig
+from .config import CurateConfig, EstimatorsConfig
 from .labels import HandsOfRows
 
 KEPT, DROPPED, PAGE = "kept.jsonl", "dropped.jsonl", "index.html"
@@ -67,7 +67,7 @@ def curate(config: CurateConfig, progress: Progress | None = None, ray: str | No
         ray: address of a Ray cluster that computes the scores; None: this process does.
 
     Raises:
-        InputError: wrong settings, an eye that the rule needs and that is not named, or a clip that cannot be read.
+        InputError: wrong settings, an estimator that the rule needs and nobody named, or a clip that cannot be read.
     """
     rows, part = score_part(config)
     if ray is not None:
@@ -103,7 +103,7 @@ def score_part(config: CurateConfig) -> tuple[ClipRows, Part]:
     if config.look.sampling == "seer_blend":
         raise InputError("look.sampling seer_blend mixes frames, which rules cannot judge: choose another sampling.")
     rows = ClipRows(config.source.records(config.clips), look_of(config.look))
-    scorer = _scorer(config.rule.scorer, config.eyes, rows)
+    scorer = _scorer(config.rule.scorer, config.estimators, rows)
 
     def encode(numbers: Sequence[int]) -> dict[str, Tensor]:
         told = []
@@ -117,14 +117,16 @@ def score_part(config: CurateConfig) -> tuple[ClipRows, Part]:
     # What is said of a clip counts beside its pixels.
     texts = [digest_of(rows.record(row).instruction)[:16] for row in range(len(rows))]
     identities = [f"{pixels}.{text}" for pixels, text in zip(rows.identities, texts, strict=True)]
-    return rows, Part(f"{config.rule.scorer}-scores", rows.made_of | scorer.made_of | code, identities, encode, chunk=1)
+    return rows, Part(
+        f"{config.rule.scorer}-scores", rows.fingerprint | scorer.fingerprint | code, identities, encode, chunk=1
+    )
 
 
 class _Always:
     """One scorer for every row."""
 
     def __init__(self, scorer: Scorer):
-        self.scorer, self.made_of = scorer, scorer.made_of
+        self.scorer, self.fingerprint = scorer, scorer.fingerprint
 
     def __call__(self, row: int) -> Scorer:
         return self.scorer
@@ -133,9 +135,12 @@ class _Always:
 class _OfHands:
     """Row -> a scorer of the hands that are the row's labels: sought in the clip's own pixels, told in the look's."""
 
-    def __init__(self, rows: ClipRows, eyes: EyesConfig):
-        self.hands, self.hull = HandsOfRows(rows, eyes), eyes.region
-        self.made_of = self.hands.made_of | {"hull": self.hull, "code of the region": code_digest([region_of_motion])}
+    def __init__(self, rows: ClipRows, estimators: EstimatorsConfig):
+        self.hands, self.hull = HandsOfRows(rows, estimators), estimators.region
+        self.fingerprint = self.hands.fingerprint | {
+            "hull": self.hull,
+            "code of the region": code_digest([region_of_motion]),
+        }
 
     def __call__(self, row: int) -> Scorer:
         (told,) = self.hands([row])
@@ -146,7 +151,7 @@ class _OfHands:
 
 @dataclass(frozen=True, eq=False)
 class _Hand:
-    """joints: (21, 3). presence: None where the eye does not tell."""
+    """joints: (21, 3). presence: None where the estimator does not tell."""
 
     joints: np.ndarray
     presence: float | None
@@ -158,19 +163,19 @@ def _seen(joints: np.ndarray, presence: np.ndarray) -> list[_Hand]:
     return [_Hand(joints[slot], None if np.isnan(presence[slot]) else float(presence[slot])) for slot in there]
 
 
-def _scorer(name: str, eyes: EyesConfig, rows: ClipRows) -> _Always | _OfHands:
+def _scorer(name: str, estimators: EstimatorsConfig, rows: ClipRows) -> _Always | _OfHands:
     if name == "hands":
-        return _OfHands(rows, eyes)
+        return _OfHands(rows, estimators)
     if name == "motion":
         return _Always(MotionScores())
-    if eyes.clip is None:
-        raise InputError("This rule asks CLIP: name it with eyes.clip=transformers:MODEL.")
-    clip = clip_eye(eyes.clip)
+    if estimators.clip is None:
+        raise InputError("This rule asks CLIP: name it with estimators.clip=transformers:MODEL.")
+    clip = clip_similarity(estimators.clip)
     if name == "change":
         return _Always(ChangeScores(clip))
-    if eyes.dino is None:
-        raise InputError("This rule asks DINOv2: name it with eyes.dino=transformers:MODEL.")
-    return _Always(GoalScores(clip, dino_eye(eyes.dino)))
+    if estimators.dino is None:
+        raise InputError("This rule asks DINOv2: name it with estimators.dino=transformers:MODEL.")
+    return _Always(GoalScores(clip, dino_similarity(estimators.dino)))
 
 
 def _shortened(span: Span | None, told: dict[str, np.ndarray], last: int | None) -> Span | None:
@@ -184,14 +189,14 @@ def _shortened(span: Span | None, told: dict[str, np.ndarray], last: int | None)
     return Span(span.start, stop, span.unit)
 
 
-def _eyes_of(config: CurateConfig) -> str:
+def _estimators_of(config: CurateConfig) -> str:
     """Who saw what the rule judges."""
-    eyes, scorer = config.eyes, config.rule.scorer
+    estimators, scorer = config.estimators, config.rule.scorer
     if scorer == "hands":
-        return f"hands {eyes.hands}, confidence {eyes.hand_confidence:g}, region {eyes.region}"
+        return f"hands {estimators.hands}, confidence {estimators.hand_confidence:g}, region {estimators.region}"
     if scorer == "motion":
         return "differences of pixels"
-    return f"CLIP {eyes.clip}" + (f", DINOv2 {eyes.dino}" if scorer == "goal" else "")
+    return f"CLIP {estimators.clip}" + (f", DINOv2 {estimators.dino}" if scorer == "goal" else "")
 
 
 def _page(
@@ -209,7 +214,7 @@ def _page(
     settings |= {
         "clips of": str(config.source.place),
         "looked at": f"{seen.frames} frames, {seen.sampling}, {seen.height} x {seen.width}, {seen.fit}",
-        "eyes": _eyes_of(config),
+        "estimators": _estimators_of(config),
     }
     measures = config.rule.measures(list(told.values()))
     place = config.source.place

@@ -19,11 +19,11 @@ from ..errors import InputError
 from ..fingerprint import code_digest, weights_digest
 from ..losses.motion import pooled_flow_magnitude
 from ..manifest import sha256_of
-from ..perception import depth_eye, edge_eye, flow_eye, hand_eye
+from ..perception import depth_estimator, edge_estimator, flow_estimator, hand_estimator
 from ..perception import hands as hand_module
 from ..perception import region_of_motion as regions
 from ..perception.hands import hand_model_file
-from .config import EyesConfig, Label
+from .config import EstimatorsConfig, Label
 
 HANDS = 2
 JOINTS = 21
@@ -31,12 +31,12 @@ JOINTS = 21
 FLOW_SCALE = 8
 
 
-def label_parts(rows: ClipRows, labels: Sequence[Label], eyes: EyesConfig) -> list[Part]:
+def label_parts(rows: ClipRows, labels: Sequence[Label], estimators: EstimatorsConfig) -> list[Part]:
     """The parts that hold these labels; captions are kept elsewhere.
 
     ========  ===============================================================================================
     hands     ``joints`` float32 (T, 2, 21, 3), x and y in pixels of the look, z in the same scale, NaN where
-              there is no hand; ``presence`` float32 (T, 2), NaN of an eye that does not tell; ``right`` float32
+              there is no hand; ``presence`` float32 (T, 2), NaN of an estimator that does not tell; ``right`` float32
               (T, 2), how surely a right hand
     region    ``region`` bool (H, W), of the clip; ``regions`` bool (T, H, W), of each frame
     flow      ``flow`` float16 (T - 1, H / 8, W / 8), mean length in pixels of the look per frame
@@ -45,40 +45,42 @@ def label_parts(rows: ClipRows, labels: Sequence[Label], eyes: EyesConfig) -> li
     ========  ===============================================================================================
 
     Raises:
-        InputError: an eye that cannot be had, or a clip that is missing.
+        InputError: an estimator that cannot be had, or a clip that is missing.
     """
     makers: dict[str, Callable[[], Part]] = {
         "hands": lambda: _hands_part(rows, hands),
-        "region": lambda: _region_part(rows, hands, eyes.region),
-        "flow": lambda: _flow_part(rows, eyes.flow),
-        "depth": lambda: _eye_part(rows, "depth", depth := _depth_name(rows, eyes), depth_eye(depth), _seen_by),
-        "edges": lambda: _eye_part(rows, "edges", eyes.edges, edge_eye(eyes.edges), _seen_by),
+        "region": lambda: _region_part(rows, hands, estimators.region),
+        "flow": lambda: _flow_part(rows, estimators.flow),
+        "depth": lambda: _estimator_part(
+            rows, "depth", depth := _depth_name(rows, estimators), depth_estimator(depth), _seen_by
+        ),
+        "edges": lambda: _estimator_part(rows, "edges", estimators.edges, edge_estimator(estimators.edges), _seen_by),
     }
-    hands = HandsOfRows(rows, eyes) if {"hands", "region"} & set(labels) else None
+    hands = HandsOfRows(rows, estimators) if {"hands", "region"} & set(labels) else None
     return [makers[label]() for label in labels if label in makers]
 
 
 class HandsOfRows:
     """Rows -> hands, seen in the clips' own pixels and told in those of the look; each thread keeps the last rows."""
 
-    def __init__(self, rows: ClipRows, eyes: EyesConfig):
-        self.rows, self.eyes = rows, eyes
-        self.eye = None if eyes.hands == "rendered" else _hand_eye(eyes)
+    def __init__(self, rows: ClipRows, estimators: EstimatorsConfig):
+        self.rows, self.estimators = rows, estimators
+        self.estimator = None if estimators.hands == "rendered" else _hand_estimator(estimators)
         self._last = threading.local()
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """What decides the joints beside the clips."""
-        family, _, file = self.eyes.hands.partition(":")
-        weights = None if self.eye is None else sha256_of(hand_model_file(file or None))
+        family, _, file = self.estimators.hands.partition(":")
+        weights = None if self.estimator is None else sha256_of(hand_model_file(file or None))
         code = code_digest((hand_module, sys.modules[__name__]))
-        made_of = {
+        fingerprint = {
             "hands": family,
-            "confidence": self.eyes.hand_confidence,
+            "confidence": self.estimators.hand_confidence,
             "weights": weights,
             "code of the hands": code,
         }
-        return self.rows.made_of | made_of
+        return self.rows.fingerprint | fingerprint
 
     def __call__(self, numbers: Sequence[int]) -> list[dict[str, np.ndarray]]:
         """``joints``, ``presence`` and ``right`` of each row, as :func:`label_parts` says."""
@@ -95,10 +97,10 @@ class HandsOfRows:
             "presence": np.zeros((frames, HANDS), np.float32),
             "right": np.full((frames, HANDS), np.nan, np.float32),
         }
-        if self.eye is None:
+        if self.estimator is None:
             return self._rendered(number, told)
         pictures, sample, window = self.rows.native(number)
-        seen = self.eye(pictures)
+        seen = self.estimator(pictures)
         # A frame of the sample that is blended or repeated has the hands of the frame that weighs most in it.
         places = np.searchsorted(sample.needed, sample.main)
         for time, place in enumerate(places.tolist()):
@@ -115,10 +117,10 @@ class HandsOfRows:
         media = self.rows.record(number).media
         _, sample, window = self.rows.native(number)
         if not isinstance(media, Rendered):
-            raise InputError(f"{media.path} is no rendered clip: choose another eye for hands than rendered.")
+            raise InputError(f"{media.path} is no rendered clip: choose another estimator for hands than rendered.")
         with safe_open(str(media.path), "numpy") as file:
             if "joints" not in file.keys():  # noqa: SIM118 (not a dict)
-                raise InputError(f"{media.path} has no joints: render it anew, or choose another eye for hands.")
+                raise InputError(f"{media.path} has no joints: render it anew, or choose another estimator for hands.")
             joints = file.get_tensor("joints")
         told["joints"][:, 0, :, :2] = window.points(joints[sample.main, 0])
         told["joints"][:, 0, :, 2] = 0
@@ -126,24 +128,26 @@ class HandsOfRows:
         return told
 
 
-def _depth_name(rows: ClipRows, eyes: EyesConfig) -> str:
-    """The depth eye that was named; the one for the tabletop world knows nothing of real pictures."""
-    if eyes.depth is not None:
-        return eyes.depth
+def _depth_name(rows: ClipRows, estimators: EstimatorsConfig) -> str:
+    """The depth estimator that was named; the one for the tabletop world knows nothing of real pictures."""
+    if estimators.depth is not None:
+        return estimators.depth
     real = next((record.media.path for record in rows.records if not isinstance(record.media, Rendered)), None)
     if real is not None:
-        raise InputError(f"{real} is no rendered clip: name the eye for its depth with eyes.depth=transformers:MODEL.")
+        raise InputError(
+            f"{real} is no rendered clip: name the estimator for its depth with estimators.depth=transformers:MODEL."
+        )
     return "tabletop"
 
 
-def _hand_eye(eyes: EyesConfig) -> Any:
-    confidence = eyes.hand_confidence
-    return hand_eye(eyes.hands, num_hands=HANDS, min_palm_score=confidence, min_presence=confidence)
+def _hand_estimator(estimators: EstimatorsConfig) -> Any:
+    confidence = estimators.hand_confidence
+    return hand_estimator(estimators.hands, num_hands=HANDS, min_palm_score=confidence, min_presence=confidence)
 
 
 def _hands_part(rows: ClipRows, hands: HandsOfRows | None) -> Part:
     assert hands is not None
-    return Part("hands", hands.made_of, rows.identities, lambda numbers: _stacked(hands(numbers)), chunk=1)
+    return Part("hands", hands.fingerprint, rows.identities, lambda numbers: _stacked(hands(numbers)), chunk=1)
 
 
 def _region_part(rows: ClipRows, hands: HandsOfRows | None, form: str) -> Part:
@@ -159,35 +163,41 @@ def _region_part(rows: ClipRows, hands: HandsOfRows | None, form: str) -> Part:
         return _stacked(told)
 
     code = {"region": form, "code of the region": code_digest([regions])}
-    return Part("region", hands.made_of | code, rows.identities, encode, chunk=1)
+    return Part("region", hands.fingerprint | code, rows.identities, encode, chunk=1)
 
 
-def _eye_part(rows: ClipRows, name: str, eye_name: str, eye: Any, see: Callable[[Any, Tensor], Tensor]) -> Part:
-    weights = weights_digest(eye) if isinstance(eye, nn.Module) else None
-    made_of = {"eye": eye_name, "weights": weights, "code of the eye": code_digest([sys.modules[type(eye).__module__]])}
-    made_of["code of the label"] = code_digest([sys.modules[__name__]])
+def _estimator_part(
+    rows: ClipRows, name: str, estimator_name: str, estimator: Any, see: Callable[[Any, Tensor], Tensor]
+) -> Part:
+    weights = weights_digest(estimator) if isinstance(estimator, nn.Module) else None
+    fingerprint = {
+        "estimator": estimator_name,
+        "weights": weights,
+        "code of the estimator": code_digest([sys.modules[type(estimator).__module__]]),
+    }
+    fingerprint["code of the label"] = code_digest([sys.modules[__name__]])
 
     @torch.no_grad()
     def encode(numbers: Sequence[int]) -> dict[str, Tensor]:
-        return {name: see(eye, rows.pixels(numbers)).half()}
+        return {name: see(estimator, rows.pixels(numbers)).half()}
 
-    return Part(name, rows.made_of | made_of, rows.identities, encode, chunk=1)
+    return Part(name, rows.fingerprint | fingerprint, rows.identities, encode, chunk=1)
 
 
 def _flow_part(rows: ClipRows, name: str) -> Part:
     for side in ("height", "width"):
         if getattr(rows.look, side) % FLOW_SCALE:
             raise InputError(f"look.{side} {getattr(rows.look, side)}: flow needs a multiple of {FLOW_SCALE}.")
-    return _eye_part(rows, "flow", name, flow_eye(name), _flow_of)
+    return _estimator_part(rows, "flow", name, flow_estimator(name), _flow_of)
 
 
-def _seen_by(eye: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
-    return eye(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2])
+def _seen_by(estimator: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+    return estimator(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2])
 
 
-def _flow_of(eye: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+def _flow_of(estimator: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
     height, width = pixels.shape[-2:]
-    return pooled_flow_magnitude(eye(pixels), (height // FLOW_SCALE, width // FLOW_SCALE))
+    return pooled_flow_magnitude(estimator(pixels), (height // FLOW_SCALE, width // FLOW_SCALE))
 
 
 def _stacked(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, Tensor]:

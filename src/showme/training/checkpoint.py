@@ -32,6 +32,7 @@ from ..manifest import verify_manifest, write_manifest
 from .distributed import fill, whole
 
 _PARTIAL = ".partial"
+_ANEW = "it is of another model or an earlier version of showme: train into a new folder, or go on with that version"
 
 
 def save_checkpoint(
@@ -123,8 +124,7 @@ def load_checkpoint(
     """Load the newest checkpoint of a stage into ``modules``, ``optimizer`` and ``averages``; returns its ``state``.
 
     Raises:
-        InputError: there is none that verifies.
-        KeyError: it holds a weight that the modules do not have, or lacks one.
+        InputError: there is none that verifies, or it holds weights of other names than the modules'.
     """
     path = newest_checkpoint(folder)
     if path is None:
@@ -141,7 +141,7 @@ def load_weights(path: Path, modules: Mapping[str, nn.Module]) -> None:
     """Load one checkpoint's weights, the averaged ones where it keeps them: those that are to be used.
 
     Raises:
-        KeyError: it holds a weight that the modules do not have, or lacks one.
+        InputError: it holds weights of other names than the modules'.
     """
     averaged = path / "ema.safetensors"
     _fill_all(named_trainable(modules), averaged if averaged.exists() else path / "weights.safetensors")
@@ -149,10 +149,16 @@ def load_weights(path: Path, modules: Mapping[str, nn.Module]) -> None:
 
 def _fill_all(parameters: Mapping[str, Tensor], path: Path) -> None:
     values = load_file(path)
+    if values.keys() != parameters.keys():
+        raise InputError(f"{path} {_difference(set(values), set(parameters))}: {_ANEW}.")
     for key, parameter in parameters.items():
-        fill(parameter, values.pop(key))
-    if values:
-        raise KeyError(f"{path}: no place for {', '.join(sorted(values)[:3])}")
+        fill(parameter, values[key])
+
+
+def _difference(found: set[str], expected: set[str]) -> str:
+    """How a checkpoint's names differ from those of what is trained."""
+    kinds = (("lacks", expected - found), ("has no place for", found - expected))
+    return " and ".join(f"{verb} {min(names)} ({len(names)} in all)" for verb, names in kinds if names)
 
 
 def _read_moments(path: Path, optimizer: optim.Optimizer) -> dict[int, dict[str, Tensor]]:

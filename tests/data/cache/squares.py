@@ -20,7 +20,7 @@ def squares(
     name: str = "squares",
     identities: list[str] | None = None,
     pause: float = 0.0,
-    **made_of,
+    **fingerprint,
 ) -> Part:
     """calls: filled with the rows that were computed. fail_at: a row that raises. pause: seconds per chunk."""
 
@@ -33,7 +33,7 @@ def squares(
         values = torch.tensor(list(numbers))
         return {"square": values.float()[:, None].square().expand(-1, 3), "number": values}
 
-    return Part(name, made_of, identities or [f"row {row}" for row in range(rows)], encode, chunk=4)
+    return Part(name, fingerprint, identities or [f"row {row}" for row in range(rows)], encode, chunk=4)
 
 
 def make_squares() -> list[Part]:

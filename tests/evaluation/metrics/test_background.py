@@ -16,7 +16,7 @@ _SIDE = 32
 _LEFT, _TOP, _HAND = 4, 8, 10
 
 
-def eye(frames: np.ndarray):
+def estimator(frames: np.ndarray):
     """A known hand in every frame that is not black."""
     return [[square_hand(_LEFT, _TOP, _HAND)] if frame.any() else [] for frame in frames]
 
@@ -44,7 +44,7 @@ def test_only_what_drifts_outside_region_and_margin_counts():
     rows = slice(_TOP - margin, _TOP + _HAND + margin)
     clip[0, 1, :, rows, _LEFT : _LEFT + _HAND] = 1.0
     clip[0, 2, :, _TOP : _TOP + _HAND, _LEFT - margin : _LEFT + _HAND + margin] = 0.0
-    metric = BackgroundStability(eye, "known", margin=margin / _SIDE)
+    metric = BackgroundStability(estimator, "known", margin=margin / _SIDE)
     assert float(metric.score(pairs_of(clip, true))) == 0
     # One row further, the row's share of the background turns white in one of two frames.
     clip[0, 1, :, _TOP - margin - 1, _LEFT : _LEFT + _HAND] = 1.0
@@ -63,24 +63,26 @@ def test_a_drift_costs_its_levels_and_each_clip_is_held_against_itself():
     true = torch.full((1, 3, 3, _SIDE, _SIDE), 0.2)
     levels = torch.tensor([100, 104, 112]) / 255
     clip = levels[None, :, None, None, None].expand_as(true)
-    assert float(BackgroundStability(eye, "known").score(pairs_of(clip, true))) == pytest.approx((4 + 12) / 2, rel=1e-5)
-    assert float(BackgroundStability(eye, "known", of="reference").score(pairs_of(clip, true))) == 0
-    backwards = BackgroundStability(eye, "known", of="reference").score(pairs_of(true, clip))
+    assert float(BackgroundStability(estimator, "known").score(pairs_of(clip, true))) == pytest.approx(
+        (4 + 12) / 2, rel=1e-5
+    )
+    assert float(BackgroundStability(estimator, "known", of="reference").score(pairs_of(clip, true))) == 0
+    backwards = BackgroundStability(estimator, "known", of="reference").score(pairs_of(true, clip))
     assert float(backwards) == pytest.approx(8, rel=1e-5)
 
 
 def test_clips_that_tell_nothing_get_nan():
-    metric = BackgroundStability(eye, "known")
+    metric = BackgroundStability(estimator, "known")
     lit, black = torch.full((1, 2, 3, _SIDE, _SIDE), 0.5), torch.zeros(1, 2, 3, _SIDE, _SIDE)
     assert metric.score(pairs_of(lit, black)).isnan().all()
     assert metric.score(pairs_of(lit[:, :1], lit[:, :1])).isnan().all()
-    assert BackgroundStability(eye, "known", margin=2.0).score(pairs_of(lit, lit)).isnan().all()
+    assert BackgroundStability(estimator, "known", margin=2.0).score(pairs_of(lit, lit)).isnan().all()
 
 
 def test_merged_is_all_at_once_in_any_order():
     torch.manual_seed(0)
     batches = [pairs_of(torch.rand(2, 2, 3, _SIDE, _SIDE), torch.rand(2, 2, 3, _SIDE, _SIDE)) for _ in range(3)]
-    whole, first, second = (BackgroundStability(eye, "known") for _ in range(3))
+    whole, first, second = (BackgroundStability(estimator, "known") for _ in range(3))
     for index, batch in enumerate(batches):
         whole.update(batch)
         (first if index else second).update(batch)

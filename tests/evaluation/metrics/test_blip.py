@@ -21,7 +21,7 @@ _INSTRUCTIONS = ["the hand lifts a mug", "opens the jar", "turns a cup", "the ta
 class CountedWords:
     """An encoder whose feature is how often each word occurs."""
 
-    made_of = {"words": list(WORDS)}  # noqa: RUF012
+    fingerprint = {"words": list(WORDS)}  # noqa: RUF012
 
     def texts(self, sentences: list[str]) -> torch.Tensor:
         counts = [[each.split().count(word) for word in WORDS] for each in sentences]
@@ -58,10 +58,10 @@ def test_image_text_is_the_mean_over_frames_of_what_transformers_says(folder):
         inputs = processor(images=pictures, text=[instruction] * 16, return_tensors="pt")
         matching.append(float(network(**inputs).itm_score.softmax(1)[:, 1].mean()))
         cosine.append(float(network(**inputs, use_itm_head=False).itm_score[:, 0].mean()))
-    eye = BlipMatching.from_pretrained(folder / "matching")
-    assert BlipImageText(eye).score(_pairs()).tolist() == pytest.approx(matching, abs=1e-5)
-    assert BlipImageText(eye, "cosine").score(_pairs()).tolist() == pytest.approx(cosine, abs=1e-5)
-    assert BlipImageText(eye).made_of != BlipImageText(eye, "cosine").made_of
+    matcher = BlipMatching.from_pretrained(folder / "matching")
+    assert BlipImageText(matcher).score(_pairs()).tolist() == pytest.approx(matching, abs=1e-5)
+    assert BlipImageText(matcher, "cosine").score(_pairs()).tolist() == pytest.approx(cosine, abs=1e-5)
+    assert BlipImageText(matcher).fingerprint != BlipImageText(matcher, "cosine").fingerprint
 
 
 def test_caption_is_the_mean_cosine_of_captions_and_instruction(folder):
@@ -77,15 +77,15 @@ def test_caption_is_the_mean_cosine_of_captions_and_instruction(folder):
     assert np.std(expected) > 1e-3
     metric = BlipCaption(captioner, CountedWords())
     assert metric.score(_pairs()).tolist() == pytest.approx(expected, abs=1e-6)
-    assert metric.made_of["text"] == CountedWords.made_of
+    assert metric.fingerprint["text"] == CountedWords.fingerprint
 
 
 def test_two_metrics_merged_are_one_fed_everything(folder):
-    eye, captioner = (
+    matcher, captioner = (
         BlipMatching.from_pretrained(folder / "matching"),
         BlipCaptioner.from_pretrained(folder / "captions"),
     )
-    for make in (lambda: BlipImageText(eye), lambda: BlipCaption(captioner, CountedWords())):
+    for make in (lambda: BlipImageText(matcher), lambda: BlipCaption(captioner, CountedWords())):
         whole, first, second = make(), make(), make()
         whole.update(_pairs())
         first.update(_pairs(slice(3, None)))

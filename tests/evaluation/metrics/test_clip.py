@@ -109,11 +109,11 @@ def test_squash_bends_the_whole_picture_bicubically_without_smoothing(folder):
     features = network.visual_projection(network.vision_model(pixel_values=given).pooler_output).double()
     made, true = features.unflatten(0, (2, _COUNT, _FRAMES))
     expected = torch.nn.functional.cosine_similarity(made, true, dim=-1).mean(1)
-    eye = ClipSimilarity.from_pretrained(folder)
-    squashed, cropped = (ClipToTruth(ClipFrames(eye, resize)) for resize in ("squash", "processor"))
+    encoder = ClipSimilarity.from_pretrained(folder)
+    squashed, cropped = (ClipToTruth(ClipFrames(encoder, resize)) for resize in ("squash", "processor"))
     torch.testing.assert_close(squashed.score(_pairs()), expected, atol=1e-5, rtol=0)
     assert float((cropped.score(_pairs()) - expected).abs().max()) > 1e-3
-    assert squashed.made_of != cropped.made_of
+    assert squashed.fingerprint != cropped.fingerprint
 
 
 def test_equal_clips_have_cosine_1_and_one_frame_has_no_next(frames):
@@ -129,13 +129,13 @@ def test_equal_clips_have_cosine_1_and_one_frame_has_no_next(frames):
 
 def test_metrics_that_share_frames_look_at_each_clip_once(frames, monkeypatch):
     looked = []
-    look = frames.eye.pictures
-    monkeypatch.setattr(frames.eye, "pictures", lambda pixels: looked.append(len(pixels)) or look(pixels))
+    look = frames.encoder.pictures
+    monkeypatch.setattr(frames.encoder, "pictures", lambda pixels: looked.append(len(pixels)) or look(pixels))
     for kind in _METRICS:
         kind(frames).score(_pairs())
     assert looked == [_FRAMES] * 2 * _COUNT
     assert len(frames._seen) == 2 * _COUNT
-    few = ClipFrames(frames.eye, clips=3)
+    few = ClipFrames(frames.encoder, clips=3)
     few(_pairs().generated)
     assert len(few._seen) == 3
 
@@ -161,4 +161,4 @@ def test_long_instructions_are_refused_or_cut(frames, folder):
         with pytest.raises(InputError, match="has 28 tokens"):
             kind(frames).score(long)
         assert abs(float(kind(cut).score(long))) <= 1
-    assert ClipToText(cut).made_of != ClipToText(frames).made_of
+    assert ClipToText(cut).fingerprint != ClipToText(frames).fingerprint

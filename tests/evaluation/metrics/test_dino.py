@@ -50,8 +50,8 @@ def test_the_cosine_is_that_of_the_class_tokens_of_transformers(folder):
 
 
 def test_equal_clips_have_cosine_1_and_merging_changes_nothing(folder):
-    eye, pairs = DinoSimilarity.from_pretrained(folder), _pairs()
-    metric, first, second = (DinoToTruth(eye) for _ in range(3))
+    encoder, pairs = DinoSimilarity.from_pretrained(folder), _pairs()
+    metric, first, second = (DinoToTruth(encoder) for _ in range(3))
     same = metric.score(Pairs(pairs.reference, pairs.reference, pairs.ids, pairs.ids))
     torch.testing.assert_close(same, torch.ones(16, dtype=torch.float64), atol=1e-12, rtol=0)
     metric.update(pairs)
@@ -59,4 +59,4 @@ def test_equal_clips_have_cosine_1_and_merging_changes_nothing(folder):
     second.update(_pairs(slice(0, 5)))
     first.merge_state(second)
     assert float(first.compute()) == pytest.approx(float(metric.compute()), abs=1e-9)
-    assert metric.made_of["dino"] == eye.made_of
+    assert metric.fingerprint["dino"] == encoder.fingerprint

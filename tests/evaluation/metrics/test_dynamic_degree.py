@@ -88,4 +88,4 @@ def test_merged_is_all_at_once_in_any_order(metric):
         (first if index else second).update(batch)
     first.merge_state(second)
     torch.testing.assert_close(first.compute(), whole.compute(), rtol=1e-12, atol=0)
-    assert metric(painted_flow, "painted").made_of != metric(painted_flow, "raft").made_of
+    assert metric(painted_flow, "painted").fingerprint != metric(painted_flow, "raft").fingerprint

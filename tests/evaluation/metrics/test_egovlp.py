@@ -34,39 +34,39 @@ def pairs_of(count: int, frames: int = 6, seed: int = 0) -> PairsWithFirst:
 
 
 @torch.no_grad()
-def seen(eye, clips: torch.Tensor) -> torch.Tensor:
+def seen(encoder, clips: torch.Tensor) -> torch.Tensor:
     """Features of clips that have the network's number of frames and its size already."""
-    return eye.network.videos((clips - _MEAN) / _SPREAD)
+    return encoder.network.videos((clips - _MEAN) / _SPREAD)
 
 
 def test_the_cosine_of_generated_and_true_clip_takes_frames_evenly():
-    eye, pairs = tiny_egovlp(), pairs_of(64, frames=7)
+    encoder, pairs = tiny_egovlp(), pairs_of(64, frames=7)
     chosen = [0, 2, 4, 6]
-    expected = F.cosine_similarity(seen(eye, pairs.generated[:, chosen]), seen(eye, pairs.reference[:, chosen]))
+    expected = F.cosine_similarity(seen(encoder, pairs.generated[:, chosen]), seen(encoder, pairs.reference[:, chosen]))
     assert float(expected.std()) > 1e-3
-    values = EgoVlpToTruth(eye).score(pairs)
+    values = EgoVlpToTruth(encoder).score(pairs)
     assert values.dtype == torch.float64
     torch.testing.assert_close(values.float(), expected, rtol=0, atol=1e-5)
     same = Pairs(pairs.reference, pairs.reference, pairs.instructions, pairs.ids)
-    torch.testing.assert_close(EgoVlpToTruth(eye).score(same), torch.ones(64).double(), rtol=0, atol=1e-6)
+    torch.testing.assert_close(EgoVlpToTruth(encoder).score(same), torch.ones(64).double(), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("frames", [4, 16])
 def test_a_single_picture_is_repeated(frames):
-    eye, pairs = tiny_egovlp(frames), pairs_of(8, frames=1)
+    encoder, pairs = tiny_egovlp(frames), pairs_of(8, frames=1)
     sides = (torch.cat([clips] * frames, dim=1) for clips in (pairs.generated, pairs.reference))
-    expected = F.cosine_similarity(*(seen(eye, clips) for clips in sides))
-    torch.testing.assert_close(EgoVlpToTruth(eye).score(pairs).float(), expected, rtol=0, atol=1e-5)
+    expected = F.cosine_similarity(*(seen(encoder, clips) for clips in sides))
+    torch.testing.assert_close(EgoVlpToTruth(encoder).score(pairs).float(), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("frames", [4, 16])
 def test_plus_has_the_true_first_frame_for_half_of_both_sides(frames):
-    eye, pairs = tiny_egovlp(frames), pairs_of(64, frames=2)
+    encoder, pairs = tiny_egovlp(frames), pairs_of(64, frames=2)
     halves = [pairs.first] * (frames // 2)
     sides = (torch.stack(halves + [clips[:, 1]] * (frames // 2), dim=1) for clips in (pairs.generated, pairs.reference))
-    expected = F.cosine_similarity(*(seen(eye, clips) for clips in sides))
+    expected = F.cosine_similarity(*(seen(encoder, clips) for clips in sides))
     assert float(expected.std()) > 1e-4
-    torch.testing.assert_close(EgoVlpPlus(eye).score(pairs).float(), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(EgoVlpPlus(encoder).score(pairs).float(), expected, rtol=0, atol=1e-5)
 
 
 def test_plus_without_the_first_frames_is_refused():
@@ -77,17 +77,17 @@ def test_plus_without_the_first_frames_is_refused():
 
 
 def test_the_cosine_of_clip_and_instruction():
-    eye, pairs = tiny_egovlp(), pairs_of(64, frames=4)
-    texts = torch.cat([eye.texts([sentence]) for sentence in pairs.instructions])
-    expected = F.cosine_similarity(seen(eye, pairs.generated), texts)
-    torch.testing.assert_close(EgoVlpToText(eye).score(pairs).float(), expected, rtol=0, atol=1e-5)
+    encoder, pairs = tiny_egovlp(), pairs_of(64, frames=4)
+    texts = torch.cat([encoder.texts([sentence]) for sentence in pairs.instructions])
+    expected = F.cosine_similarity(seen(encoder, pairs.generated), texts)
+    torch.testing.assert_close(EgoVlpToText(encoder).score(pairs).float(), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [EgoVlpToTruth, EgoVlpPlus, EgoVlpToText])
 def test_merged_is_all_at_once_in_any_order(kind):
-    eye = tiny_egovlp()
+    encoder = tiny_egovlp()
     batches = [pairs_of(3, seed=seed) for seed in range(3)]
-    whole, first, second = (kind(eye) for _ in range(3))
+    whole, first, second = (kind(encoder) for _ in range(3))
     for index, batch in enumerate(batches):
         whole.update(batch)
         (first if index else second).update(batch)
@@ -96,7 +96,10 @@ def test_merged_is_all_at_once_in_any_order(kind):
 
 
 def test_what_a_value_is_made_of_changes_with_weights_and_frames():
-    made = [EgoVlpToTruth(eye).made_of["egovlp"] for eye in (tiny_egovlp(), tiny_egovlp(seed=1), tiny_egovlp(16))]
+    made = [
+        EgoVlpToTruth(encoder).fingerprint["egovlp"]
+        for encoder in (tiny_egovlp(), tiny_egovlp(seed=1), tiny_egovlp(16))
+    ]
     assert json.loads(json.dumps(made[0])) == made[0]
     assert {key for key in made[0] if made[0][key] != made[1][key]} == {"weights"}
     assert "frames" in {key for key in made[0] if made[0][key] != made[2][key]}

@@ -16,7 +16,7 @@ class Grid(nn.Module):
     """Mean colours of a 3x3 grid: 27 features of a picture in the network's range."""
 
     dimensions = num_features = 27
-    made_of = {"network": "grid"}  # noqa: RUF012
+    fingerprint = {"network": "grid"}  # noqa: RUF012
 
     def forward(self, pictures: Tensor) -> Tensor:
         return nn.functional.adaptive_avg_pool2d(pictures, 3).flatten(1)
@@ -57,7 +57,7 @@ def test_frames_are_brought_to_8_bits_first(resizing):
     metric = FrechetInceptionDistance(Grid(), resizing)
     clips = clips_of(2, 3)
     torch.testing.assert_close(metric.features(clips + 0.3 / 255), metric.features(clips), rtol=0, atol=0)
-    assert metric.made_of["resizing"] == resizing
+    assert metric.fingerprint["resizing"] == resizing
 
 
 def test_other_tensors_and_resizings_are_refused():

@@ -20,7 +20,7 @@ class Pixels(nn.Module):
 
     def __init__(self, dimensions: int):
         super().__init__()
-        self.dimensions, self.made_of = dimensions, {"network": "pixels"}
+        self.dimensions, self.fingerprint = dimensions, {"network": "pixels"}
 
     def forward(self, pixels: Tensor) -> Tensor:
         return pixels.flatten(1)

@@ -18,7 +18,7 @@ class Corners(nn.Module):
     """A clip's mean colours in four corners: 12 features."""
 
     dimensions = 12
-    made_of = {"network": "corners"}  # noqa: RUF012
+    fingerprint = {"network": "corners"}  # noqa: RUF012
 
     def forward(self, clips: Tensor) -> Tensor:
         assert clips.shape[2:] == (3, 224, 224)
@@ -54,8 +54,8 @@ def test_the_number_is_scipys(preprocessing, covariance):
 
 
 def test_the_record_says_what_decides_the_number():
-    made_of = FrechetVideoDistance(Corners(), "stylegan-v", "biased").made_of
-    assert made_of == {
+    fingerprint = FrechetVideoDistance(Corners(), "stylegan-v", "biased").fingerprint
+    assert fingerprint == {
         "network": {"network": "corners"},
         "preprocessing": "stylegan-v",
         "covariance": "biased",

@@ -10,7 +10,7 @@ import torch
 
 from showme.errors import InputError
 from showme.evaluation.metrics.base import Pairs
-from showme.evaluation.metrics.eyes import SharedHandEye, bytes_of
+from showme.evaluation.metrics.estimators import SharedHandEstimator, bytes_of
 from showme.evaluation.metrics.hand_structure import (
     HandCoverage,
     HandStructureError,
@@ -31,7 +31,7 @@ def random_hands(count: int, seed: int) -> list[Hand]:
 
 
 class Lookup:
-    """An eye that knows the hands of every frame by its first level."""
+    """An estimator that knows the hands of every frame by its first level."""
 
     def __init__(self, of_level: dict[int, list[Hand]]):
         self.of_level, self.calls = of_level, 0
@@ -56,9 +56,9 @@ def pairs_of(generated: list[list[int]], true: list[list[int]]) -> Pairs:
 
 def test_paper_form_is_equation_2():
     true, ours = random_hands(2, 0), random_hands(1, 1)
-    eye = Lookup({0: true, 1: ours, 2: [], 3: true[:1]})
+    estimator = Lookup({0: true, 1: ours, 2: [], 3: true[:1]})
     # Frames: two true hands of which one was made, no true hand, one true hand and none made.
-    value = HandStructureError(eye, "lookup").score(pairs_of([[1, 1, 2]], [[0, 2, 3]]))
+    value = HandStructureError(estimator, "lookup").score(pairs_of([[1, 1, 2]], [[0, 2, 3]]))
     scale = np.array([_WIDTH, _HEIGHT])
     of = [each.joints[:, :2] / scale for each in (*true, *ours)]
     first = (((of[2] - of[0]) ** 2).sum() + (of[1] ** 2).sum()) / 42
@@ -77,8 +77,8 @@ def test_a_shift_costs_its_square():
 
 def test_released_form_sums_mean_squares_over_every_fourth_frame():
     true, ours = random_hands(2, 0), random_hands(1, 1)
-    eye = Lookup({0: true, 1: ours, 9: []})
-    metric = HandStructureError(eye, "lookup", every=4, form="released")
+    estimator = Lookup({0: true, 1: ours, 9: []})
+    metric = HandStructureError(estimator, "lookup", every=4, form="released")
     value = metric.score(pairs_of([[1] * 6], [[0, 9, 9, 9, 0, 0]]))
     scale = np.array([_WIDTH, _HEIGHT, _WIDTH])
     expected = 2 * np.mean((ours[0].joints / scale - true[0].joints / scale) ** 2)
@@ -109,10 +109,10 @@ def test_matching_is_the_best_of_all_permutations(ours, theirs, hand_size):
 
 def test_swapped_hands_cost_nothing_when_matched_and_much_in_order():
     hands = random_hands(2, 0)
-    eye = Lookup({0: hands, 1: hands[::-1]})
+    estimator = Lookup({0: hands, 1: hands[::-1]})
     pairs = pairs_of([[1]], [[0]])
-    assert float(MatchedHandStructureError(eye, "lookup").score(pairs)) == 0
-    assert float(HandStructureError(eye, "lookup").score(pairs)) > 0.01
+    assert float(MatchedHandStructureError(estimator, "lookup").score(pairs)) == 0
+    assert float(HandStructureError(estimator, "lookup").score(pairs)) > 0.01
 
 
 def test_matched_error_does_not_depend_on_scale_and_a_point_counts_as_a_pixel():
@@ -122,20 +122,20 @@ def test_matched_error_does_not_depend_on_scale_and_a_point_counts_as_a_pixel():
 
 
 def test_coverage_counts_partners_and_clips_without_hands_get_nan():
-    eye = Lookup({0: random_hands(2, 0), 1: random_hands(1, 1), 2: []})
+    estimator = Lookup({0: random_hands(2, 0), 1: random_hands(1, 1), 2: []})
     pairs = pairs_of([[1, 1, 0], [2, 2, 2], [1, 1, 1]], [[0, 1, 1], [0, 0, 0], [2, 2, 2]])
-    coverage = HandCoverage(eye, "lookup").score(pairs)
+    coverage = HandCoverage(estimator, "lookup").score(pairs)
     assert coverage[:2].tolist() == [3 / 4, 0]
-    matched = MatchedHandStructureError(eye, "lookup").score(pairs)
+    matched = MatchedHandStructureError(estimator, "lookup").score(pairs)
     assert matched.isnan().tolist() == [False, True, True]
     assert coverage.isnan().tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize("metric", [HandStructureError, MatchedHandStructureError, HandCoverage])
 def test_merged_is_all_at_once_in_any_order(metric):
-    eye = Lookup({level: random_hands(level % 3, level) for level in range(12)})
+    estimator = Lookup({level: random_hands(level % 3, level) for level in range(12)})
     batches = [pairs_of([[g, g + 1]], [[t, t + 1]]) for g, t in [(0, 4), (3, 6), (5, 9), (2, 2), (8, 10)]]
-    whole, first, second = (metric(eye, "lookup") for _ in range(3))
+    whole, first, second = (metric(estimator, "lookup") for _ in range(3))
     for index, batch in enumerate(batches):
         whole.update(batch)
         (first if index % 2 else second).update(batch)
@@ -144,19 +144,19 @@ def test_merged_is_all_at_once_in_any_order(metric):
     assert first.coverage == whole.coverage
 
 
-def test_an_eye_shared_by_metrics_looks_once_and_forgets_the_oldest():
-    eye = Lookup({0: random_hands(2, 0), 1: random_hands(1, 1)})
-    shared = SharedHandEye(eye, clips=2)
+def test_an_estimator_shared_by_metrics_looks_once_and_forgets_the_oldest():
+    estimator = Lookup({0: random_hands(2, 0), 1: random_hands(1, 1)})
+    shared = SharedHandEstimator(estimator, clips=2)
     pairs = pairs_of([[1, 1]], [[0, 0]])
-    alone = HandStructureError(eye, "lookup").score(pairs)
-    eye.calls = 0
+    alone = HandStructureError(estimator, "lookup").score(pairs)
+    estimator.calls = 0
     assert torch.equal(HandStructureError(shared, "lookup").score(pairs), alone)
     HandCoverage(shared, "lookup").score(pairs)
-    assert eye.calls == 2
+    assert estimator.calls == 2
     shared(bytes_of(clips_of([[0, 1]])[0]))
     shared(bytes_of(clips_of([[0, 0]])[0]))
     shared(bytes_of(clips_of([[1, 1]])[0]))
-    assert eye.calls == 4
+    assert estimator.calls == 4
 
 
 def test_the_record_tells_settings_and_weights():
@@ -166,19 +166,19 @@ def test_the_record_tells_settings_and_weights():
             self.weight = torch.nn.Parameter(torch.tensor(value))
 
     records = [
-        HandStructureError(Lookup({}), "lookup").made_of,
-        HandStructureError(Lookup({}), "other").made_of,
-        HandStructureError(Lookup({}), "lookup", form="released").made_of,
-        HandStructureError(Lookup({}), "lookup", every=2).made_of,
-        MatchedHandStructureError(Lookup({}), "lookup", hand_size="palm").made_of,
-        MatchedHandStructureError(Lookup({}), "lookup", hand_size="box").made_of,
-        HandStructureError(Network(1.0), "lookup").made_of,
-        HandStructureError(SharedHandEye(Network(2.0)), "lookup").made_of,
+        HandStructureError(Lookup({}), "lookup").fingerprint,
+        HandStructureError(Lookup({}), "other").fingerprint,
+        HandStructureError(Lookup({}), "lookup", form="released").fingerprint,
+        HandStructureError(Lookup({}), "lookup", every=2).fingerprint,
+        MatchedHandStructureError(Lookup({}), "lookup", hand_size="palm").fingerprint,
+        MatchedHandStructureError(Lookup({}), "lookup", hand_size="box").fingerprint,
+        HandStructureError(Network(1.0), "lookup").fingerprint,
+        HandStructureError(SharedHandEstimator(Network(2.0)), "lookup").fingerprint,
     ]
     assert len({repr(record) for record in records}) == len(records)
 
 
-def test_an_eye_that_skips_frames_is_refused():
+def test_an_estimator_that_skips_frames_is_refused():
     with pytest.raises(InputError, match="1 of 2 frames"):
         HandCoverage(lambda frames: [[]], "half blind").score(pairs_of([[0, 0]], [[0, 0]]))
     with pytest.raises(ValueError, match="0-th"):
@@ -190,15 +190,15 @@ def test_real_hands_that_are_moved_by_known_pixels(real_data):
     from showme.perception.hands import TorchHands
     from tests.perception.hands.conftest import read_gif
 
-    eye = SharedHandEye(TorchHands.from_file(real_data / "weights" / "mediapipe" / "hand_landmarker.task"))
+    estimator = SharedHandEstimator(TorchHands.from_file(real_data / "weights" / "mediapipe" / "hand_landmarker.task"))
     clip = torch.from_numpy(read_gif(real_data, "loaf")[:9:4]).permute(0, 3, 1, 2)[None].float() / 255
     shifted = clip.roll(6, -1)
     same, moved = Pairs(clip, clip, ["cut"], ["loaf"]), Pairs(shifted, clip, ["cut"], ["loaf"])
-    for metric in (HandStructureError(eye, "torch"), MatchedHandStructureError(eye, "torch")):
+    for metric in (HandStructureError(estimator, "torch"), MatchedHandStructureError(estimator, "torch")):
         assert float(metric.score(same)) == 0
-    assert float(HandCoverage(eye, "torch").score(moved)) == 1
+    assert float(HandCoverage(estimator, "torch").score(moved)) == 1
     # The networks see a moved hand a little differently: a fifth of the shift.
-    assert float(HandStructureError(eye, "torch").score(moved)) == pytest.approx((6 / 320) ** 2, rel=0.3)
-    boxes = [np.linalg.norm(np.ptp(hand.joints[:, :2], 0)) for hands in eye(bytes_of(clip[0])) for hand in hands]
+    assert float(HandStructureError(estimator, "torch").score(moved)) == pytest.approx((6 / 320) ** 2, rel=0.3)
+    boxes = [np.linalg.norm(np.ptp(hand.joints[:, :2], 0)) for hands in estimator(bytes_of(clip[0])) for hand in hands]
     expected = np.mean(6 / np.array(boxes))
-    assert float(MatchedHandStructureError(eye, "torch").score(moved)) == pytest.approx(expected, rel=0.2)
+    assert float(MatchedHandStructureError(estimator, "torch").score(moved)) == pytest.approx(expected, rel=0.2)

@@ -50,8 +50,8 @@ def test_values_say_whether_the_action_is_the_one_asked_for():
     sentences = [phrase(actions[n], "red box", "blue tray", 0) for n in (0, 3, 5)]
     metric = InstructionAccuracy(Oracle())
     assert metric.score(pairs_of([0, 3, 4], sentences)).tolist() == [1.0, 1.0, 0.0]
-    assert metric.made_of["accuracy_on_true_renders"] == 1.0
-    assert len(metric.made_of["weights"]) == 64
+    assert metric.fingerprint["accuracy_on_true_renders"] == 1.0
+    assert len(metric.fingerprint["weights"]) == 64
 
 
 def test_other_instructions_are_refused_by_the_clip_s_name():

@@ -18,7 +18,7 @@ pairwise = pytest.importorskip("sklearn.metrics.pairwise")
 
 class Means(nn.Module):
     dimensions = 3
-    made_of = {"network": "means"}  # noqa: RUF012
+    fingerprint = {"network": "means"}  # noqa: RUF012
 
     def forward(self, clips: Tensor) -> Tensor:
         return clips.mean(dim=(1, 3, 4))
@@ -99,8 +99,8 @@ def test_features_and_record():
     metric = KernelVideoDistance(Means(), "stylegan-v", centred=True)
     clips = torch.rand(4, 2, 3, 224, 224)
     torch.testing.assert_close(metric.features(clips), 2 * clips.mean(dim=(1, 3, 4)) - 1)
-    assert metric.made_of["centred"] is True
-    assert metric.made_of["preprocessing"] == "stylegan-v"
+    assert metric.fingerprint["centred"] is True
+    assert metric.fingerprint["preprocessing"] == "stylegan-v"
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method:UserWarning")

@@ -126,7 +126,7 @@ def test_equal_clips_differ_by_0_and_merging_changes_nothing(make):
     second.update(Pairs(pairs.generated[:3], pairs.reference[:3], ["a", "b", "c"], ["a", "b", "c"]))
     first.merge_state(second)
     assert float(first.compute()) == pytest.approx(float(metric.compute()), rel=1e-6)
-    assert metric.made_of == first.made_of != make("squeeze", "[0,1]").made_of
+    assert metric.fingerprint == first.fingerprint != make("squeeze", "[0,1]").fingerprint
 
 
 def test_making_the_metric_leaves_the_random_numbers_alone(make):

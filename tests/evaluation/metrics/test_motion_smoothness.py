@@ -102,7 +102,7 @@ def test_dis_finds_the_middle_of_smooth_pictures():
 def test_short_clips_are_refused_and_interpolators_differ_in_the_record():
     with pytest.raises(InputError, match="three frames"):
         MotionSmoothness(lambda a, b: a, "first").score(pairs_of(torch.zeros(1, 2, 3, 4, 4)))
-    assert MotionSmoothness(len, "a").made_of != MotionSmoothness(len, "b").made_of
+    assert MotionSmoothness(len, "a").fingerprint != MotionSmoothness(len, "b").fingerprint
 
 
 def test_merged_is_all_at_once_in_any_order():

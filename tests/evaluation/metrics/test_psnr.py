@@ -87,4 +87,4 @@ def test_clips_of_two_shapes_and_values_outside_are_refused():
 
 
 def test_the_record_tells_settings_apart():
-    assert PeakSignalToNoiseRatio().made_of != PeakSignalToNoiseRatio("float").made_of
+    assert PeakSignalToNoiseRatio().fingerprint != PeakSignalToNoiseRatio("float").fingerprint

@@ -21,7 +21,7 @@ def square_hand(left: int, top: int, side: int) -> Hand:
     return Hand(joints.astype(np.float32), "right", 1.0, 1.0)
 
 
-def square_eye(frames: np.ndarray) -> list[list[Hand]]:
+def square_estimator(frames: np.ndarray) -> list[list[Hand]]:
     """A hand of 10x10 pixels as far to the right as the frame is bright; none in black frames."""
     levels = frames[:, 0, 0, 0].tolist()
     return [[square_hand(level, 5, 10)] if level else [] for level in levels]
@@ -37,13 +37,13 @@ def pairs_of(generated: list[list[int]], true: list[list[int]]) -> Pairs:
 
 @pytest.mark.parametrize("shift", [0, 1, 4, 9, 10, 25])
 def test_shifted_squares(shift):
-    value = RegionOfMotionIou(square_eye, "squares").score(pairs_of([[3 + shift]], [[3]]))
+    value = RegionOfMotionIou(square_estimator, "squares").score(pairs_of([[3 + shift]], [[3]]))
     shared = 10 * max(10 - shift, 0)
     assert float(value) == pytest.approx(shared / (200 - shared))
 
 
 def test_the_region_is_the_union_over_frames_and_nothing_beside_nothing_has_no_value():
-    metric = RegionOfMotionIou(square_eye, "squares")
+    metric = RegionOfMotionIou(square_estimator, "squares")
     # Over its frames the generated hand sweeps 20 columns, the true one 10 of them.
     value = metric.score(pairs_of([[3, 13], [0, 0], [0, 3]], [[3, 0], [0, 0], [0, 0]]))
     assert float(value[0]) == pytest.approx(0.5)
@@ -53,7 +53,7 @@ def test_the_region_is_the_union_over_frames_and_nothing_beside_nothing_has_no_v
 
 def test_merged_is_all_at_once_in_any_order():
     batches = [pairs_of([[a, b]], [[c, d]]) for a, b, c, d in [(1, 5, 3, 3), (0, 0, 0, 0), (9, 2, 8, 1)]]
-    whole, first, second = (RegionOfMotionIou(square_eye, "squares") for _ in range(3))
+    whole, first, second = (RegionOfMotionIou(square_estimator, "squares") for _ in range(3))
     for index, batch in enumerate(batches):
         whole.update(batch)
         (first if index else second).update(batch)

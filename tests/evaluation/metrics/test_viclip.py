@@ -24,16 +24,16 @@ def pairs_of(count: int, frames: int = 12, seed: int = 0) -> Pairs:
 @torch.no_grad()
 @pytest.mark.parametrize(("frames", "chosen"), [(12, [0, 2, 3, 5, 6, 8, 9, 11]), (1, [0] * 8)])
 def test_the_cosine_of_eight_frames_taken_evenly_and_the_instruction(frames, chosen):
-    eye, pairs = tiny_viclip(), pairs_of(64, frames)
+    encoder, pairs = tiny_viclip(), pairs_of(64, frames)
     levels = (pairs.generated[:, chosen] * 255).round() / 255
     mean, spread = (torch.tensor(each).view(3, 1, 1) for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    clips = eye.network.vision_encoder((levels - mean) / spread)
+    clips = encoder.network.vision_encoder((levels - mean) / spread)
     texts = torch.cat(
-        [eye.network.text_encoder(torch.tensor([eye.tokenizer(t)["input_ids"]])) for t in pairs.instructions]
+        [encoder.network.text_encoder(torch.tensor([encoder.tokenizer(t)["input_ids"]])) for t in pairs.instructions]
     )
     expected = F.cosine_similarity(clips, texts)
     assert float(expected.std()) > 1e-3
-    values = ViClipToText(eye).score(pairs)
+    values = ViClipToText(encoder).score(pairs)
     assert values.dtype == torch.float64
     torch.testing.assert_close(values.float(), expected, rtol=0, atol=1e-5)
 
@@ -45,8 +45,8 @@ def test_instructions_that_are_too_long_are_refused():
 
 
 def test_merged_is_all_at_once_in_any_order():
-    eye = tiny_viclip()
-    whole, first, second = (ViClipToText(eye) for _ in range(3))
+    encoder = tiny_viclip()
+    whole, first, second = (ViClipToText(encoder) for _ in range(3))
     for index in range(3):
         batch = pairs_of(2, seed=index)
         whole.update(batch)
@@ -56,6 +56,6 @@ def test_merged_is_all_at_once_in_any_order():
 
 
 def test_what_a_value_is_made_of_changes_with_the_weights():
-    made = [ViClipToText(eye).made_of["viclip"] for eye in (tiny_viclip(), tiny_viclip(seed=1))]
+    made = [ViClipToText(encoder).fingerprint["viclip"] for encoder in (tiny_viclip(), tiny_viclip(seed=1))]
     assert json.loads(json.dumps(made[0])) == made[0]
     assert {key for key in made[0] if made[0][key] != made[1][key]} == {"weights"}

@@ -56,7 +56,7 @@ def test_the_score_is_the_probability_of_yes_to_the_papers_question(folder):
     expected = np.array(released).reshape(2, 3).mean(1)
     metric = VqaScore(asked, probability="released")
     assert metric.score(_pairs()).tolist() == pytest.approx(expected, abs=1e-5)
-    assert metric.made_of != VqaScore(asked).made_of != VqaScore(asked, answer="yes").made_of
+    assert metric.fingerprint != VqaScore(asked).fingerprint != VqaScore(asked, answer="yes").fingerprint
 
 
 def test_two_metrics_merged_are_one_fed_everything(folder):

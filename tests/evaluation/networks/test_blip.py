@@ -47,21 +47,21 @@ def test_matching_and_cosine_are_those_of_transformers(folders):
     cosines = network(**inputs, use_itm_head=False).itm_score[:, 0]
     assert float(matching.std()) > 0.01
     assert float(cosines.std()) > 0.01
-    eye = BlipMatching.from_pretrained(folders / "matching").train()
-    torch.testing.assert_close(eye.matching(_pixels(), _SENTENCE), matching, atol=1e-5, rtol=0)
-    torch.testing.assert_close(eye.cosines(_pixels(), _SENTENCE), cosines, atol=1e-5, rtol=0)
+    matcher = BlipMatching.from_pretrained(folders / "matching").train()
+    torch.testing.assert_close(matcher.matching(_pixels(), _SENTENCE), matching, atol=1e-5, rtol=0)
+    torch.testing.assert_close(matcher.cosines(_pixels(), _SENTENCE), cosines, atol=1e-5, rtol=0)
 
 
 def test_long_sentences_are_refused_or_cut_as_the_release_cuts_them(folders):
-    eye, cut = (BlipMatching.from_pretrained(folders / "matching", truncate=truncate) for truncate in (False, True))
+    matcher, cut = (BlipMatching.from_pretrained(folders / "matching", truncate=truncate) for truncate in (False, True))
     long, kept = " ".join(["mug"] * 40), " ".join(["mug"] * 33)
-    for judge in (eye.matching, eye.cosines):
+    for judge in (matcher.matching, matcher.cosines):
         with pytest.raises(InputError, match="has 42 tokens and BLIP reads 35"):
             judge(_pixels(2), long)
     with pytest.warns(CutWarning, match="35 tokens that BLIP reads: 'mug mug mug mug mug mug mug' is beyond them"):
         found = cut.matching(_pixels(2), long)
-    torch.testing.assert_close(found, eye.matching(_pixels(2), kept))
-    assert eye.made_of != cut.made_of
+    torch.testing.assert_close(found, matcher.matching(_pixels(2), kept))
+    assert matcher.fingerprint != cut.fingerprint
 
 
 @torch.no_grad()
@@ -80,10 +80,10 @@ def test_captions_are_those_of_transformers_without_the_prompt(folders):
 
 def test_what_a_figure_is_made_of_does_not_tell_the_place(folders, tmp_path):
     shutil.copytree(folders / "matching", tmp_path / "copy")
-    eye, copy = (BlipMatching.from_pretrained(each) for each in (folders / "matching", tmp_path / "copy"))
-    assert json.loads(json.dumps(eye.made_of)) == copy.made_of
+    matcher, copy = (BlipMatching.from_pretrained(each) for each in (folders / "matching", tmp_path / "copy"))
+    assert json.loads(json.dumps(matcher.fingerprint)) == copy.fingerprint
     captioner = BlipCaptioner.from_pretrained(folders / "captions")
-    assert json.loads(json.dumps(captioner.made_of))["prompt"] == "a picture of"
+    assert json.loads(json.dumps(captioner.fingerprint))["prompt"] == "a picture of"
 
 
 def test_what_is_no_such_network_is_told_in_one_sentence(folders, tmp_path, monkeypatch):
@@ -113,8 +113,8 @@ def test_damaged_weights_are_told_and_never_unpickled(folders, tmp_path):
     with pytest.raises(InputError, match="cut cannot be loaded"):
         BlipMatching.from_pretrained(tmp_path / "cut")
     # Tensors alone may lie in a pickle, as in the hub's older repositories.
-    plain = BlipMatching.from_pretrained(folders / "matching").made_of
-    assert BlipMatching.from_pretrained(tmp_path / "pickled").made_of == plain
+    plain = BlipMatching.from_pretrained(folders / "matching").fingerprint
+    assert BlipMatching.from_pretrained(tmp_path / "pickled").fingerprint == plain
     torch.save({**weights, "more": Fraction(1)}, tmp_path / "pickled" / "pytorch_model.bin")
     with pytest.raises(InputError, match="pickled cannot be loaded"):
         BlipMatching.from_pretrained(tmp_path / "pickled")

@@ -140,24 +140,24 @@ def test_one_frame_is_what_the_vit_of_timm_sees_until_time_is_trained():
 
 @torch.no_grad()
 def test_sentences_are_those_of_transformers_and_do_not_depend_on_what_goes_along():
-    eye, generator = tiny_egovlp(), torch.Generator().manual_seed(0)
-    model = DistilBertModel(eye.network.text_model.config).eval()
-    model.load_state_dict(eye.network.text_model.state_dict())
+    encoder, generator = tiny_egovlp(), torch.Generator().manual_seed(0)
+    model = DistilBertModel(encoder.network.text_model.config).eval()
+    model.load_state_dict(encoder.network.text_model.state_dict())
     letters = [LETTERS[int(n)] for n in torch.randint(26, (64, 9), generator=generator).flatten()]
     sentences = [" ".join(letters[9 * n : 9 * n + n % 10]) for n in range(64)]
-    weights = eye.network.state_dict()
+    weights = encoder.network.state_dict()
     projected = []
     for sentence in sentences:
-        token = model(eye.tokenizer(sentence, return_tensors="pt")["input_ids"]).last_hidden_state[0, 0]
+        token = model(encoder.tokenizer(sentence, return_tensors="pt")["input_ids"]).last_hidden_state[0, 0]
         projected.append(weights["txt_proj.1.weight"] @ token.clamp(min=0) + weights["txt_proj.1.bias"])
     expected = torch.stack(projected)
     expected = expected / expected.square().sum(1, keepdim=True).sqrt()
-    torch.testing.assert_close(eye.texts(sentences), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(encoder.texts(sentences), expected, rtol=0, atol=1e-5)
 
 
 @torch.no_grad()
 def test_clips_are_made_ready_as_the_releases_do_it_and_frames_taken_evenly():
-    eye = tiny_egovlp()
+    encoder = tiny_egovlp()
     clips = torch.rand(64, 7, 3, 40, 60, generator=torch.Generator().manual_seed(0))
     ready = transforms.Compose([
         transforms.Resize(32, antialias=False),
@@ -165,22 +165,22 @@ def test_clips_are_made_ready_as_the_releases_do_it_and_frames_taken_evenly():
         transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     ])  # fmt: skip
     prepared = ready(clips[:, ::2].flatten(0, 1)).unflatten(0, (64, 4))
-    expected = F.normalize(eye.network.videos(prepared), dim=-1)
-    features = eye.videos(clips)
+    expected = F.normalize(encoder.network.videos(prepared), dim=-1)
+    features = encoder.videos(clips)
     torch.testing.assert_close(features, expected, rtol=0, atol=1e-5)
     torch.testing.assert_close(features.norm(dim=1), torch.ones(64))
     # Short side and middle once more, without torchvision.
     bent = F.interpolate(clips[0, :1], (32, 48), mode="bilinear", align_corners=False)[..., 8:40]
     mean, spread = (torch.tensor(each).view(3, 1, 1) for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     torch.testing.assert_close(prepared[0, 0], (bent[0] - mean) / spread, rtol=0, atol=1e-5)
-    one = eye.videos(clips[:, :1])
-    torch.testing.assert_close(one, eye.videos(clips[:, :1].expand(-1, 4, -1, -1, -1)), rtol=0, atol=0)
+    one = encoder.videos(clips[:, :1])
+    torch.testing.assert_close(one, encoder.videos(clips[:, :1].expand(-1, 4, -1, -1, -1)), rtol=0, atol=0)
 
 
 def test_a_metrics_training_mode_turns_no_dropout_on():
-    eye = tiny_egovlp()
-    eye.train()
-    assert not any(module.training for module in eye.modules())
+    encoder = tiny_egovlp()
+    encoder.train()
+    assert not any(module.training for module in encoder.modules())
 
 
 @pytest.mark.parametrize(
@@ -192,17 +192,17 @@ def test_other_clips_are_refused(wrong):
 
 
 def test_sentences_that_are_too_long_are_refused_or_cut_when_that_is_asked_for():
-    eye = tiny_egovlp()
+    encoder = tiny_egovlp()
     long = " ".join(LETTERS[:LONGEST])
     with pytest.raises(InputError, match=rf"has {LONGEST + 2} tokens and EgoVLP reads {LONGEST}: shorten it"):
-        eye.texts(["a", long])
-    cut = EgoVLP(eye.network, eye.tokenizer, truncate=True)
+        encoder.texts(["a", long])
+    cut = EgoVLP(encoder.network, encoder.tokenizer, truncate=True)
     with pytest.warns(
         CutWarning, match=f"{LONGEST} tokens that EgoVLP reads: '{' '.join(LETTERS[LONGEST - 2 :][:2])}'"
     ):
         features = cut.texts([long])
-    torch.testing.assert_close(features, eye.texts([" ".join(LETTERS[: LONGEST - 2])]))
-    assert cut.made_of != eye.made_of
+    torch.testing.assert_close(features, encoder.texts([" ".join(LETTERS[: LONGEST - 2])]))
+    assert cut.fingerprint != encoder.fingerprint
 
 
 @torch.no_grad()
@@ -218,11 +218,11 @@ def test_checkpoints_in_every_form_give_the_same_network(tmp_path, tokenizer):
     save_weights(network, tmp_path / "plain.safetensors")
     expected = EgoVLP(network, bert_tokenizer())
     for name in ("trained.pth", "plain.pth", "plain.safetensors"):
-        eye = EgoVLP.from_file(tmp_path / name, tokenizer=tokenizer, head_width=HEAD_WIDTH)
-        assert json.loads(json.dumps(eye.made_of)) == expected.made_of
-        torch.testing.assert_close(eye.videos(clips), expected.videos(clips), rtol=0, atol=0)
-        torch.testing.assert_close(eye.texts(sentences), expected.texts(sentences), rtol=0, atol=0)
-        assert not any(weight.requires_grad for weight in eye.parameters())
+        encoder = EgoVLP.from_file(tmp_path / name, tokenizer=tokenizer, head_width=HEAD_WIDTH)
+        assert json.loads(json.dumps(encoder.fingerprint)) == expected.fingerprint
+        torch.testing.assert_close(encoder.videos(clips), expected.videos(clips), rtol=0, atol=0)
+        torch.testing.assert_close(encoder.texts(sentences), expected.texts(sentences), rtol=0, atol=0)
+        assert not any(weight.requires_grad for weight in encoder.parameters())
 
 
 def test_other_numbers_of_frames_cut_the_embeddings_of_time_or_fill_them_with_zeros_and_are_told(tmp_path, tokenizer):
@@ -231,13 +231,13 @@ def test_other_numbers_of_frames_cut_the_embeddings_of_time_or_fill_them_with_ze
     trained = network.video_model.temporal_embed
     told = {}
     for frames in (2, 4, 16):
-        eye = EgoVLP.from_file(path, tokenizer=tokenizer, frames=frames, head_width=HEAD_WIDTH)
-        embedded = eye.network.video_model.temporal_embed
+        encoder = EgoVLP.from_file(path, tokenizer=tokenizer, frames=frames, head_width=HEAD_WIDTH)
+        embedded = encoder.network.video_model.temporal_embed
         assert embedded.shape == (1, frames, 24)
         torch.testing.assert_close(embedded[:, :4], trained[:, :frames])
         assert not embedded[:, 4:].any()
-        assert eye.videos(torch.rand(1, 1, 3, 32, 32)).shape == (1, 10)
-        told[frames] = eye.made_of["temporal_embeddings"]
+        assert encoder.videos(torch.rand(1, 1, 3, 32, 32)).shape == (1, 10)
+        told[frames] = encoder.fingerprint["temporal_embeddings"]
     assert told == {2: "the first 2 of 4", 4: "as they were trained", 16: "4, then zeros"}
     with pytest.raises(ValueError, match="at least at one frame"):
         fit_time(network.state_dict(), 0)
@@ -249,7 +249,7 @@ def test_a_file_with_the_trainers_settings_is_read_as_it_is_published(tmp_path, 
     settings = argparse.Namespace(resume=None)
     torch.save({"state_dict": trained, "config": settings}, tmp_path / "epic_mir_plus.pth")
     read = EgoVLP.from_file(tmp_path / "epic_mir_plus.pth", tokenizer=tokenizer, head_width=HEAD_WIDTH)
-    assert read.made_of["weights"] == EgoVLP(network, bert_tokenizer()).made_of["weights"]
+    assert read.fingerprint["weights"] == EgoVLP(network, bert_tokenizer()).fingerprint["weights"]
 
 
 def test_files_that_are_no_such_checkpoint_are_told_in_one_sentence(tmp_path, tokenizer):

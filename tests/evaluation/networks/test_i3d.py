@@ -161,8 +161,8 @@ def test_files_give_the_same_weights(tmp_path, kind):
         # Files of old versions of torch have no zip around them; others count the batches of training.
         torch.save(network.state_dict() if kind == "pt" else weights, path, _use_new_zipfile_serialization=kind == "pt")
     loaded = load_i3d(path)
-    assert loaded.made_of == network.made_of
-    assert load_i3d(path, 1e-5).made_of == {**network.made_of, "epsilon": 1e-5}
+    assert loaded.fingerprint == network.fingerprint
+    assert load_i3d(path, 1e-5).fingerprint == {**network.fingerprint, "epsilon": 1e-5}
     for key, value in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value)
 

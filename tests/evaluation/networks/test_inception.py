@@ -91,7 +91,7 @@ def test_the_file_is_found_where_torch_hub_keeps_it(weights, monkeypatch, tmp_pa
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / FILES[1]).symlink_to(weights)
     monkeypatch.setattr(inception, "SHA256", sha256_of(weights))
-    assert load_inception().made_of == load_inception(weights).made_of
+    assert load_inception().fingerprint == load_inception(weights).fingerprint
 
 
 def test_other_files_are_refused(weights, tmp_path):

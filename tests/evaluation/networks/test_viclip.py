@@ -116,23 +116,23 @@ def test_patches_of_all_frames_attend_to_each_other_as_in_clips_encoder():
 
 @torch.no_grad()
 def test_sentences_are_those_of_clip_and_do_not_depend_on_what_goes_along():
-    eye, generator = tiny_viclip(), torch.Generator().manual_seed(0)
-    words = len(eye.tokenizer)
+    encoder, generator = tiny_viclip(), torch.Generator().manual_seed(0)
+    words = len(encoder.tokenizer)
     config = CLIPTextConfig(
         **_BLOCK, vocab_size=words, hidden_size=16, intermediate_size=64, num_attention_heads=2,
         max_position_embeddings=LONGEST, bos_token_id=words - 2, eos_token_id=words - 1, pad_token_id=words - 1,
     )  # fmt: skip
     model = CLIPTextModelWithProjection(config).eval()
-    model.load_state_dict(clip_weights(eye.network.text_encoder.state_dict(), "text"))
+    model.load_state_dict(clip_weights(encoder.network.text_encoder.state_dict(), "text"))
     sentences = [
         "".join(LETTERS[int(n)] for n in torch.randint(26, (size % (LONGEST - 2),), generator=generator))
         for size in range(64)
     ]
     expected = torch.cat([
-        model(**eye.tokenizer(each, return_tensors="pt", return_attention_mask=True)).text_embeds
+        model(**encoder.tokenizer(each, return_tensors="pt", return_attention_mask=True)).text_embeds
         for each in sentences
     ])  # fmt: skip
-    torch.testing.assert_close(eye.texts(sentences), F.normalize(expected, dim=-1), rtol=0, atol=1e-5)
+    torch.testing.assert_close(encoder.texts(sentences), F.normalize(expected, dim=-1), rtol=0, atol=1e-5)
 
 
 def test_tokens_of_the_real_vocabulary_are_those_of_openclip_cut_at_32(tmp_path):
@@ -140,11 +140,11 @@ def test_tokens_of_the_real_vocabulary_are_those_of_openclip_cut_at_32(tmp_path)
     make_tokenizer(find_vocabulary(None, tmp_path)).save_pretrained(tmp_path / "tokenizer")
     network = VideoClip(tiny_video_clip().vision_encoder, TextTransformer(width=8, layers=1, heads=1, features=10))
     path = save_weights(network, tmp_path / "weights.safetensors")
-    eye = ViCLIP.from_file(path, tokenizer=tmp_path / "tokenizer", truncate=True, head_width=HEAD_WIDTH)
+    encoder = ViCLIP.from_file(path, tokenizer=tmp_path / "tokenizer", truncate=True, head_width=HEAD_WIDTH)
     sentences = ["Pouring water into a cup", "a", "taking one of the many red cups from the shelf, then " * 6,
                  "plugging a cable into a laptop's USB-3 port!", ""]  # fmt: skip
     expected = tokenize(sentences)
-    ids = eye._ids(eye._encoded(sentences))
+    ids = encoder._ids(encoder._encoded(sentences))
     assert ids.shape == expected.shape
     assert (ids == expected).all()
 
@@ -174,17 +174,19 @@ def test_pixels_of_vbench_are_those_of_torchvision():
 
 @torch.no_grad()
 def test_frames_are_taken_evenly_features_have_length_1_and_the_preprocessing_is_told():
-    eye = tiny_viclip()
+    encoder = tiny_viclip()
     clips = torch.rand(5, 15, 3, 40, 60, generator=torch.Generator().manual_seed(0))
     ready = torch.stack([PREPROCESSINGS["internvid"](clip[::2], 32) for clip in clips])
-    expected = F.normalize(eye.network.vision_encoder(ready), dim=-1)
-    torch.testing.assert_close(eye.videos(clips), expected, rtol=0, atol=1e-5)
-    torch.testing.assert_close(eye.videos(clips).norm(dim=1), torch.ones(5))
-    other = ViCLIP(eye.network, eye.tokenizer, "vbench")
+    expected = F.normalize(encoder.network.vision_encoder(ready), dim=-1)
+    torch.testing.assert_close(encoder.videos(clips), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(encoder.videos(clips).norm(dim=1), torch.ones(5))
+    other = ViCLIP(encoder.network, encoder.tokenizer, "vbench")
     assert float((other.videos(clips) - expected).abs().max()) > 1e-3
-    assert {key for key in eye.made_of if eye.made_of[key] != other.made_of[key]} == {"preprocessing"}
+    assert {key for key in encoder.fingerprint if encoder.fingerprint[key] != other.fingerprint[key]} == {
+        "preprocessing"
+    }
     with pytest.raises(ValueError, match="preprocessing is one of internvid, vbench, not 'clip'"):
-        ViCLIP(eye.network, eye.tokenizer, "clip")
+        ViCLIP(encoder.network, encoder.tokenizer, "clip")
 
 
 @pytest.mark.parametrize(
@@ -196,14 +198,14 @@ def test_other_clips_are_refused(wrong):
 
 
 def test_sentences_that_are_too_long_are_refused_or_cut_when_that_is_asked_for():
-    eye = tiny_viclip()
+    encoder = tiny_viclip()
     with pytest.raises(InputError, match=rf"has 28 tokens and ViCLIP reads {LONGEST}: shorten it"):
-        eye.texts(["a", LETTERS])
-    cut = ViCLIP(eye.network, eye.tokenizer, truncate=True)
+        encoder.texts(["a", LETTERS])
+    cut = ViCLIP(encoder.network, encoder.tokenizer, truncate=True)
     # The last letter that is kept is inside a word, so that no shorter sentence has the same tokens.
-    row = eye.tokenizer(LETTERS)["input_ids"]
+    row = encoder.tokenizer(LETTERS)["input_ids"]
     with torch.no_grad():
-        expected = eye.network.text_encoder(torch.tensor([[*row[: LONGEST - 1], row[-1]]]))
+        expected = encoder.network.text_encoder(torch.tensor([[*row[: LONGEST - 1], row[-1]]]))
     with pytest.warns(
         CutWarning, match=f"{LONGEST} tokens that ViCLIP reads: '{LETTERS[LONGEST - 2 :]}' is beyond them"
     ):
@@ -220,10 +222,10 @@ def test_checkpoints_in_every_form_give_the_same_network(tmp_path, tokenizer):
     save_weights(network, tmp_path / "hub.safetensors")
     expected = ViCLIP(network, clip_tokenizer())
     for name in ("released.pth", "plain.pth", "hub.safetensors"):
-        eye = ViCLIP.from_file(tmp_path / name, tokenizer=tokenizer, head_width=HEAD_WIDTH, truncate=True)
-        assert json.loads(json.dumps(eye.made_of)) == expected.made_of | {"truncate": True}
-        torch.testing.assert_close(eye.videos(clips), expected.videos(clips), rtol=0, atol=0)
-        torch.testing.assert_close(eye.texts(sentences), expected.texts(sentences), rtol=0, atol=0)
+        encoder = ViCLIP.from_file(tmp_path / name, tokenizer=tokenizer, head_width=HEAD_WIDTH, truncate=True)
+        assert json.loads(json.dumps(encoder.fingerprint)) == expected.fingerprint | {"truncate": True}
+        torch.testing.assert_close(encoder.videos(clips), expected.videos(clips), rtol=0, atol=0)
+        torch.testing.assert_close(encoder.texts(sentences), expected.texts(sentences), rtol=0, atol=0)
 
 
 def test_files_that_are_no_such_checkpoint_are_told_in_one_sentence(tmp_path, tokenizer, monkeypatch):
@@ -298,6 +300,6 @@ def test_full_networks_have_as_many_weights_as_clip_and_their_published_files(vi
 
 
 def test_a_metrics_training_mode_turns_no_dropout_on():
-    eye = tiny_viclip()
-    eye.train()
-    assert not any(module.training for module in eye.modules())
+    encoder = tiny_viclip()
+    encoder.train()
+    assert not any(module.training for module in encoder.modules())

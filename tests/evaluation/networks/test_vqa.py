@@ -107,7 +107,7 @@ def test_control_tokens_and_other_pictures_are_refused(folders):
 
 def test_the_record_is_json_and_tells_precision_apart(folders):
     full, half = (
-        QuestionAnswering.from_pretrained(folders / "instructblip", dtype=dtype).made_of
+        QuestionAnswering.from_pretrained(folders / "instructblip", dtype=dtype).fingerprint
         for dtype in (torch.float32, torch.bfloat16)
     )
     assert json.loads(json.dumps(full)) == full

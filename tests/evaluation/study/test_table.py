@@ -183,7 +183,7 @@ def test_a_row_without_any_value_has_no_number_and_no_mark():
 
 def test_figures_of_other_networks_are_refused():
     a, b = cells("a", values(0), (3, 4, 5)), cells("b", values(1), (3, 4, 5))
-    b[0][1].model.figures["fvd"].made_of["i3d"] = "other"
+    b[0][1].model.figures["fvd"].fingerprint["i3d"] = "other"
     with pytest.raises(InputError, match="fvd is made of different things"):
         tables_of(a + b)
 

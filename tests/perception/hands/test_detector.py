@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from showme.errors import InputError
-from showme.perception import hand_eye
+from showme.perception import hand_estimator
 from showme.perception.hands import Hand, MediapipeHands, TorchHands
 from showme.perception.hands.detector import is_double
 from showme.perception.hands.landmarks import UPRIGHT_IN_TASKS
@@ -72,12 +72,12 @@ def test_with_upright_hands_they_are_near_mediapipe_s(torch_hands, mediapipe_han
 
 
 def test_upright_hands_are_found_more_alike_in_a_mirror(hand_bundle, torch_hands, loaf):
-    def unlikeness(eye: TorchHands) -> float:
+    def unlikeness(estimator: TorchHands) -> float:
         mirrored = [
             [Hand((hand.joints * (-1, 1, 1) + (loaf.shape[2] - 1, 0, 0)), "", 1, 1) for hand in hands]
-            for hands in eye(loaf[:5, :, ::-1].copy())
+            for hands in estimator(loaf[:5, :, ::-1].copy())
         ]
-        return float(np.median([far for far, _, _ in distances(eye(loaf[:5]), mirrored)]))
+        return float(np.median([far for far, _, _ in distances(estimator(loaf[:5]), mirrored)]))
 
     assert unlikeness(torch_hands) < 0.7 * unlikeness(TorchHands.from_file(hand_bundle, upright=UPRIGHT_IN_TASKS))
 
@@ -96,13 +96,13 @@ def test_num_hands_and_thresholds_bound_what_is_found(hand_bundle, loaf):
 
 
 def test_nothing_is_found_in_nothing(torch_hands, mediapipe_hands):
-    for eye in (torch_hands, mediapipe_hands):
-        assert eye(np.full((2, 48, 64, 3), 128, np.uint8)) == [[], []]
-        assert eye(np.zeros((0, 48, 64, 3), np.uint8)) == []
-        assert eye(np.zeros((1, 1, 1, 3), np.uint8)) == [[]]
+    for estimator in (torch_hands, mediapipe_hands):
+        assert estimator(np.full((2, 48, 64, 3), 128, np.uint8)) == [[], []]
+        assert estimator(np.zeros((0, 48, 64, 3), np.uint8)) == []
+        assert estimator(np.zeros((1, 1, 1, 3), np.uint8)) == [[]]
         for frames in (np.zeros((2, 48, 64, 3), np.float32), np.zeros((48, 64, 3), np.uint8)):
             with pytest.raises(ValueError, match="uint8 frames"):
-                eye(frames)
+                estimator(frames)
 
 
 def test_doubles_share_joints_and_boxes():
@@ -133,21 +133,21 @@ def test_of_two_findings_of_one_hand_the_surer_palm_s_stays(torch_hands, loaf, m
     assert [len(hands) for hands in torch_hands(loaf[:2])] == [1, 1]
 
 
-def test_eyes_for_hands_by_name(hand_bundle, tmp_path, monkeypatch):
+def test_estimators_for_hands_by_name(hand_bundle, tmp_path, monkeypatch):
     pytest.importorskip("mediapipe", reason="MediaPipe is not installed: pip install mediapipe")
-    assert isinstance(hand_eye(f"torch:{hand_bundle}", num_hands=1), TorchHands)
-    assert isinstance(hand_eye(f"mediapipe:{hand_bundle}"), MediapipeHands)
-    with pytest.raises(InputError, match="no eye for hands named 'openpose'"):
-        hand_eye("openpose")
+    assert isinstance(hand_estimator(f"torch:{hand_bundle}", num_hands=1), TorchHands)
+    assert isinstance(hand_estimator(f"mediapipe:{hand_bundle}"), MediapipeHands)
+    with pytest.raises(InputError, match="no estimator for hands named 'openpose'"):
+        hand_estimator("openpose")
     (tmp_path / "other.task").write_bytes(b"no bundle")
     for family in ("torch", "mediapipe"):
         with pytest.raises(InputError, match=r"no hand model .*none\.task"):
-            hand_eye(f"{family}:{tmp_path / 'none.task'}")
+            hand_estimator(f"{family}:{tmp_path / 'none.task'}")
         with pytest.raises(InputError, match=r"other\.task is not"):
-            hand_eye(f"{family}:{tmp_path / 'other.task'}")
+            hand_estimator(f"{family}:{tmp_path / 'other.task'}")
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     with pytest.raises(InputError, match=r'pip install "showme-video\[hands\]"'):
-        hand_eye(f"mediapipe:{hand_bundle}")
+        hand_estimator(f"mediapipe:{hand_bundle}")
 
 
 def test_mediapipe_without_its_opengl_library_says_what_brings_it(hand_bundle, monkeypatch):
@@ -158,4 +158,4 @@ def test_mediapipe_without_its_opengl_library_says_what_brings_it(hand_bundle, m
 
     monkeypatch.setattr(tasks.vision.HandLandmarker, "create_from_options", create)
     with pytest.raises(InputError, match=r"by MediaPipe needs .* libGLESv2\.so\.2, .*: apt-get install libgles2\.$"):
-        hand_eye(f"mediapipe:{hand_bundle}")
+        hand_estimator(f"mediapipe:{hand_bundle}")

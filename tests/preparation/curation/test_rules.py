@@ -111,7 +111,7 @@ def test_hands_must_be_in_enough_frames():
     assert hand_presence(np.zeros(8), np.zeros(8), min_share=0).kept
 
 
-def test_a_confidence_needs_an_eye_that_tells_it():
+def test_a_confidence_needs_an_estimator_that_tells_it():
     hands, sure = np.ones(2, np.float32), np.array([np.nan, 0.5], np.float32)
     assert hand_presence(hands, sure).kept
     with pytest.raises(InputError, match="set min_confidence to 0"):

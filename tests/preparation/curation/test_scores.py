@@ -14,7 +14,7 @@ from torch import nn
 from transformers import AutoImageProcessor, CLIPModel, CLIPProcessor, Dinov2Model
 
 from showme.data.sampling import draw_sample
-from showme.perception import clip_eye, dino_eye
+from showme.perception import clip_similarity, dino_similarity
 from showme.preparation.curation import ChangeScores, GoalScores, HandScores, MotionScores, frame_numbers
 from showme.preparation.curation.scores import motion_score, region_share
 
@@ -49,7 +49,9 @@ def frames() -> np.ndarray:
 
 @torch.no_grad()
 def test_goal_scores_are_the_cosines_of_transformers_own_outputs(folder, frames):
-    scorer = GoalScores(clip_eye(f"transformers:{folder / 'clip'}"), dino_eye(f"transformers:{folder / 'dino'}"))
+    scorer = GoalScores(
+        clip_similarity(f"transformers:{folder / 'clip'}"), dino_similarity(f"transformers:{folder / 'dino'}")
+    )
     scores = scorer.score(frames, "open a jar")
     pictures = [Image.fromarray(frame) for frame in frames]
     clip, dino = (
@@ -67,12 +69,12 @@ def test_goal_scores_are_the_cosines_of_transformers_own_outputs(folder, frames)
     np.testing.assert_allclose(scores["first_similarity"], first, atol=1e-5)
     assert scores["first_similarity"][0] == pytest.approx(1)
     assert np.ptp(scores["text_similarity"]) > 0.01
-    assert set(json.loads(json.dumps(scorer.made_of))) == {"scorer", "clip", "dino"}
+    assert set(json.loads(json.dumps(scorer.fingerprint))) == {"scorer", "clip", "dino"}
 
 
 @torch.no_grad()
 def test_change_compares_the_last_frame_with_the_first(folder, frames):
-    scorer = ChangeScores(clip_eye(f"transformers:{folder / 'clip'}"))
+    scorer = ChangeScores(clip_similarity(f"transformers:{folder / 'clip'}"))
     change = scorer.score(frames, "whatever")["change"]
     clip = CLIPModel.from_pretrained(folder / "clip").eval()
     pictures = [Image.fromarray(frames[0]), Image.fromarray(frames[-1])]
@@ -141,11 +143,11 @@ def test_hands_are_counted_and_their_region_is_the_union_over_the_clip():
     ]
     asked = []
 
-    def eye(pictures):
+    def estimator(pictures):
         asked.append(pictures.shape)
         return found
 
-    scores = HandScores(eye, {"eye": "known"}).score(frames, "")
+    scores = HandScores(estimator, {"estimator": "known"}).score(frames, "")
     assert asked == [frames.shape]
     assert {name: (value.dtype, value.shape) for name, value in scores.items()} == {
         "hands": (np.float32, (4,)),
@@ -156,27 +158,27 @@ def test_hands_are_counted_and_their_region_is_the_union_over_the_clip():
     np.testing.assert_allclose(scores["hand_confidence"], [0, 0.9, 0.5, 0.7])
     # Columns 2 to 8, then 30 to 34, rows 3 to 7; the last hand lies all but 2x2 pixels outside.
     assert float(scores["region"]) == pytest.approx((7 * 5 + 5 * 5 + 2 * 2) / 800)
-    over = HandScores(eye, {"eye": "known"}, "over_hands").score(frames, "")
+    over = HandScores(estimator, {"estimator": "known"}, "over_hands").score(frames, "")
     assert float(over["region"]) == pytest.approx((33 * 5 + 2 * 2) / 800)
 
 
-def test_an_eye_that_does_not_tell_how_sure_it_is_gives_no_number():
+def test_an_estimator_that_does_not_tell_how_sure_it_is_gives_no_number():
     found = [[Hand(_square(1, 1, 2), None)], []]
     scores = HandScores(lambda frames: found, {}).score(np.zeros((2, 8, 8, 3), np.uint8), "")
     assert np.isnan(scores["hand_confidence"]).tolist() == [True, False]
     assert scores["hands"].tolist() == [1, 0]
 
 
-def test_what_hand_scores_are_made_of_holds_the_eyes_weights():
-    class Eye(nn.Linear):
+def test_what_hand_scores_fingerprint_holds_the_estimators_weights():
+    class Estimator(nn.Linear):
         def forward(self, frames):
             return [[] for _ in frames]
 
     torch.manual_seed(0)
-    made = [HandScores(Eye(2, 2), {"eye": "tiny"}).made_of for _ in range(2)]
+    made = [HandScores(Estimator(2, 2), {"estimator": "tiny"}).fingerprint for _ in range(2)]
     assert json.loads(json.dumps(made[0])) == made[0]
     assert {key for key in made[0] if made[0][key] != made[1][key]} == {"weights"}
-    assert HandScores(Eye(2, 2), {}, "over_hands").made_of["hull"] == "over_hands"
+    assert HandScores(Estimator(2, 2), {}, "over_hands").fingerprint["hull"] == "over_hands"
 
 
 def test_region_share_is_the_covered_part():

@@ -12,7 +12,7 @@ from ..bars import cache_bars
 def annotate(
     source: Annotated[str, typer.Argument(help="A folder or list of clips, or a YAML with all settings.")],
     fields: Annotated[
-        list[str] | None, typer.Argument(help="Settings: labels=[hands,region] out=labels eyes.hands=torch:FILE")
+        list[str] | None, typer.Argument(help="Settings: labels=[hands,region] out=labels estimators.hands=torch:FILE")
     ] = None,
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster that computes them, or local.")] = None,
 ) -> None:

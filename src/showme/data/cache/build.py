@@ -153,10 +153,10 @@ def prepare_folders(folder: Path, parts: Sequence[Part]) -> None:
         try:
             place.mkdir(parents=True, exist_ok=True)
             sweep(place)
-            record = place / "made_of.json"
+            record = place / "fingerprint.json"
             if not record.exists():
                 with staged(record) as path:
-                    path.write_text(json.dumps(part.made_of, indent=1) + "\n")
+                    path.write_text(json.dumps(part.fingerprint, indent=1) + "\n")
         except (FileExistsError, NotADirectoryError) as error:
             raise InputError(f"{folder} is a file, or lies in one: choose another folder.") from error
         except OSError as error:

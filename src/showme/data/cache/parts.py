@@ -2,7 +2,7 @@
 
 ::
 
-    cache/latents-3f21a0c4d5e6/made_of.json                what decided the values, for people
+    cache/latents-3f21a0c4d5e6/fingerprint.json                what decided the values, for people
                                5c0f...a1.safetensors       tensors of 64 rows, stacked; their ids in the header
                                ...
     cache/text-.../  cache/flow-.../
@@ -43,13 +43,13 @@ _OPEN_SHARDS = 256
 class Part:
     """One kind of thing that the cache keeps of every row.
 
-    name: ``latents``, ``text``, ... made_of: JSON that says all that decides its values beside the rows. identities:
+    name: ``latents``, ``text``, ... fingerprint: JSON, all that decides its values beside the rows. identities:
     one text per row, different for different content. encode: the row numbers of a chunk -> tensors, stacked over the
     chunk. chunk: rows per call.
     """
 
     name: str
-    made_of: dict[str, Any]
+    fingerprint: dict[str, Any]
     identities: Sequence[str]
     encode: Callable[[Sequence[int]], dict[str, Tensor]]
     chunk: int = 8
@@ -62,7 +62,7 @@ class Part:
     @cached_property
     def folder_name(self) -> str:
         """The part's folder in a cache."""
-        return f"{self.name}-{digest_of(self.made_of)[:12]}"
+        return f"{self.name}-{digest_of(self.fingerprint)[:12]}"
 
     @cached_property
     def shard_names(self) -> list[str]:

@@ -59,7 +59,7 @@ def _check_networks(results: Mapping[str, Result]) -> None:
     for name, result in results.items():
         for column in (result.model, *result.baselines):
             for metric, figure in column.figures.items():
-                now = flat(figure.made_of)
+                now = flat(figure.fingerprint)
                 first, before = seen.setdefault(metric, (name, now))
                 for key in [*before, *(key for key in now if key not in before)]:
                     if before.get(key) != now.get(key):

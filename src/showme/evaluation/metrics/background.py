@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .base import ClipMetric, Pairs
-from .eyes import HandEye, eye_record
+from .estimators import HandEstimator, estimator_record
 from .region_iou import region_of_hands
 
 
@@ -26,8 +26,8 @@ class BackgroundStability(ClipMetric):
     the picture.
 
     Args:
-        hands: the eye, as ``showme.perception.hand_eye``: uint8 (T, H, W, 3) -> each frame's hands.
-        name: the eye's, for the record.
+        hands: the estimator, as ``showme.perception.hand_estimator``: uint8 (T, H, W, 3) -> each frame's hands.
+        name: the estimator's, for the record.
         margin: width of the margin, as a share of the picture's short side.
         of: whose change is measured, ``generated`` or ``reference``.
 
@@ -40,7 +40,7 @@ class BackgroundStability(ClipMetric):
 
     def __init__(
         self,
-        hands: HandEye,
+        hands: HandEstimator,
         name: str,
         margin: float = 1 / 16,
         of: Literal["generated", "reference"] = "generated",
@@ -50,8 +50,8 @@ class BackgroundStability(ClipMetric):
         self.hands, self.name, self.margin, self.of = hands, name, margin, of
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {"hands": eye_record(self.name, self.hands), "margin": self.margin, "of": self.of}
+    def fingerprint(self) -> dict[str, Any]:
+        return {"hands": estimator_record(self.name, self.hands), "margin": self.margin, "of": self.of}
 
     def score(self, pairs: Pairs) -> Tensor:
         clips = pairs.generated if self.of == "generated" else pairs.reference

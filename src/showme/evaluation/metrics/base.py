@@ -72,7 +72,7 @@ class ClipMetric(Metric):
         """(B,) float: the value of each clip, NaN where there is none."""
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """All that decides the values beside the clips and the code, as JSON: settings and digests of weights."""
         return {}
 
@@ -126,7 +126,7 @@ class SetMetric(Metric):
         """(B, T, 3, H, W), RGB in [0, 1] -> features (B, D), or (B, T, D) where every frame counts."""
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """All that decides the features beside the clips and the code, as JSON: settings and digests of weights."""
         return {}
 

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from ..networks.blip import BlipCaptioner, BlipMatching
 from .base import ClipMetric, Pairs, TextReader
-from .eyes import bytes_of
+from .estimators import bytes_of
 
 
 class TextEncoder(TextReader, Protocol):
     """What turns sentences into features that compare, such as ``ClipSimilarity`` or EgoVLP's text tower."""
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """All that decides the features, as JSON."""
 
     def texts(self, sentences: list[str], /) -> Tensor:
@@ -31,32 +31,32 @@ class BlipImageText(ClipMetric):
     Frames are rounded to 8 bits and resized to the network's square without a crop.
 
     Args:
-        eye: BLIP.
+        matcher: BLIP.
         kind: ``matching``: the probability that the matching head gives, 0 to 1 ("BLIP-ITM"). ``cosine``: of the two
             unimodal features, -1 to 1 ("BLIP-ITC").
     """
 
     better = "higher"
 
-    def __init__(self, eye: BlipMatching, kind: Literal["matching", "cosine"] = "matching", **kwargs: Any):
+    def __init__(self, matcher: BlipMatching, kind: Literal["matching", "cosine"] = "matching", **kwargs: Any):
         super().__init__(**kwargs)
-        self.eye, self.kind = eye, kind
+        self.matcher, self.kind = matcher, kind
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {"blip": self.eye.made_of, "kind": self.kind}
+    def fingerprint(self) -> dict[str, Any]:
+        return {"blip": self.matcher.fingerprint, "kind": self.kind}
 
     @property
     def text_reader(self) -> TextReader:
-        return self.eye
+        return self.matcher
 
     def score(self, pairs: Pairs) -> Tensor:
         """(B,).
 
         Raises:
-            InputError: an instruction is longer than the eye takes.
+            InputError: an instruction is longer than the matcher takes.
         """
-        judge = self.eye.matching if self.kind == "matching" else self.eye.cosines
+        judge = self.matcher.matching if self.kind == "matching" else self.matcher.cosines
         clips = zip(pairs.generated, pairs.instructions, strict=True)
         return torch.stack([judge(bytes_of(clip), instruction).double().mean() for clip, instruction in clips])
 
@@ -79,8 +79,8 @@ class BlipCaption(ClipMetric):
         self.captioner, self.encoder = captioner, encoder
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {"blip": self.captioner.made_of, "text": self.encoder.made_of}
+    def fingerprint(self) -> dict[str, Any]:
+        return {"blip": self.captioner.fingerprint, "text": self.encoder.fingerprint}
 
     @property
     def text_reader(self) -> TextReader:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...perception.similarity import ClipSimilarity
 from .base import ClipMetric, Pairs, TextReader
-from .eyes import bytes_of
+from .estimators import bytes_of
 
 # Frames that go through the network together: bounds the memory.
 _TOGETHER = 32
@@ -23,16 +23,16 @@ class ClipFrames(nn.Module):
     """CLIP's features of clips, which metrics share: each clip is looked at once.
 
     Args:
-        eye: CLIP; ShowMe reports ViT-B/32, LEGO ViT-L/14.
+        encoder: CLIP; ShowMe reports ViT-B/32, LEGO ViT-L/14.
         resize: ``processor``: as CLIP was made for, the short side resized and the middle cut out. ``squash``: the
             whole picture squashed to the network's square, bicubically, without smoothing and without a bound on what
             overshoots, which is LEGO's way.
         clips: how many are remembered. Features are kept, pixels are not.
     """
 
-    def __init__(self, eye: ClipSimilarity, resize: Literal["processor", "squash"] = "processor", clips: int = 128):
+    def __init__(self, encoder: ClipSimilarity, resize: Literal["processor", "squash"] = "processor", clips: int = 128):
         super().__init__()
-        self.eye, self.resize, self.clips = eye, resize, clips
+        self.encoder, self.resize, self.clips = encoder, resize, clips
         self._seen: OrderedDict[bytes, Tensor] = OrderedDict()
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -43,20 +43,20 @@ class ClipFrames(nn.Module):
         """M sentences -> features (M, D) of length 1, float64.
 
         Raises:
-            InputError: a sentence is longer than CLIP reads, and the eye's ``truncate`` is not set.
+            InputError: a sentence is longer than CLIP reads, and the encoder's ``truncate`` is not set.
         """
-        return F.normalize(self.eye.texts(sentences).double(), dim=-1)
+        return F.normalize(self.encoder.texts(sentences).double(), dim=-1)
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """All that decides the features, as JSON."""
-        return {"clip": self.eye.made_of, "resize": self.resize}
+        return {"clip": self.encoder.fingerprint, "resize": self.resize}
 
     def _clip(self, clip: Tensor) -> Tensor:
         pixels = bytes_of(clip)
         key = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
         if key not in self._seen:
-            seen = self.eye.pictures(pixels) if self.resize == "processor" else self._squashed(pixels)
+            seen = self.encoder.pictures(pixels) if self.resize == "processor" else self._squashed(pixels)
             self._seen[key] = F.normalize(seen.double(), dim=-1)
         self._seen.move_to_end(key)
         while len(self._seen) > self.clips:
@@ -66,7 +66,7 @@ class ClipFrames(nn.Module):
     @torch.no_grad()
     def _squashed(self, pixels: Any) -> Tensor:
         """uint8 (T, H, W, 3) -> features (T, D)."""
-        network, processor = self.eye.network, self.eye.processor.image_processor
+        network, processor = self.encoder.network, self.encoder.processor.image_processor
         side = network.config.vision_config.image_size
         mean, spread = (
             torch.tensor(values, device=network.device).view(3, 1, 1)
@@ -95,8 +95,8 @@ class _ClipCosine(ClipMetric):
         self.frames = frames
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return self.frames.made_of
+    def fingerprint(self) -> dict[str, Any]:
+        return self.frames.fingerprint
 
 
 class ClipToTruth(_ClipCosine):
@@ -111,13 +111,13 @@ class _ClipTextCosine(_ClipCosine):
 
     @property
     def text_reader(self) -> TextReader:
-        return self.frames.eye
+        return self.frames.encoder
 
 
 class ClipToText(_ClipTextCosine):
     """Cosine of each generated frame with the instruction; the mean over frames ("CLIP-T", "I2T").
 
-    An instruction that is longer than CLIP reads is an ``InputError``, unless the eye's ``truncate`` is set.
+    An instruction that is longer than CLIP reads is an ``InputError``, unless the encoder's ``truncate`` is set.
     """
 
     def score(self, pairs: Pairs) -> Tensor:
@@ -136,7 +136,7 @@ class ClipVideoToText(_ClipTextCosine):
     """Cosine of the whole clip with the instruction ("V2T"): of the mean over frames of their features of length 1.
 
     It is :class:`ClipToText` divided by the length of that mean, so that it is the larger the more frames differ. An
-    instruction that is longer than CLIP reads is an ``InputError``, unless the eye's ``truncate`` is set.
+    instruction that is longer than CLIP reads is an ``InputError``, unless the encoder's ``truncate`` is set.
     """
 
     def score(self, pairs: Pairs) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...perception.similarity import DinoSimilarity
 from .base import ClipMetric, Pairs
-from .eyes import bytes_of
+from .estimators import bytes_of
 
 
 class DinoToTruth(ClipMetric):
@@ -20,22 +20,22 @@ class DinoToTruth(ClipMetric):
     and crops them.
 
     Args:
-        eye: DINOv2; ShowMe reports ViT-S/14.
+        encoder: DINOv2; ShowMe reports ViT-S/14.
     """
 
     better = "higher"
 
-    def __init__(self, eye: DinoSimilarity, **kwargs: Any):
+    def __init__(self, encoder: DinoSimilarity, **kwargs: Any):
         super().__init__(**kwargs)
-        self.eye = eye
+        self.encoder = encoder
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {"dino": self.eye.made_of}
+    def fingerprint(self) -> dict[str, Any]:
+        return {"dino": self.encoder.fingerprint}
 
     def score(self, pairs: Pairs) -> Tensor:
         clips = zip(pairs.generated, pairs.reference, strict=True)
         return torch.stack([(self._features(a) * self._features(b)).sum(-1).mean() for a, b in clips])
 
     def _features(self, clip: Tensor) -> Tensor:
-        return F.normalize(self.eye.pictures(bytes_of(clip)).double(), dim=-1)
+        return F.normalize(self.encoder.pictures(bytes_of(clip)).double(), dim=-1)

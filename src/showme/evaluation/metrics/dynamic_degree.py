@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from .base import ClipMetric, Pairs
-from .eyes import eye_record
+from .estimators import estimator_record
 
 # Steps whose flow is computed together: bounds the memory.
 _STEPS_TOGETHER = 8
@@ -22,8 +22,8 @@ _THRESHOLD, _AT_SIDE = 6.0, 256.0
 _STEPS, _OF_FRAMES = 4, 16.0
 _FPS = 8.0
 
-# Clips (B, T, 3, H, W) in [0, 1] -> flow (B, T - 1, 2, H, W) in pixels, as `showme.perception.flow_eye` gives it.
-FlowEye = Callable[[Tensor], Tensor]
+# Clips (B, T, 3, H, W) in [0, 1] -> flow (B, T - 1, 2, H, W) in pixels, as `showme.perception.flow_estimator` gives it.
+FlowEstimator = Callable[[Tensor], Tensor]
 
 
 class DynamicDegree(ClipMetric):
@@ -32,12 +32,12 @@ class DynamicDegree(ClipMetric):
     Frames are taken at 8 per second: every round(fps / 8)-th from the first. A step between two of them moves if the
     mean length of the flow in its fastest 5% of pixels exceeds 6 pixels times the short side / 256; a clip of T such
     frames does if at least round(4 T / 16) of its steps do. VBench sees with RAFT trained on FlyingThings and 20
-    iterations; other eyes, whose name is in the record, draw the line elsewhere. Some versions of VBench's code also
+    iterations; other estimators, named in the record, draw the line elsewhere. Some versions of VBench's code also
     multiply the threshold of slower clips by 8 / fps, which neither the paper nor this does.
 
     Args:
-        flow: the eye, as ``showme.perception.flow_eye``.
-        name: the eye's, for the record.
+        flow: the estimator, as ``showme.perception.flow_estimator``.
+        name: the estimator's, for the record.
         fps: frames per second of the clips.
 
     Raises:
@@ -47,13 +47,13 @@ class DynamicDegree(ClipMetric):
 
     better = "higher"
 
-    def __init__(self, flow: FlowEye, name: str, fps: float = _FPS, **kwargs: Any):
+    def __init__(self, flow: FlowEstimator, name: str, fps: float = _FPS, **kwargs: Any):
         super().__init__(**kwargs)
         self.flow, self.name, self.fps = flow, name, fps
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {"flow": eye_record(self.name, self.flow), "fps": self.fps}
+    def fingerprint(self) -> dict[str, Any]:
+        return {"flow": estimator_record(self.name, self.flow), "fps": self.fps}
 
     def score(self, pairs: Pairs) -> Tensor:
         clips = pairs.generated[:, :: max(1, round(self.fps / _FPS))]
@@ -80,8 +80,8 @@ class FlowMagnitudeError(ClipMetric):
     More motion is not better in itself: a clip that stands still errs by all that the true one moves.
 
     Args:
-        flow: the eye, as ``showme.perception.flow_eye``.
-        name: the eye's, for the record.
+        flow: the estimator, as ``showme.perception.flow_estimator``.
+        name: the estimator's, for the record.
 
     Raises:
         InputError: clips of one frame.
@@ -90,13 +90,13 @@ class FlowMagnitudeError(ClipMetric):
     better = "lower"
     unit = "pixels"
 
-    def __init__(self, flow: FlowEye, name: str, **kwargs: Any):
+    def __init__(self, flow: FlowEstimator, name: str, **kwargs: Any):
         super().__init__(**kwargs)
         self.flow, self.name = flow, name
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {"flow": eye_record(self.name, self.flow)}
+    def fingerprint(self) -> dict[str, Any]:
+        return {"flow": estimator_record(self.name, self.flow)}
 
     def score(self, pairs: Pairs) -> Tensor:
         if pairs.generated.shape[1] < 2:
@@ -110,7 +110,7 @@ class FlowMagnitudeError(ClipMetric):
 
 
 @torch.no_grad()
-def flow_lengths(clip: Tensor, flow: FlowEye) -> Iterator[Tensor]:
+def flow_lengths(clip: Tensor, flow: FlowEstimator) -> Iterator[Tensor]:
     """Lengths of the flow of a clip (T, 3, H, W), float64 (n, H, W), a few steps at a time, T - 1 in all."""
     for start in range(0, len(clip) - 1, _STEPS_TOGETHER):
         yield flow(clip[None, start : start + _STEPS_TOGETHER + 1])[0].double().norm(dim=1)

@@ -19,22 +19,22 @@ class _EgoVlpCosine(ClipMetric):
     """A cosine of EgoVLP's features.
 
     Args:
-        eye: EgoVLP, of 4 frames for Ego4D and 16 for EPIC-KITCHENS-100. It takes its frames evenly spaced.
+        encoder: EgoVLP, of 4 frames for Ego4D and 16 for EPIC-KITCHENS-100. It takes its frames evenly spaced.
     """
 
     better = "higher"
 
-    def __init__(self, eye: EgoVLP, **kwargs: Any):
+    def __init__(self, encoder: EgoVLP, **kwargs: Any):
         super().__init__(**kwargs)
-        self.eye = eye
+        self.encoder = encoder
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {"egovlp": self.eye.made_of}
+    def fingerprint(self) -> dict[str, Any]:
+        return {"egovlp": self.encoder.fingerprint}
 
     def _cosines(self, generated: Tensor, reference: Tensor) -> Tensor:
         """(B,) float64, of clips (B, T, 3, H, W)."""
-        return (self.eye.videos(generated).double() * self.eye.videos(reference).double()).sum(-1)
+        return (self.encoder.videos(generated).double() * self.encoder.videos(reference).double()).sum(-1)
 
 
 class EgoVlpToTruth(_EgoVlpCosine):
@@ -64,9 +64,9 @@ class EgoVlpPlus(_EgoVlpCosine):
                 f"EgoVLP+ needs the first frame of the true clip {pairs.ids[0]!r}, which is not among what is "
                 "compared: leave it out, or give clips with their first frames."
             )
-        half = self.eye.frames // 2
+        half = self.encoder.frames // 2
         sides = [
-            torch.cat([_repeated(first, half), _repeated(clips[:, -1], self.eye.frames - half)], dim=1)
+            torch.cat([_repeated(first, half), _repeated(clips[:, -1], self.encoder.frames - half)], dim=1)
             for clips in (pairs.generated, pairs.reference)
         ]
         return self._cosines(*sides)
@@ -75,16 +75,16 @@ class EgoVlpPlus(_EgoVlpCosine):
 class EgoVlpToText(_EgoVlpCosine):
     """Cosine of the generated clip with the instruction (ShowMe).
 
-    An instruction that is longer than EgoVLP reads is an ``InputError``, unless the eye's ``truncate`` is set.
+    An instruction that is longer than EgoVLP reads is an ``InputError``, unless the encoder's ``truncate`` is set.
     """
 
     @property
     def text_reader(self) -> TextReader:
-        return self.eye
+        return self.encoder
 
     def score(self, pairs: Pairs) -> Tensor:
-        texts = self.eye.texts(pairs.instructions).double()
-        return (self.eye.videos(pairs.generated).double() * texts).sum(-1)
+        texts = self.encoder.texts(pairs.instructions).double()
+        return (self.encoder.videos(pairs.generated).double() * texts).sum(-1)
 
 
 def _repeated(pictures: Tensor, count: int) -> Tensor:

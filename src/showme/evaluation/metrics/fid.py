@@ -47,10 +47,10 @@ class FrechetInceptionDistance(FrechetDistance):
         return torch.cat(features).unflatten(0, clips.shape[:2])
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """As in :class:`.base.SetMetric`."""
         return {
-            "network": self.network.made_of,
+            "network": self.network.fingerprint,
             "resizing": self.resizing,
             "covariance": self.covariance,
             "dtype": "float64",

@@ -23,7 +23,7 @@ class FeatureNetwork(Protocol):
     dimensions: int
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """What decides the features, as JSON."""
 
     def __call__(self, pixels: Tensor) -> Tensor:

@@ -41,10 +41,10 @@ class FrechetVideoDistance(FrechetDistance):
         return video_features(self.network, self.preprocessing, clips)
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """As in :class:`.base.SetMetric`."""
         return {
-            "network": self.network.made_of,
+            "network": self.network.fingerprint,
             "preprocessing": self.preprocessing,
             "covariance": self.covariance,
             "dtype": "float64",

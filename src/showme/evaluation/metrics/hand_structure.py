@@ -18,7 +18,7 @@ from ...errors import InputError
 from ...optional import needed
 from ...perception.hands import Hand
 from .base import ClipMetric, Pairs
-from .eyes import HandEye, bytes_of, eye_record
+from .estimators import HandEstimator, bytes_of, estimator_record
 
 # The hands of each frame of a clip.
 Hands = Sequence[Sequence[Hand]]
@@ -29,17 +29,17 @@ _SMALLEST_HAND = 1.0
 
 
 class _OfHands(ClipMetric):
-    """Asks the eye for the hands of every n-th frame of each pair of clips."""
+    """Asks the estimator for the hands of every n-th frame of each pair of clips."""
 
-    def __init__(self, hands: HandEye, name: str, every: int = 1, **kwargs: Any):
+    def __init__(self, hands: HandEstimator, name: str, every: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         if every < 1:
             raise ValueError(f"every {every}-th frame cannot be taken")
         self.hands, self.name, self.every = hands, name, every
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {"hands": eye_record(self.name, self.hands), "every": self.every}
+    def fingerprint(self) -> dict[str, Any]:
+        return {"hands": estimator_record(self.name, self.hands), "every": self.every}
 
     def score(self, pairs: Pairs) -> Tensor:
         height, width = pairs.reference.shape[-2:]
@@ -57,39 +57,40 @@ class _OfHands(ClipMetric):
         frames = bytes_of(clip[:: self.every])
         hands = self.hands(frames)
         if len(hands) != len(frames):
-            raise InputError(f"The hand eye {self.name} answered for {len(hands)} of {len(frames)} frames.")
+            raise InputError(f"The hand estimator {self.name} answered for {len(hands)} of {len(frames)} frames.")
         return hands
 
 
 class HandStructureError(_OfHands):
     """Hand Structure Error: squared distance of joints, in coordinates divided by the picture's width and height.
 
-    Per frame, the eye's first hand of the generated frame is compared with its first of the true frame, the second with
-    the second; hands beyond those of the true frame count for nothing. In the ``paper`` form (equation 2) a frame's
-    error is || P_gen - P_true ||^2 / J, x and y of all J true joints, where the joints of hands that the generated
-    frame lacks are 0, the picture's upper left corner; a clip's error is the mean over the frames with true hands. The
-    text leaves the unit of coordinates open: they are MediaPipe's own, as in the released code. In the ``released``
-    form, that code's loss, a pair of hands gives the mean square over 21 joints and x, y and z (in widths), hands
-    without a counterpart give nothing, and pairs are summed over the clip; that code looks at every fourth frame.
+    Per frame, the estimator's first hand of the generated frame is compared with its first of the true frame, the
+    second with the second; hands beyond those of the true frame count for nothing. In the ``paper`` form (equation 2) a
+    frame's error is || P_gen - P_true ||^2 / J, x and y of all J true joints, where the joints of hands that the
+    generated frame lacks are 0, the picture's upper left corner; a clip's error is the mean over frames with true
+    hands. The text leaves the unit of coordinates open: they are MediaPipe's own, as in the released code. In the
+    ``released`` form, that code's loss, a pair of hands gives the mean square over 21 joints and x, y and z (in
+    widths), hands without a counterpart give nothing, and pairs are summed over the clip; that code looks at every
+    fourth frame.
 
     A clip without a true hand, in the released form without a pair, gets NaN. The released code counts it as 0: its
     mean is the one here times ``coverage``.
 
     Args:
-        hands: the eye, as ``showme.perception.hand_eye``: uint8 (T, H, W, 3) -> each frame's hands.
-        name: the eye's, for the record.
+        hands: the estimator, as ``showme.perception.hand_estimator``: uint8 (T, H, W, 3) -> each frame's hands.
+        name: the estimator's, for the record.
         every: look at every n-th frame, from the first.
         form: ``paper`` or ``released``.
 
     Raises:
-        InputError: the eye answers for another number of frames.
+        InputError: the estimator answers for another number of frames.
     """
 
     better = "lower"
 
     def __init__(
         self,
-        hands: HandEye,
+        hands: HandEstimator,
         name: str,
         every: int = 1,
         form: Literal["paper", "released"] = "paper",
@@ -99,8 +100,8 @@ class HandStructureError(_OfHands):
         self.form = form
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {**super().made_of, "form": self.form}
+    def fingerprint(self) -> dict[str, Any]:
+        return {**super().fingerprint, "form": self.form}
 
     def of_clip(self, generated: Hands, true: Hands, size: tuple[int, int]) -> float:
         width, height = size
@@ -140,8 +141,8 @@ class MatchedHandStructureError(_OfHands):
     nothing here: :class:`HandCoverage` tells.
 
     Args:
-        hands: the eye, as in :class:`HandStructureError`.
-        name: the eye's, for the record.
+        hands: the estimator, as in :class:`HandStructureError`.
+        name: the estimator's, for the record.
         every: look at every n-th frame, from the first.
         hand_size: ``box``, the diagonal of the upright box around the joints, or ``palm``, from the wrist to the middle
             knuckle. The palm's is the shorter, and the shorter still the more a hand points at the camera.
@@ -153,13 +154,13 @@ class MatchedHandStructureError(_OfHands):
     better = "lower"
     unit = "hand sizes"
 
-    def __init__(self, hands: HandEye, name: str, every: int = 1, hand_size: HandSize = "box", **kwargs: Any):
+    def __init__(self, hands: HandEstimator, name: str, every: int = 1, hand_size: HandSize = "box", **kwargs: Any):
         super().__init__(hands, name, every, **kwargs)
         self.hand_size = hand_size
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {**super().made_of, "hand_size": self.hand_size}
+    def fingerprint(self) -> dict[str, Any]:
+        return {**super().fingerprint, "hand_size": self.hand_size}
 
     def of_clip(self, generated: Hands, true: Hands, size: tuple[int, int]) -> float:
         errors = [
@@ -178,8 +179,8 @@ class HandCoverage(_OfHands):
     As many find one as there are hands in the frame of both clips that has fewer. NaN without a true hand.
 
     Args:
-        hands: the eye, as in :class:`HandStructureError`.
-        name: the eye's, for the record.
+        hands: the estimator, as in :class:`HandStructureError`.
+        name: the estimator's, for the record.
         every: look at every n-th frame, from the first.
 
     Raises:

@@ -38,7 +38,7 @@ class InstructionAccuracy(ClipMetric):
         self.classifier = InstructionClassifier.from_assets() if classifier is None else classifier
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         return {
             "weights": weights_digest(self.classifier),
             "accuracy_on_true_renders": self.classifier.accuracy,

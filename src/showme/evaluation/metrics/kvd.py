@@ -82,10 +82,10 @@ class KernelVideoDistance(SetMetric):
         return kernel_distance(dim_zero_cat(self.generated), dim_zero_cat(self.real), self.centred)
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """As in :class:`.base.SetMetric`."""
         return {
-            "network": self.network.made_of,
+            "network": self.network.fingerprint,
             "preprocessing": self.preprocessing,
             "kernel": "(x.y / D + 1)^3",
             "centred": self.centred,

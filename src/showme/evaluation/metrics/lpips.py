@@ -48,7 +48,7 @@ class LearnedPerceptualSimilarity(ClipMetric):
         self.network = _network(net)
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         return {"net": self.net, "value_range": self.value_range, "weights": weights_digest(self.network)}
 
     def score(self, pairs: Pairs) -> Tensor:

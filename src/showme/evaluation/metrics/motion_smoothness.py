@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from .base import ClipMetric, Pairs
-from .eyes import eye_record
+from .estimators import estimator_record
 
 # Pairs of frames that are interpolated together: bounds the memory.
 _PAIRS_TOGETHER = 8
@@ -43,8 +43,8 @@ class MotionSmoothness(ClipMetric):
         self.interpolate, self.name = interpolate, name
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {"interpolator": eye_record(self.name, self.interpolate)}
+    def fingerprint(self) -> dict[str, Any]:
+        return {"interpolator": estimator_record(self.name, self.interpolate)}
 
     def score(self, pairs: Pairs) -> Tensor:
         frames = pairs.generated.shape[1]
@@ -71,7 +71,7 @@ class FlowMiddle(nn.Module):
     t = 1/2. What lies outside one frame is taken from the other alone.
 
     Args:
-        flow: clips (B, T, 3, H, W) -> (B, T - 1, 2, H, W) in pixels, as ``showme.perception.flow_eye``.
+        flow: clips (B, T, 3, H, W) -> (B, T - 1, 2, H, W) in pixels, as ``showme.perception.flow_estimator``.
     """
 
     def __init__(self, flow: Callable[[Tensor], Tensor]):

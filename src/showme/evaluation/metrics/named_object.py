@@ -41,7 +41,7 @@ class NamedObject(ClipMetric):
         self.scenes, self.hands = scenes, hands
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         return {"least_pixels": _LEAST_PIXELS}
 
     def score(self, pairs: Pairs) -> Tensor:

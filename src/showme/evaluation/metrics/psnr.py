@@ -37,7 +37,7 @@ class PeakSignalToNoiseRatio(ClipMetric):
         self.values_compared = values
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         return {"values": self.values_compared, "bound": BOUND_DB}
 
     def score(self, pairs: Pairs) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...perception.region_of_motion import hull_per_hand, region_of_motion
 from .base import ClipMetric, Pairs
-from .eyes import HandEye, bytes_of, eye_record
+from .estimators import HandEstimator, bytes_of, estimator_record
 
 
 class RegionOfMotionIou(ClipMetric):
@@ -21,8 +21,8 @@ class RegionOfMotionIou(ClipMetric):
     frames. NaN where both are empty, 0 where one is.
 
     Args:
-        hands: the eye, as ``showme.perception.hand_eye``: uint8 (T, H, W, 3) -> each frame's hands.
-        name: the eye's, for the record.
+        hands: the estimator, as ``showme.perception.hand_estimator``: uint8 (T, H, W, 3) -> each frame's hands.
+        name: the estimator's, for the record.
 
     Raises:
         InputError: OpenCV is not installed.
@@ -30,13 +30,13 @@ class RegionOfMotionIou(ClipMetric):
 
     better = "higher"
 
-    def __init__(self, hands: HandEye, name: str, **kwargs: Any):
+    def __init__(self, hands: HandEstimator, name: str, **kwargs: Any):
         super().__init__(**kwargs)
         self.hands, self.name = hands, name
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {"hands": eye_record(self.name, self.hands)}
+    def fingerprint(self) -> dict[str, Any]:
+        return {"hands": estimator_record(self.name, self.hands)}
 
     def score(self, pairs: Pairs) -> Tensor:
         regions = (
@@ -45,7 +45,7 @@ class RegionOfMotionIou(ClipMetric):
         return torch.tensor([iou(ours, theirs) for ours, theirs in zip(*regions, strict=True)], dtype=torch.float64)
 
 
-def region_of_hands(clip: Tensor, hands: HandEye) -> np.ndarray:
+def region_of_hands(clip: Tensor, hands: HandEstimator) -> np.ndarray:
     """The region of motion, bool (H, W), of a clip (T, 3, H, W) in [0, 1].
 
     Raises:

@@ -25,7 +25,7 @@ class StructuralSimilarity(ClipMetric):
     better = "higher"
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         return _SETTINGS | {"borders": "mirrored"}
 
     def score(self, pairs: Pairs) -> Tensor:

@@ -17,7 +17,7 @@ from ...worlds.tabletop import Scene
 from ...worlds.tabletop.camera import SIZE
 from ...worlds.tabletop.locator import locate
 from .base import ClipMetric, Pairs
-from .eyes import bytes_of
+from .estimators import bytes_of
 
 NEAR_PIXELS = 8.0
 
@@ -57,7 +57,7 @@ class ObjectNear(ClipMetric):
         return cls(scenes, places, **kwargs)
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         return {"near_pixels": NEAR_PIXELS}
 
     def score(self, pairs: Pairs) -> Tensor:

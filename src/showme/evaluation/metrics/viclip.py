@@ -13,26 +13,26 @@ from .base import ClipMetric, Pairs, TextReader
 class ViClipToText(ClipMetric):
     """Cosine of the generated clip, of which 8 frames are taken evenly, with the instruction, -1 to 1.
 
-    An instruction that is longer than ViCLIP reads is an ``InputError``, unless the eye's ``truncate`` is set.
+    An instruction that is longer than ViCLIP reads is an ``InputError``, unless the encoder's ``truncate`` is set.
 
     Args:
-        eye: ViCLIP; ShowMe reports L/14 on SSv2.
+        encoder: ViCLIP; ShowMe reports L/14 on SSv2.
     """
 
     better = "higher"
 
-    def __init__(self, eye: ViCLIP, **kwargs: Any):
+    def __init__(self, encoder: ViCLIP, **kwargs: Any):
         super().__init__(**kwargs)
-        self.eye = eye
+        self.encoder = encoder
 
     @property
-    def made_of(self) -> dict[str, Any]:
-        return {"viclip": self.eye.made_of}
+    def fingerprint(self) -> dict[str, Any]:
+        return {"viclip": self.encoder.fingerprint}
 
     @property
     def text_reader(self) -> TextReader:
-        return self.eye
+        return self.encoder
 
     def score(self, pairs: Pairs) -> Tensor:
-        texts = self.eye.texts(pairs.instructions).double()
-        return (self.eye.videos(pairs.generated).double() * texts).sum(-1)
+        texts = self.encoder.texts(pairs.instructions).double()
+        return (self.encoder.videos(pairs.generated).double() * texts).sum(-1)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...errors import InputError
 from ..networks.vqa import QuestionAnswering
 from .base import ClipMetric, Pairs
-from .eyes import bytes_of
+from .estimators import bytes_of
 
 QUESTION = 'Does this figure show "{text}"? Please answer yes or no.'
 ANSWER = "Yes"
@@ -51,9 +51,9 @@ class VqaScore(ClipMetric):
         self.network, self.question, self.answer, self.probability = network, question, answer, probability
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         told = {"question": self.question, "answer": self.answer, "probability": self.probability}
-        return {"vqa": self.network.made_of} | told
+        return {"vqa": self.network.fingerprint} | told
 
     def score(self, pairs: Pairs) -> Tensor:
         """(B,), 0 to 1.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from ...long_text import CutTeller
-from ...perception.similarity import _made_of, _prepared
+from ...perception.similarity import _fingerprint, _prepared
 from ...pretrained import load_pretrained
 
 # What BLIP's image-text matching was trained and released with.
@@ -106,9 +106,13 @@ class BlipMatching(nn.Module):
         return tokens
 
     @cached_property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """All that decides the figures, as JSON."""
-        return {**_blip_made_of(self.network, self.processor), "truncate": self.truncate, "max_tokens": self.max_tokens}
+        return {
+            **_blip_fingerprint(self.network, self.processor),
+            "truncate": self.truncate,
+            "max_tokens": self.max_tokens,
+        }
 
     @classmethod
     def from_pretrained(
@@ -173,10 +177,10 @@ class BlipCaptioner(nn.Module):
         return captions
 
     @cached_property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """All that decides the captions, as JSON."""
         search = {"prompt": PROMPT, "beams": _BEAMS, "tokens": [_SHORTEST, _LONGEST]}
-        return _blip_made_of(self.network, self.processor) | search
+        return _blip_fingerprint(self.network, self.processor) | search
 
     @classmethod
     def from_pretrained(cls, name: str | Path) -> BlipCaptioner:
@@ -191,9 +195,9 @@ class BlipCaptioner(nn.Module):
         return cls(*load_pretrained(name, BlipForConditionalGeneration, AutoProcessor, what, _FILES, ["blip"], _PARTS))
 
 
-def _blip_made_of(network: nn.Module, processor: Any) -> dict[str, Any]:
+def _blip_fingerprint(network: nn.Module, processor: Any) -> dict[str, Any]:
     return {
-        **_made_of(network, processor.image_processor),
+        **_fingerprint(network, processor.image_processor),
         "vocabulary": vocabulary_digest([processor.tokenizer]),
     }
 

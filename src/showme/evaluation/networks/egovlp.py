@@ -226,7 +226,7 @@ class EgoVLP(VideoText):
         loaded = load_tokenizer(tokenizer, DistilBertTokenizer, words, f"the tokenizer of {TOKENIZER}")
         return cls(network, loaded, truncate, temporal)
 
-    def _made_of(self) -> dict[str, Any]:
+    def _fingerprint(self) -> dict[str, Any]:
         return {
             "temporal_embeddings": self.temporal,
             "resize": f"short side {self.network.video_model.side}, bilinear without antialiasing, middle",

@@ -157,7 +157,7 @@ class I3D(nn.Module):
         return self.logits["conv3d"](x).mean(dim=(2, 3, 4))
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """What decides the logits, as JSON."""
         from ...fingerprint import weights_digest
 
@@ -177,7 +177,7 @@ class TorchScriptI3D(nn.Module):
     def __init__(self, network: nn.Module, sha256: str):
         super().__init__()
         self.network = network.eval()
-        self.made_of = {"network": "i3d_torchscript.pt", "sha256": sha256}
+        self.fingerprint = {"network": "i3d_torchscript.pt", "sha256": sha256}
 
     def forward(self, clips: Tensor) -> Tensor:
         """As :meth:`I3D.forward`."""

@@ -51,7 +51,7 @@ class Inception(nn.Sequential):
         return super().forward(pictures).flatten(1)
 
     @property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """What decides the features, as JSON."""
         from ...fingerprint import weights_digest
 

@@ -225,7 +225,7 @@ class ViCLIP(VideoText):
         loaded = load_tokenizer(tokenizer, CLIPTokenizer, words, f"the tokenizer of {TOKENIZER}")
         return cls(network, loaded, preprocessing, truncate)
 
-    def _made_of(self) -> dict[str, Any]:
+    def _fingerprint(self) -> dict[str, Any]:
         return {"preprocessing": self.preprocessing}
 
     def _videos(self, clips: Tensor) -> Tensor:

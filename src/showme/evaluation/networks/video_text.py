@@ -84,7 +84,7 @@ class VideoText(nn.Module, ABC):
         return self._cuts.sentence(sentences, self._encoded(sentences).encodings)
 
     @cached_property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """All that decides the features, as JSON; where the files lie does not."""
         from ...fingerprint import weights_digest
 
@@ -92,7 +92,7 @@ class VideoText(nn.Module, ABC):
             "network": self.name,
             "weights": weights_digest(self.network),
             "frames": self.frames,
-            **self._made_of(),
+            **self._fingerprint(),
             "tokenizer": type(self.tokenizer).__name__,
             "vocabulary": vocabulary_digest([self.tokenizer]),
             "truncate": self.truncate,
@@ -107,7 +107,7 @@ class VideoText(nn.Module, ABC):
         """``input_ids`` and ``attention_mask`` of M sentences, as the tokenizer gives them -> (M, F)."""
 
     @abstractmethod
-    def _made_of(self) -> dict[str, Any]:
+    def _fingerprint(self) -> dict[str, Any]:
         """What decides the features of this network alone."""
 
     def _part(self, sentences: Sequence[str]) -> Tensor:

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ...errors import InputError
-from ...perception.similarity import _made_of
+from ...perception.similarity import _fingerprint
 from ...pretrained import load_pretrained
 from .blip import vocabulary_digest
 
@@ -105,13 +105,13 @@ class QuestionAnswering(nn.Module):
             )
 
     @cached_property
-    def made_of(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """All that decides the answers, as JSON."""
         # InstructBLIP reads the question with two.
         parts = (getattr(self.processor, name, None) for name in ("tokenizer", "qformer_tokenizer"))
         tokenizers = [part for part in parts if part is not None]
         return {
-            **_made_of(self.network, self.processor.image_processor),
+            **_fingerprint(self.network, self.processor.image_processor),
             "chat_template": getattr(self.processor, "chat_template", None),
             "vocabulary": vocabulary_digest(tokenizers),
         }

@@ -14,7 +14,7 @@ from torch import Tensor
 from ...generation.outputs import VIEW_SIDE, write_png, write_video
 from .choice import spread
 
-# (B, T, 3, H, W), RGB in [0, 1] -> (B, T - 1, 2, H, W) pixels, such as showme.perception.flow_eye gives.
+# (B, T, 3, H, W), RGB in [0, 1] -> (B, T - 1, 2, H, W) pixels, such as showme.perception.flow_estimator gives.
 Flow = Callable[[Tensor], Tensor]
 
 FPS = 8

@@ -56,7 +56,7 @@ def render_report(
 <h2>The record</h2>
 {_fields(result.record)}
 <p class="soft under">What decides each figure beside the clips:</p>
-{_made_of(result)}"""
+{_fingerprint(result)}"""
     return render_page(f"{result.model.name} under the protocol {name}" if name else result.model.name, body)
 
 
@@ -206,9 +206,9 @@ def _key(name: str) -> str:
     return re.sub(r"([._])", r"\1<wbr>", escape(name))
 
 
-def _made_of(result: Result) -> str:
+def _fingerprint(result: Result) -> str:
     return "\n".join(
-        f"<details><summary>{escape(figure.title)}</summary>{_fields(figure.made_of)}</details>"
+        f"<details><summary>{escape(figure.title)}</summary>{_fields(figure.fingerprint)}</details>"
         for figure in heads(result).values()
-        if figure.made_of
+        if figure.fingerprint
     )

@@ -32,7 +32,7 @@ class Computation:
     """What a training took, over the seeds that it ran with.
 
     name: which training of which rows it is. recipe: its YAML. trainable, parameters: of the model with its frozen
-    encoders and codec; eyes of rewards are not counted. minutes: of training, the mean over seeds.
+    encoders and codec; estimators of rewards are not counted. minutes: of training, the mean over seeds.
     samples_per_second: the median over steps, then the mean. memory_mib: the most held, see ``memory_of``.
     largest_batch: samples of one step within 90% of the device's memory; None where it was not looked for.
     """

@@ -64,14 +64,14 @@ def _cell(cell: StudyCell | None, digits: int) -> str:
 
 def _rows(study: StudyConfig) -> str:
     lines = "\n".join(
-        f"<tr><th><bdi>{escape(row.name)}</bdi></th><td>{'<br>'.join(map(escape, _made_of(row)))}</td></tr>"
+        f"<tr><th><bdi>{escape(row.name)}</bdi></th><td>{'<br>'.join(map(escape, _fingerprint(row)))}</td></tr>"
         for row in study.rows
     )
     shared = f'<p class="soft under">In every training: {escape(", ".join(study.fields))}.</p>' if study.fields else ""
     return f'<div class="card scroll"><table class="fields"><tbody>\n{lines}\n</tbody></table></div>{shared}'
 
 
-def _made_of(row: RowConfig) -> list[str]:
+def _fingerprint(row: RowConfig) -> list[str]:
     told = [] if row.model is None else [f"the model {row.model}"]
     for number, step in enumerate(row.trainings, 1):
         start = f", from {step.model}" if step.model else ""

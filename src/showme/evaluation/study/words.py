@@ -61,7 +61,7 @@ def computation_cells(costs: Sequence[Computation]) -> list[list[str]]:
 def computation_notes(costs: Sequence[Computation]) -> list[str]:
     """What the computation table means, each once."""
     notes = [
-        "Parameters of the model with its frozen encoders and codec, without the eyes of rewards; minutes of training, "
+        "Parameters of the model with its frozen encoders and codec, without rewards' estimators; minutes of training, "
         "the mean over seeds; samples per second, the median over steps."
     ]
     for line in costs:

@@ -15,25 +15,25 @@ from ...data.rows import ClipRows
 from ...data.sampling import LAST_FRAMES
 from ...fingerprint import code_digest, weights_digest
 from ...losses import motion
-from ...perception import depth_eye, edge_eye, flow_eye
+from ...perception import depth_estimator, edge_estimator, flow_estimator
 from ..cached import ClipEncoder
 from .config import RewardConfig
 
-ESTIMATORS: dict[str, Callable[[str], nn.Module]] = {"edge": edge_eye, "depth": depth_eye}
+ESTIMATORS: dict[str, Callable[[str], nn.Module]] = {"edge": edge_estimator, "depth": depth_estimator}
 
 
 def reward_parts(backbone: Backbone, rows: ClipRows, rewards: RewardConfig) -> list[Part]:
     """``edge`` and ``depth`` of the last three frames (3, 1, H, W), and pooled ``flow`` (T' - 1, h, w)."""
-    targets, made_of = RewardTargets(backbone, rows), rows.made_of | _code_of(sys.modules[__name__], motion)
+    targets, fingerprint = RewardTargets(backbone, rows), rows.fingerprint | _code_of(sys.modules[__name__], motion)
     parts = []
     for name, estimator_name in rewards.structure.items():
         estimator = ESTIMATORS[name](estimator_name).to(backbone.device)
-        told = made_of | {"last": LAST_FRAMES} | _identity(estimator_name, estimator)
+        told = fingerprint | {"last": LAST_FRAMES} | _identity(estimator_name, estimator)
         parts.append(Part(name, told, rows.identities, partial(targets.structure, name, estimator)))
     if rewards.motion:
-        flow = flow_eye(rewards.motion)
+        flow = flow_estimator(rewards.motion)
         size = [side // backbone.facts.space for side in (rows.look.height, rows.look.width)]
-        told = made_of | {"latent size": size} | _identity(rewards.motion, flow)
+        told = fingerprint | {"latent size": size} | _identity(rewards.motion, flow)
         if (frames := backbone.facts.time) > 1:
             told |= {"frames of a latent": frames}
         parts.append(Part("flow", told, rows.identities, partial(targets.flow, flow, size)))

@@ -35,7 +35,7 @@ class DropoutConfig(Settings):
 
 
 class RewardConfig(Settings):
-    """Reward tuning: terms added to the denoising loss. Eyes are named as in showme.perception; null: no term."""
+    """Reward tuning: terms added to the denoising loss. Estimators are named as in showme.perception; null: no term."""
 
     edge: str | None = Field(None, description="structure: sobel or hed:FILE; state_image")
     edge_weight: float = Field(1.0, gt=0, description="of its term")
@@ -49,8 +49,10 @@ class RewardConfig(Settings):
 
     @property
     def structure(self) -> dict[str, str]:
-        """Eyes of the structure reward, by term."""
-        return {name: eye for name, eye in (("edge", self.edge), ("depth", self.depth)) if eye is not None}
+        """Estimators of the structure reward, by term."""
+        return {
+            name: estimator for name, estimator in (("edge", self.edge), ("depth", self.depth)) if estimator is not None
+        }
 
     @property
     def weights(self) -> dict[str, float]:

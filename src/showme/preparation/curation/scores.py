@@ -10,7 +10,7 @@ goal       text_similarity (T,),           ShowMe's curation of EPIC-KITCHENS: C
            first_similarity (T,)           narration, DINOv2 ViT-B/14 against the first frame, T = 16
 change     change ()                       LEGO's window (arXiv 2312.03849): CLIP, the last frame against the first
 motion     motion ()                       AnimateAnything (arXiv 2311.12886), and IVG (arXiv 2412.04189) after it
-hands      hands (T,),                     hands that a hand eye finds, and IVG's region of motion
+hands      hands (T,),                     hands that an estimator finds, and IVG's region of motion
            hand_confidence (T,), region ()
 =========  ==============================  ====================================================================
 """
@@ -47,11 +47,11 @@ class Scorer(Protocol):
 
     Attributes:
         name: of the scorer.
-        made_of: all that decides its values, as JSON: the fingerprint of what the cache keeps of it.
+        fingerprint: all that decides its values, as JSON: the fingerprint of what the cache keeps of it.
     """
 
     name: str
-    made_of: dict[str, Any]
+    fingerprint: dict[str, Any]
 
     def score(self, frames: np.ndarray, instruction: str) -> dict[str, np.ndarray]:
         """uint8 frames (T, H, W, 3), RGB, and the instruction -> float32 arrays by name."""
@@ -73,7 +73,7 @@ class GoalScores:
 
     The product of the two is ShowMe's score of a frame. Its released curation looks at 16 frames of the clip at 256x256
     pixels, evenly spaced and rounded down to whole frames, where ``evenly_spaced`` rounds to the nearest; its CLIP runs
-    in fp16 on a GPU, here in fp32. Both eyes prepare pictures as their processors say.
+    in fp16 on a GPU, here in fp32. Both networks prepare pictures as their processors say.
 
     Args:
         clip: CLIP; the paper's is ``openai/clip-vit-large-patch14``.
@@ -84,7 +84,7 @@ class GoalScores:
 
     def __init__(self, clip: ClipSimilarity, dino: DinoSimilarity):
         self.clip, self.dino = clip, dino
-        self.made_of: dict[str, Any] = {"scorer": self.name, "clip": clip.made_of, "dino": dino.made_of}
+        self.fingerprint: dict[str, Any] = {"scorer": self.name, "clip": clip.fingerprint, "dino": dino.fingerprint}
 
     def score(self, frames: np.ndarray, instruction: str) -> dict[str, np.ndarray]:
         """``text_similarity`` and ``first_similarity``, each (T,) cosines.
@@ -111,7 +111,7 @@ class ChangeScores:
 
     def __init__(self, clip: ClipSimilarity):
         self.clip = clip
-        self.made_of: dict[str, Any] = {"scorer": self.name, "clip": clip.made_of}
+        self.fingerprint: dict[str, Any] = {"scorer": self.name, "clip": clip.fingerprint}
 
     def score(self, frames: np.ndarray, instruction: str) -> dict[str, np.ndarray]:
         """``change``: one cosine, ()."""
@@ -127,7 +127,7 @@ class MotionScores:
     """
 
     name = "motion"
-    made_of: dict[str, Any] = {"scorer": name, "scale": _MOTION_SCALE, "hue": "not wrapped"}  # noqa: RUF012
+    fingerprint: dict[str, Any] = {"scorer": name, "scale": _MOTION_SCALE, "hue": "not wrapped"}  # noqa: RUF012
 
     def score(self, frames: np.ndarray, instruction: str) -> dict[str, np.ndarray]:
         """``motion``: one number, ().
@@ -143,8 +143,8 @@ class HandScores:
     """Hands in each frame, and the share of the picture in which they move.
 
     Args:
-        eye: frames -> for each its hands, as :func:`showme.perception.hand_eye` gives it.
-        made_of: the eye's name and settings, as JSON; a module's weights are added here.
+        estimator: frames -> for each its hands, as :func:`showme.perception.hand_estimator` gives it.
+        fingerprint: the estimator's name and settings, as JSON; a module's weights are added here.
         hull: ``per_hand``: the paper's mask, each hand's convex hull; ``over_hands``: its released code's, one hull
             around all hands of a frame. The union over the T frames is the region; the paper's looks at every frame of
             the clip.
@@ -154,18 +154,23 @@ class HandScores:
 
     def __init__(
         self,
-        eye: Callable[[np.ndarray], Sequence[Sequence[_Joints]]],
-        made_of: Mapping[str, Any],
+        estimator: Callable[[np.ndarray], Sequence[Sequence[_Joints]]],
+        fingerprint: Mapping[str, Any],
         hull: Literal["per_hand", "over_hands"] = "per_hand",
     ):
-        self.eye, self.hull = eye, hull
-        weights = weights_digest(eye) if isinstance(eye, nn.Module) else None
-        self.made_of: dict[str, Any] = {"scorer": self.name, "eye": dict(made_of), "weights": weights, "hull": hull}
+        self.estimator, self.hull = estimator, hull
+        weights = weights_digest(estimator) if isinstance(estimator, nn.Module) else None
+        self.fingerprint: dict[str, Any] = {
+            "scorer": self.name,
+            "estimator": dict(fingerprint),
+            "weights": weights,
+            "hull": hull,
+        }
 
     def score(self, frames: np.ndarray, instruction: str) -> dict[str, np.ndarray]:
         """``hands``: how many, (T,). ``hand_confidence``: the surest one's presence, (T,); 0 in a frame without hands,
-        not a number where the eye does not tell. ``region``: share of the picture, ()."""
-        found = self.eye(frames)
+        not a number where the estimator does not tell. ``region``: share of the picture, ()."""
+        found = self.estimator(frames)
         masks = _HULLS[self.hull]([[hand.joints for hand in hands] for hands in found], *frames.shape[1:3])
         return {
             "hands": _array([len(hands) for hands in found]),

@@ -125,7 +125,7 @@ def _push_plan(scene: Scene, move, back, forward, local, curls) -> Plan:
     spec = scene.objects[scene.target]
     start = resting(spec)
     approach = -unit(move)
-    # Push low on tall things and at mid-height on flat ones: nothing topples to the eye.
+    # Push low on tall things and at mid-height on flat ones: nothing seems to topple.
     anchor = start.pose.position + np.array([0, 0, min(EXTENTS[spec.shape][2] / 2, 0.05)])
     rotation = hand_rotation(forward, back)
     hand = slide_to_touch(spec.shape, start, rotation, curls, anchor, np.array(local), approach)

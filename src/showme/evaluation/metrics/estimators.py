@@ -1,4 +1,4 @@
-"""What metrics share about the eyes that they are given: how one is recorded, and that it looks once."""
+"""What metrics share about the estimators that they are given: how one is recorded, and that it looks once."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from torch import Tensor, nn
 from ...fingerprint import weights_digest
 from ...perception.hands import Hand
 
-# uint8 frames (T, H, W, 3), RGB -> the hands of each frame, as `showme.perception.hand_eye` gives it.
-HandEye = Callable[[np.ndarray], Sequence[Sequence[Hand]]]
+# uint8 frames (T, H, W, 3), RGB -> the hands of each frame, as `showme.perception.hand_estimator` gives it.
+HandEstimator = Callable[[np.ndarray], Sequence[Sequence[Hand]]]
 
 
-class SharedHandEye(nn.Module):
-    """A hand eye that remembers the clips it saw last, so that several metrics share one look at each.
+class SharedHandEstimator(nn.Module):
+    """A hand estimator that remembers the clips it saw last, so that several metrics share one look at each.
 
     Args:
-        eye: looks at what is not remembered.
+        estimator: looks at what is not remembered.
         clips: how many are remembered: those of a batch, generated and true. Hands are kept, pixels are not.
     """
 
-    def __init__(self, eye: HandEye, clips: int = 128):
+    def __init__(self, estimator: HandEstimator, clips: int = 128):
         super().__init__()
-        self.eye, self.clips = eye, clips
+        self.estimator, self.clips = estimator, clips
         self._seen: OrderedDict[bytes, Sequence[Sequence[Hand]]] = OrderedDict()
 
     def forward(self, frames: np.ndarray) -> Sequence[Sequence[Hand]]:
         """uint8 (T, H, W, 3) -> each frame's hands, which nobody may change."""
         key = hashlib.sha256(repr(frames.shape).encode() + np.ascontiguousarray(frames).tobytes()).digest()
         if key not in self._seen:
-            self._seen[key] = self.eye(frames)
+            self._seen[key] = self.estimator(frames)
         self._seen.move_to_end(key)
         while len(self._seen) > self.clips:
             self._seen.popitem(last=False)
         return self._seen[key]
 
 
-def eye_record(name: str, eye: Any) -> dict[str, Any]:
-    """An eye for ``made_of``: its name, and the digest of its weights where it has any."""
-    weights = isinstance(eye, nn.Module) and eye.state_dict()
-    return {"name": name, "weights": weights_digest(eye)} if weights else {"name": name}
+def estimator_record(name: str, estimator: Any) -> dict[str, Any]:
+    """What a ``fingerprint`` says of an estimator: its name, and the digest of its weights where it has any."""
+    weights = isinstance(estimator, nn.Module) and estimator.state_dict()
+    return {"name": name, "weights": weights_digest(estimator)} if weights else {"name": name}
 
 
 def bytes_of(clip: Tensor) -> np.ndarray:
