@@ -14,7 +14,7 @@ _TEXT = {".py", ".md", ".yaml", ".toml", ".sh", ".html", ".css", ".js"}
 _EYE = re.compile(r"(?<![A-Za-z])[Ee]yes?(?![a-z])|[a-z]Eyes?(?![a-z])|EYE")
 # What is called so elsewhere: identity matrices, an action of UCF101, cameras in file names, the field's former name.
 _ELSEWHERE = re.compile(
-    r"\b(np|torch)\.eye\(|ApplyEyeMakeup|\|eye\||\beye in \"lr\"|\"eyes\": \"estimators\"|eyes\.hands"
+    r"\b(np|torch)\.eye\(|ApplyEyeMakeup|\|eye\||\beye in \"lr\"|\"eyes\": \"estimators\"|field eyes is|eyes\.hands"
 )
 
 
