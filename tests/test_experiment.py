@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -17,9 +18,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
+from transformers import CLIPTextModel, CLIPVisionModel
 
 from showme.backbones.lora import bare_weights
 from showme.cli import main
@@ -29,7 +32,7 @@ from showme.experiment import clip_rows, fill_cache, open_run, train
 from showme.methods.showme.config import ShowMeConfig
 from showme.pipelines import load_bundle, save_bundle
 from showme.run_folder import MODEL
-from showme.training import CHECKPOINTS
+from showme.training import CHECKPOINTS, Trainer
 from showme.training.checkpoint import newest_checkpoint
 from showme.training.log import LOG
 from tests.conftest import make_tiny_info, make_tiny_pipeline
@@ -186,6 +189,24 @@ def test_the_cache_is_filled_once_and_read_by_training(settings, monkeypatch):
     monkeypatch.setattr("showme.backbones.video_unet.VideoUNetBackbone.encode_text", fail)
     monkeypatch.setattr("showme.data.rows.read_clip", fail)
     train(config)
+
+
+@pytest.mark.parametrize("scenes", [0, 1])
+def test_encoders_leave_memory_when_the_cache_is_whole_and_nobody_validates(settings, monkeypatch, scenes):
+    """The codec stays, and so do all where validation asks them."""
+    kinds, alive, run = (CLIPTextModel, CLIPVisionModel, AutoencoderKL), [], Trainer.run
+
+    def count(trainer=None):
+        gc.collect()
+        everything = gc.get_objects()
+        alive.append([sum(issubclass(type(each), kind) for each in everything) for kind in kinds])
+        return None if trainer is None else run(trainer)
+
+    monkeypatch.setattr(Trainer, "run", count)
+    count()
+    train(settings(validation={"scenes": scenes}))
+    before, during = alive
+    assert [b - a for a, b in zip(before, during, strict=True)] == [scenes, scenes, 1]
 
 
 def test_instructions_are_trained_on_as_they_will_be_asked(settings, clips, tmp_path):

@@ -117,6 +117,8 @@ def train(config: RunConfig, progress: Progress | None = None, found: RunInput |
         trainer.validate = lambda step: validator.run(
             step, tuned_pipeline(config, files) if trainer.sharded else run.stage.pipeline
         )
+    else:
+        run.stage.pipeline.backbone.release_encoders()
     begin_folder(config.out, config)
     run_clips.keep()
     trainer.run()

@@ -136,6 +136,14 @@ class Backbone(ABC):
         """The frozen networks whose weights decide what is cached as ``latents``, ``text`` and ``image``; the last is
         absent where there is no image encoder."""
 
+    def release_encoders(self) -> None:
+        """Let go of the encoders of text and images: where all that they say is cached, they only fill memory. The
+        codec stays, which rewards decode with."""
+        released = [encoder for name, encoder in self.encoders.items() if name != "latents"]
+        for name, component in self.parts.components.items():
+            if any(component is each for each in released):
+                self.parts.register_modules(**{name: None})
+
     @property
     @abstractmethod
     def vocabulary(self) -> Any:
