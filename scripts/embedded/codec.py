@@ -18,7 +18,7 @@ from showme.data.stream import generator_at
 from .frames import to_unit
 from .pairs import Pairs, load_pairs
 from .settings import Settings
-from .stage import FRESH_RATES, round_to_bf16, run_stage
+from .stage import round_to_bf16, run_stage
 
 # The posterior's spread is held fixed and small: the diffusion model reads the mean alone, and a little noise keeps the
 # decoder forgiving of its errors.
@@ -81,9 +81,9 @@ def train_codec(folder: Path, settings: Settings, device: torch.device) -> dict:
     pairs = load_pairs(folder, settings)
     objective = CodecObjective(settings)
     crops = Pictures(pairs, settings.seed, settings.codec_crop)
-    run_stage("codec_crops", objective, crops, folder, settings, settings.codec_batch, last=False, rates=FRESH_RATES)
+    run_stage("codec_crops", objective, crops, folder, settings, settings.codec_batch, last=False)
     whole = Pictures(pairs, settings.seed, None)
-    state = run_stage("codec", objective, whole, folder, settings, max(settings.codec_batch // 4, 1), rates=FRESH_RATES)
+    state = run_stage("codec", objective, whole, folder, settings, max(settings.codec_batch // 4, 1))
     _set_scale(objective.codec, pairs.first, objective.codec.device)
     round_to_bf16(objective.codec)
     objective.codec.save_pretrained(folder / "codec-model")

@@ -19,12 +19,14 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 
+from showme.config import OptimizerConfig
+
 from .cache import EncodedClips, assemble, open_pairs
 from .gauge import Gauge
 from .networks import BaseObjective, base_objective, freeze_temporal
 from .samples import ClipSamples, FrameSamples, PairSamples
 from .settings import Settings
-from .stage import CLIP_RATES, run_stage
+from .stage import OPTIMIZER, run_stage
 
 
 def train_spatial(folder: Path, settings: Settings, device: torch.device) -> dict:
@@ -33,7 +35,18 @@ def train_spatial(folder: Path, settings: Settings, device: torch.device) -> dic
     freeze_temporal(objective.unet)
     samples = _pictures(folder, settings, device)
     gauge = _gauge("spatial", objective, folder, settings)
-    return run_stage("spatial", objective, samples, folder, settings, settings.image_batch, gauge=gauge)
+    return run_stage(
+        "spatial",
+        objective,
+        samples,
+        folder,
+        settings,
+        settings.image_batch,
+        _optimizer(settings),
+        gauge=gauge,
+        ema=settings.ema,
+        **({} if settings.spatial_steps is None else {"steps": settings.spatial_steps, "minutes": None}),
+    )
 
 
 def train_coarse(folder: Path, settings: Settings, device: torch.device) -> dict:
@@ -52,7 +65,15 @@ def _train_clips(name: str, before: str, count: int, folder: Path, settings: Set
     samples = ClipSamples(EncodedClips(folder, settings, device), pictures, settings, count)
     gauge = _gauge(name, objective, folder, settings)
     last = name == "base"
-    return run_stage(name, objective, samples, folder, settings, settings.video_batch, CLIP_RATES, last, gauge)
+    return run_stage(
+        name, objective, samples, folder, settings, settings.video_batch, _optimizer(settings, 0.5), last, gauge
+    )
+
+
+def _optimizer(settings: Settings, share: float = 1.0) -> OptimizerConfig:
+    """The settings' optimiser at a share of their rates."""
+    rates = {"learning_rate": settings.adamw_rate * share, "muon_rate": settings.muon_rate * share}
+    return OPTIMIZER.model_copy(update={"name": settings.optimizer, **rates})
 
 
 def _pictures(folder: Path, settings: Settings, device: torch.device) -> Dataset:

@@ -29,7 +29,7 @@ from showme.worlds.tabletop.vocabulary import all_words
 from .frames import to_unit
 from .pairs import Pairs, load_pairs
 from .settings import Settings
-from .stage import FRESH_RATES, round_to_bf16, run_stage
+from .stage import round_to_bf16, run_stage
 
 _HEAD_WIDTH = 32
 
@@ -144,7 +144,7 @@ def train_encoders(folder: Path, settings: Settings, device: torch.device) -> di
     ids = tokenizer(list(pairs.instructions), padding="max_length", truncation=True, return_tensors="pt").input_ids
     objective = ContrastiveObjective(settings)
     changes = Changes(pairs, ids, settings.seed)
-    state = run_stage("encoders", objective, changes, folder, settings, settings.encoder_batch, rates=FRESH_RATES)
+    state = run_stage("encoders", objective, changes, folder, settings, settings.encoder_batch)
     # The image encoder is final; the text encoder goes on learning.
     round_to_bf16(objective.image)
     tokenizer.save_pretrained(folder / "tokenizer")

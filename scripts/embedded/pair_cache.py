@@ -28,7 +28,7 @@ class EncodedPairs:
 
     Args:
         folder: of the run, whose shards are encoded.
-        settings: how many there are.
+        settings: how many first frames there are, and how many ends of each count.
         null_image, null_ids: conditions that stand for none.
     """
 
@@ -38,12 +38,14 @@ class EncodedPairs:
             torch.cat([shard[name] for shard in shards]) for name in ("first", "image", "end", "ids")
         )
         self.scene = torch.cat([shard["scene"] + SHARD * number for number, shard in enumerate(shards)])
+        self.chosen = _first_of_each(self.scene, settings.ends_per_scene)
         self.null_image, self.null_ids = null_image, null_ids
 
     def __len__(self) -> int:
-        return len(self.end)
+        return len(self.chosen)
 
-    def __getitem__(self, pair: int) -> dict[str, Tensor]:
+    def __getitem__(self, place: int) -> dict[str, Tensor]:
+        pair = int(self.chosen[place])
         scene = int(self.scene[pair])
         return {
             "first": self.first[scene],
@@ -53,6 +55,14 @@ class EncodedPairs:
             "null_image": self.null_image,
             "null_ids": self.null_ids,
         }
+
+
+def _first_of_each(scene: Tensor, count: int) -> Tensor:
+    """Places of the first ``count`` pairs of every scene; pairs of one scene stand together."""
+    places = torch.arange(len(scene))
+    begins = torch.cat([torch.ones(1, dtype=torch.bool), scene[1:] != scene[:-1]])
+    first = torch.cummax(torch.where(begins, places, 0), 0).values
+    return places[places - first < count]
 
 
 def encoded_path(folder: Path, number: int) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -31,6 +33,12 @@ class Settings(BaseModel):
         },
         description="wall-clock bound of each training stage",
     )
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="of training: showme.config.TrainingConfig")
+    spatial_steps: int | None = Field(None, description="bound of the spatial stage in place of its minutes")
+    optimizer: Literal["muon", "adamw"] = Field("muon", description="of the diffusion network")
+    muon_rate: float = Field(0.01, description="Muon's peak step in the spatial stage; half of it for clips")
+    adamw_rate: float = Field(5e-4, description="AdamW's, of what Muon does not step or of all; half of it for clips")
+    ema: float | None = Field(None, description="decay of averaged weights in the spatial stage; null: none")
     codec_widths: tuple[int, ...] = Field((32, 32, 64, 128), description="codec channels per level")
     latent_channels: int = Field(8, description="channels of the latent")
     codec_crop: int = Field(64, description="side of the crops that most of the codec's steps see")

@@ -15,11 +15,7 @@ from showme.training.checkpoint import load_weights, newest_checkpoint
 
 from .settings import Settings
 
-# Peak steps of Muon and of AdamW: of codec and encoders; of the diffusion network's spatial half, where 0.02 was worse;
-# and of the whole network, whose spatial half has been trained.
-FRESH_RATES = (0.02, 1e-3)
-DIFFUSION_RATES = (0.01, 5e-4)
-CLIP_RATES = (0.005, 2.5e-4)
+OPTIMIZER = OptimizerConfig(name="muon", learning_rate=1e-3, muon_rate=0.02, betas=(0.9, 0.99), clip_norm=1.0)
 _GAUGE_STEPS = 400
 
 
@@ -30,9 +26,10 @@ def run_stage(
     folder: Path,
     settings: Settings,
     batch_size: int,
-    rates: tuple[float, float] = DIFFUSION_RATES,
+    optimizer: OptimizerConfig = OPTIMIZER,
     last: bool = True,
     gauge: Callable[[int], object] | None = None,
+    **training: object,
 ) -> dict:
     """Train for the stage's minutes into ``folder``/<name>.
 
@@ -42,23 +39,24 @@ def run_stage(
         folder: of the whole run.
         settings: sizes and minutes.
         batch_size: samples per step.
-        rates: peak steps of Muon and of AdamW.
+        optimizer: how weights are stepped.
         last: whether the rate falls to zero; a stage that another goes on from keeps it.
         gauge: called with the step now and then, and at the end.
+        training: other fields of the trainer's settings.
     """
-    muon_rate, rate = rates
-    optimizer = OptimizerConfig(name="muon", learning_rate=rate, muon_rate=muon_rate, betas=(0.9, 0.99), clip_norm=1.0)
-    config = TrainingConfig(
-        minutes=settings.minutes[name],
-        batch_size=batch_size,
-        optimizer=optimizer,
-        warmup=50,
-        schedule="linear" if last else "constant",
-        seed=settings.seed,
-        checkpoint_seconds=180,
-        validate_steps=_GAUGE_STEPS if gauge is not None else None,
-        tensorboard=False,
-    )
+    fields = {
+        "minutes": settings.minutes[name],
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "precision": settings.precision,
+        "warmup": 50,
+        "schedule": "linear" if last else "constant",
+        "seed": settings.seed,
+        "checkpoint_seconds": 180,
+        "validate_steps": _GAUGE_STEPS if gauge is not None else None,
+        "tensorboard": False,
+    }
+    config = TrainingConfig(**fields | training)
     return Trainer(objective, samples, config, folder / name, name, gauge).run()
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from showme.config import OptimizerConfig, TrainingConfig
+from showme.config import TrainingConfig
 from showme.experiment import train
 from showme.methods.showme.config import AdapterConfig, ShowMeConfig
 from showme.run_config import DataConfig, ValidationConfig
 
 from .cache import CACHE
 from .settings import Settings
-from .stage import FRESH_RATES
+from .stage import OPTIMIZER
 
 # Draws lean to the noisy end, t = 1000 sqrt(u): there the instruction decides where things go.
 TIMESTEP_POWER = 0.5
@@ -29,9 +29,7 @@ def stage_config(stage: str, folder: Path, model: Path, settings: Settings) -> S
         model: bundle that is tuned.
         settings: sizes and minutes.
     """
-    optimizer = OptimizerConfig(
-        name="muon", learning_rate=FRESH_RATES[1], muon_rate=_MUON_RATES[stage], betas=(0.9, 0.99), clip_norm=1.0
-    )
+    optimizer = OPTIMIZER.model_copy(update={"muon_rate": _MUON_RATES[stage]})
     training = TrainingConfig(
         minutes=settings.minutes[stage],
         batch_size=settings.image_batch if stage == "state_image" else settings.video_batch,
