@@ -27,7 +27,7 @@ from transformers import CLIPTextModel, CLIPVisionModel
 from showme.backbones.lora import bare_weights
 from showme.cli import main
 from showme.config import OptimizerConfig, TrainingConfig, dump_config
-from showme.errors import CutWarning, InputError, ToldWarning
+from showme.errors import InputError, ShowMeWarning, TruncationWarning
 from showme.experiment import clip_rows, fill_cache, open_run, train
 from showme.methods.showme.config import ShowMeConfig
 from showme.pipelines import load_bundle, save_bundle
@@ -216,7 +216,7 @@ def test_instructions_are_trained_on_as_they_will_be_asked(settings, clips, tmp_
     index[1] = index[1].replace("push the blue box", "defenestrate the box")
     (folder / "index.jsonl").write_text("\n".join(index) + "\n")
     config = settings(data={"source": str(folder)})
-    with pytest.warns(ToldWarning, match="1 of 6 instructions has words that tiny does not know, such as 'defenest"):
+    with pytest.warns(ShowMeWarning, match="1 of 6 instructions has words that tiny does not know, such as 'defenest"):
         rows = clip_rows(config, make_tiny_info())
     assert rows.record(0).instruction == "push the red box"
     plain = clip_rows(config, make_tiny_info(vocabulary=None))
@@ -410,16 +410,16 @@ def test_long_instructions_are_told_once_with_the_clip_and_read_in_windows_by_ch
         listed[line]["instruction"] = " ".join(["push the red box"] * 5 + ["to the", words])
         (own / "index.jsonl").write_text("".join(json.dumps(each) + "\n" for each in listed))
     data = {"source": own}
-    with pytest.warns(CutWarning) as told:
+    with pytest.warns(TruncationWarning) as told:
         fill_cache(settings(data=data))
-    (sentence,) = [str(each.message) for each in told if isinstance(each.message, CutWarning)]
+    (sentence,) = [str(each.message) for each in told if isinstance(each.message, TruncationWarning)]
     assert "2 of 6 instructions are longer than the 24 tokens that the model reads: of the first, clip '0'," in sentence
     assert "'push the red box' is beyond them and is cut off" in sentence
     with pytest.raises(InputError, match="clip '0', 'push the red box' is beyond them: shorten what is too long"):
         train(settings(data=data | {"long_instructions": "refuse"}))
     config = settings("state_video", data=data | {"long_instructions": "chunk"}, dropout={"text": 0.5})
     with warnings.catch_warnings():
-        warnings.simplefilter("error", CutWarning)
+        warnings.simplefilter("error", TruncationWarning)
         model = train(config)
     # The model reads as it was trained to, whoever asks it.
     pipeline = load_bundle(model).pipeline

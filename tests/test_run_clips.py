@@ -17,7 +17,7 @@ from showme.data.clips import Look
 from showme.data.media import Rendered, Span
 from showme.data.rows import ClipRows
 from showme.data.sources.record import Record
-from showme.errors import InputError, ToldWarning
+from showme.errors import InputError, ShowMeWarning
 from showme.run_clips import CLIPS, RunClips
 
 CPU = torch.device("cpu")
@@ -107,14 +107,14 @@ def test_files_that_were_written_anew_are_known_by_their_pixels(tmp_path, record
     path = tmp_path / "run" / CLIPS
     path.write_text(path.read_text().replace("cpu ", "another cpu ", 1))
     with pytest.warns(
-        ToldWarning, match="begun on another device, and the files of 1 clips, such as 'b', were written"
+        ShowMeWarning, match="begun on another device, and the files of 1 clips, such as 'b', were written"
     ):
         read(tmp_path, records, pixels=lambda row: row + 7)
 
 
 def test_a_run_without_a_record_goes_on_with_a_warning_and_gets_one(tmp_path, records):
     (tmp_path / "run" / "checkpoints" / "step-00000001").mkdir(parents=True)
-    with pytest.warns(ToldWarning, match="kept no record of its clips: whether these are the same cannot be told"):
+    with pytest.warns(ShowMeWarning, match="kept no record of its clips: whether these are the same cannot be told"):
         read(tmp_path, records)
     with pytest.raises(InputError, match="removed"):
         read(tmp_path, records[:2])

@@ -26,7 +26,7 @@ from .data.rows import ClipRows
 from .data.sources.lists import write_lines
 from .data.sources.record import Record
 from .data.sources.tables import read_jsonl
-from .errors import InputError, ToldWarning
+from .errors import InputError, ShowMeWarning
 from .training import CHECKPOINTS
 
 CLIPS = "clips.jsonl"
@@ -116,7 +116,7 @@ class RunClips:
         )
 
     def _warn(self, told: str) -> None:
-        warnings.warn(f"{self.folder} goes on, but {told}.", ToldWarning, stacklevel=3)
+        warnings.warn(f"{self.folder} goes on, but {told}.", ShowMeWarning, stacklevel=3)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]] | None:

@@ -9,7 +9,7 @@ import pytest
 
 from showme.data.media import Rendered
 from showme.data.sources.record import Record
-from showme.errors import CutWarning, InputError
+from showme.errors import InputError, TruncationWarning
 from showme.evaluation.baselines import ThroughCodec
 from showme.evaluation.models import Generated, Model
 from showme.evaluation.pairs import ReferenceRows
@@ -81,14 +81,14 @@ def test_instructions_that_are_too_long_are_told_once_and_read_in_windows_by_cho
     small = load_protocol("embedded", [*FIELDS, "width=32", "height=32"])
     reference = ReferenceRows(records, small)
     cut = Generated(Model(str(tiny_bundle), "cpu"), reference, tmp_path)
-    with pytest.warns(CutWarning) as told:
+    with pytest.warns(TruncationWarning) as told:
         cut.make_all()
-    (sentence,) = [str(each.message) for each in told if isinstance(each.message, CutWarning)]
+    (sentence,) = [str(each.message) for each in told if isinstance(each.message, TruncationWarning)]
     assert "1 of 2 instructions is longer than the 24 tokens that the model reads: of the first, clip 'b'," in sentence
     chunked = Generated(Model(str(tiny_bundle), "cpu", "chunk"), reference, tmp_path)
     assert chunked.folder != cut.folder
     with warnings.catch_warnings():
-        warnings.simplefilter("error", CutWarning)
+        warnings.simplefilter("error", TruncationWarning)
         chunked.make_all()
     truth = reference.frames(0)
     assert np.array_equal(chunked.frames(0, truth), cut.frames(0, truth))

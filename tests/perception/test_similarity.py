@@ -24,7 +24,7 @@ from transformers import (
     Dinov2Model,
 )
 
-from showme.errors import CutWarning, InputError
+from showme.errors import InputError, TruncationWarning
 from showme.perception import clip_similarity, dino_similarity
 from showme.perception.similarity import ClipSimilarity, DinoSimilarity
 
@@ -155,7 +155,9 @@ def test_sentences_that_are_too_long_are_refused_or_cut_when_that_is_asked_for(c
     tokens = cut.processor.tokenizer([long], truncation=True, max_length=_LONGEST, return_tensors="pt")
     with torch.no_grad():
         expected = cut.network.text_projection(cut.network.text_model(**tokens).pooler_output)
-    with pytest.warns(CutWarning, match=f"{_LONGEST} tokens that CLIP reads: '{long[_LONGEST - 2 :]}' is beyond them"):
+    with pytest.warns(
+        TruncationWarning, match=f"{_LONGEST} tokens that CLIP reads: '{long[_LONGEST - 2 :]}' is beyond them"
+    ):
         features = cut.texts([long])
     torch.testing.assert_close(features, torch.nn.functional.normalize(expected, dim=-1))
     with warnings.catch_warnings():

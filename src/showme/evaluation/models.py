@@ -20,7 +20,7 @@ from ..data.sources.record import Record
 from ..errors import InputError, first_line
 from ..fingerprint import digest_of
 from ..instruction import prompt_for
-from ..long_text import LongInstructions, told_before
+from ..long_text import LongInstructions, truncation_reported
 from ..methods import find_method
 from ..pipelines import load_pipeline
 from ..staged_files import staged
@@ -167,7 +167,7 @@ class Generated(Candidate):
         record, protocol = self.reference.records[number], self.protocol
         first = Image.fromarray(self.reference.original(number)[0])
         video = protocol.task == "video"
-        with told_before():
+        with truncation_reported():
             out = self.model.pipeline(
                 first,
                 self._prompt(record),

@@ -21,7 +21,7 @@ from ..data.cache import Part, PartReader, build_parts
 from ..data.cache.build import Progress
 from ..data.media import Media, PictureFiles, Pictures
 from ..data.sources.folder import INDEX
-from ..errors import CutWarning, ToldWarning
+from ..errors import ShowMeWarning, TruncationWarning
 from ..fingerprint import code_digest
 from ..perception import hands
 from ..threads import usable_cores
@@ -59,7 +59,7 @@ class Evaluation:
         check_request(request)
         if request.generated is not None and request.generated.resolve() == Path(request.reference).resolve():
             warnings.warn(f"{request.generated} is judged against itself: every figure will be that of equal clips.",
-                          ToldWarning, stacklevel=2)  # fmt: skip
+                          ShowMeWarning, stacklevel=2)  # fmt: skip
         self.request, self.protocol, self.progress = request, request.protocol, progress
         self.cache = request.cache or request.out / "features"
         self.device = request.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -73,7 +73,7 @@ class Evaluation:
         self.candidate = self._candidate(found.given, ids)
         self.measures = make_measures(self.protocol, request.weights, self.reference)
         self.sizes = self._check()
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def run(self) -> Result:
         """Judge the clips and the baselines.
@@ -143,7 +143,7 @@ class Evaluation:
         if len(sizes) > 1:
             told = ", ".join(f"{count} of {size}" for size, count in sizes.most_common(_SIZES))
             warnings.warn(f"The generated clips have {len(sizes)} sizes ({told}): all are scaled to "
-                          f"{self.protocol.width}x{self.protocol.height}.", ToldWarning, stacklevel=2)  # fmt: skip
+                          f"{self.protocol.width}x{self.protocol.height}.", ShowMeWarning, stacklevel=2)  # fmt: skip
         return dict(sizes)
 
     def judge(
@@ -163,7 +163,7 @@ class Evaluation:
             InputError: a clip that cannot be read.
         """
         protocol, measures = protocol or self.protocol, measures or self.measures
-        self._tell_cuts(measures)
+        self._warn_of_truncation(measures)
         rows = PairRows(candidate, self.reference, protocol)
         parts = {part.name: part for each in measures.values() for part in self._parts(each, rows)}
         progress = None if self.progress is None else _Sum(self.progress, candidate.name, len(parts))
@@ -180,14 +180,14 @@ class Evaluation:
                 told |= set_figures(name, measure, generated, truth, protocol)
         return Column(candidate.name, told, clips)
 
-    def _tell_cuts(self, measures: Mapping[str, Measure]) -> None:
+    def _warn_of_truncation(self, measures: Mapping[str, Measure]) -> None:
         """Warn of instructions that a metric reads without their ends: once of each network, whoever is judged."""
         metrics = [each.metric for each in measures.values() if isinstance(each.metric, ClipMetric)]
         for reader in {id(each.text_reader): each.text_reader for each in metrics}.values():
             told = None if reader is None else reader.cuts([record.instruction for record in self.records])
-            if told is not None and told not in self._told:
-                self._told.add(told)
-                warnings.warn(told, CutWarning, stacklevel=3)
+            if told is not None and told not in self._warned:
+                self._warned.add(told)
+                warnings.warn(told, TruncationWarning, stacklevel=3)
 
     def _parts(self, measure: Measure, rows: PairRows) -> Iterator[Part]:
         metric = measure.metric.to(self.device)
@@ -291,12 +291,12 @@ class _Sum:
 
     def __init__(self, progress: Progress, name: str, parts: int):
         self.progress, self.name, self.parts = progress, name, parts
-        self.told: dict[str, tuple[int, int]] = {}
+        self.counts: dict[str, tuple[int, int]] = {}
 
     def __call__(self, part: str, done: int, rows: int, size: int) -> None:
-        self.told[part] = done, size
-        share = sum(done for done, _ in self.told.values()) / self.parts
-        self.progress(self.name, int(share), rows, sum(size for _, size in self.told.values()))
+        self.counts[part] = done, size
+        share = sum(done for done, _ in self.counts.values()) / self.parts
+        self.progress(self.name, int(share), rows, sum(size for _, size in self.counts.values()))
 
 
 def _column(reader: PartReader, name: str) -> Tensor:

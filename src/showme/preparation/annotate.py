@@ -76,10 +76,10 @@ class CaptionWorker:
         self.speaker = captioner(config.estimators.captions)
 
     def __call__(self, job: dict[str, Any]) -> dict[str, str]:
-        from .on_ray import told
+        from .on_ray import error_row
 
         numbers = range(int(job["start"]), int(job["stop"]))
-        return told(lambda: [ask_about(self.config, self.speaker, self.rows, row) for row in numbers])
+        return error_row(lambda: [ask_about(self.config, self.speaker, self.rows, row) for row in numbers])
 
 
 def _on_ray(config: AnnotateConfig, parts: list[Part], count: int, address: str, progress: Progress | None) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from showme.data.media import Video
 from showme.data.media.colours import DEFAULT, Colours
 from showme.data.sources.folder import FolderSource
-from showme.errors import ClipError, ToldWarning
+from showme.errors import ClipError, ShowMeWarning
 
 from .test_rgb import codes_of, frame_of
 
@@ -43,7 +43,7 @@ def colour_of(path, **fields) -> np.ndarray:
 def test_untagged_hd_is_bt709_and_told_once(tmp_path):
     paths = [clip(tmp_path / f"{number}.mp4", (1280, 720), 1) for number in range(2)]
     sentence = "0.mp4 does not say which matrix codes its colours: BT.709 is taken, as its 1280x720 pixels suggest"
-    with pytest.warns(ToldWarning, match=sentence) as told:
+    with pytest.warns(ShowMeWarning, match=sentence) as told:
         assert all(np.abs(colour_of(path) - COLOUR).max() <= 2 for path in paths)
     assert len(told) == 1
 

@@ -17,7 +17,7 @@ from showme.data.clips import Look, read_clip
 from showme.data.media import Span
 from showme.data.sources import open_source
 from showme.data.sources.webdataset_tars import WebDatasetSource
-from showme.errors import ClipError, InputError, ToldWarning
+from showme.errors import ClipError, InputError, ShowMeWarning
 
 from ..media.videos import HEIGHT, WIDTH, decode_all, picture, write_clip
 
@@ -181,7 +181,7 @@ def test_what_a_disk_of_another_system_left_is_no_sample_and_no_shard(tmp_path):
 def test_pictures_beside_the_frames_and_missing_numbers_are_told(tmp_path):
     members = [(f"7.{kind}.{number}.png", png(number)) for number in (0, 1, 4) for kind in ("rgb", "depth")]
     shard = write_shard(tmp_path / "a.tar", *members, ("7.txt", "lift"))
-    with pytest.warns(ToldWarning) as told:
+    with pytest.warns(ShowMeWarning) as told:
         (record,) = source(shard).records()
     assert [member.name for member in record.media.members] == [f"7.rgb.{number}.png" for number in (0, 1, 4)]
     assert len(told) == 2
@@ -196,7 +196,7 @@ def test_pictures_beside_the_frames_and_missing_numbers_are_told(tmp_path):
 def test_places_and_lengths_in_a_json_are_told(tmp_path):
     row = {"caption": "lift", "start": 3.5, "end": 7}
     shard = write_shard(tmp_path / "a.tar", ("1.mp4", VIDEO), ("1.json", json.dumps(row)))
-    with pytest.warns(ToldWarning, match="sample '1', json: what it says of end, start is passed over"):
+    with pytest.warns(ShowMeWarning, match="sample '1', json: what it says of end, start is passed over"):
         source(shard).records()
     row = {"caption": "lift", "num_frames": 3}
     shard = write_shard(tmp_path / "b.tar", ("1.0.png", png(0)), ("1.1.png", png(1)), ("1.json", json.dumps(row)))

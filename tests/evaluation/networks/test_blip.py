@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import BlipForConditionalGeneration, BlipForImageTextRetrieval, BlipProcessor
 
-from showme.errors import CutWarning, InputError
+from showme.errors import InputError, TruncationWarning
 from showme.evaluation.networks.blip import BlipCaptioner, BlipMatching
 
 from ...perception.test_similarity import make_tiny_clip
@@ -58,7 +58,9 @@ def test_long_sentences_are_refused_or_cut_as_the_release_cuts_them(folders):
     for judge in (matcher.matching, matcher.cosines):
         with pytest.raises(InputError, match="has 42 tokens and BLIP reads 35"):
             judge(_pixels(2), long)
-    with pytest.warns(CutWarning, match="35 tokens that BLIP reads: 'mug mug mug mug mug mug mug' is beyond them"):
+    with pytest.warns(
+        TruncationWarning, match="35 tokens that BLIP reads: 'mug mug mug mug mug mug mug' is beyond them"
+    ):
         found = cut.matching(_pixels(2), long)
     torch.testing.assert_close(found, matcher.matching(_pixels(2), kept))
     assert matcher.fingerprint != cut.fingerprint

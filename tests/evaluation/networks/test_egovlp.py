@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torchvision import transforms
 from transformers import DistilBertConfig, DistilBertModel
 
-from showme.errors import CutWarning, InputError
+from showme.errors import InputError, TruncationWarning
 from showme.evaluation.networks.egovlp import (
     DividedAttention,
     EgoVLP,
@@ -198,7 +198,7 @@ def test_sentences_that_are_too_long_are_refused_or_cut_when_that_is_asked_for()
         encoder.texts(["a", long])
     cut = EgoVLP(encoder.network, encoder.tokenizer, truncate=True)
     with pytest.warns(
-        CutWarning, match=f"{LONGEST} tokens that EgoVLP reads: '{' '.join(LETTERS[LONGEST - 2 :][:2])}'"
+        TruncationWarning, match=f"{LONGEST} tokens that EgoVLP reads: '{' '.join(LETTERS[LONGEST - 2 :][:2])}'"
     ):
         features = cut.texts([long])
     torch.testing.assert_close(features, encoder.texts([" ".join(LETTERS[: LONGEST - 2])]))

@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from showme.conversion.clip_tokenizer import find_vocabulary, make_tokenizer
-from showme.errors import CutWarning, InputError
+from showme.errors import InputError, TruncationWarning
 from showme.evaluation.networks.viclip import (
     PREPROCESSINGS,
     TextTransformer,
@@ -207,7 +207,7 @@ def test_sentences_that_are_too_long_are_refused_or_cut_when_that_is_asked_for()
     with torch.no_grad():
         expected = encoder.network.text_encoder(torch.tensor([[*row[: LONGEST - 1], row[-1]]]))
     with pytest.warns(
-        CutWarning, match=f"{LONGEST} tokens that ViCLIP reads: '{LETTERS[LONGEST - 2 :]}' is beyond them"
+        TruncationWarning, match=f"{LONGEST} tokens that ViCLIP reads: '{LETTERS[LONGEST - 2 :]}' is beyond them"
     ):
         features = cut.texts([LETTERS])
     torch.testing.assert_close(features, F.normalize(expected, dim=-1))

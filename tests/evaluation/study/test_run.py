@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from showme.bundle import open_bundle
 from showme.cli.evaluate.study import study as command
 from showme.config import load_config
-from showme.errors import InputError, ToldWarning
+from showme.errors import InputError, ShowMeWarning
 from showme.evaluation.results import FILE, read_result
 from showme.evaluation.study import StudyConfig
 from showme.evaluation.study.plan import Cell, plan
@@ -138,7 +138,7 @@ def _check_that_trainings_on_other_clips_are_no_part_of_it(file: Path, out: Path
     with pytest.raises(InputError, match=r"row 'tuned': .* was begun with other clips \(1 has another instruction"):
         run(file, out)
     record.unlink()
-    with pytest.warns(ToldWarning, match=f"1 finished trainings, such as {record.parent}, kept no record of their"):
+    with pytest.warns(ShowMeWarning, match=f"1 finished trainings, such as {record.parent}, kept no record of their"):
         run(file, out)
     record.write_text(kept)
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ...config import Settings
-from ...errors import InputError, ToldWarning, absent
+from ...errors import InputError, ShowMeWarning, absent
 from ..media import Media, Span
 from ..media.base import UNPRINTABLE, one_line
 from ..media.colours import DEFAULT, Colours
@@ -218,7 +218,7 @@ def _list(field: str, path: Path) -> Path:
 
 def _warn_foreign(field: str, path: Path | None, place: Path) -> None:
     told = f"{field}={path} names no clip of {place}: it may be the list of another data set."
-    warnings.warn(told, ToldWarning, stacklevel=3)
+    warnings.warn(told, ShowMeWarning, stacklevel=3)
 
 
 def _missing(record: Record) -> Fault | None:

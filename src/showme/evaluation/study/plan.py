@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from ...bundle import open_bundle
-from ...errors import InputError, ToldWarning
+from ...errors import InputError, ShowMeWarning
 from ...experiment import check_clips
 from ...fingerprint import digest_of
 from ...methods.recipes import load_recipe
@@ -118,7 +118,7 @@ def _warn_of_unrecorded(finished: set[Path]) -> None:
         warnings.warn(
             f"{len(unrecorded)} finished trainings, such as {unrecorded[0]}, kept no record of their clips: whether "
             "these are the same cannot be told.",
-            ToldWarning,
+            ShowMeWarning,
             stacklevel=3,
         )
 

@@ -74,7 +74,7 @@ def showme_goal(
     best = int(np.argmax(products))
     score, last = float(products[best]), int(frame_numbers[-candidates:][best])
     if not _reaches(score, min_score):
-        told = _told(score, min_score)
+        told = _distinct(score, min_score)
         return Verdict(False, "goal not seen", f"The goal's best score is {told}, less than {min_score:g}.", last)
     if last < min_last:
         reason = f"The goal is seen best in frame {last}, before frame {min_last}."
@@ -91,10 +91,10 @@ def lego_window(change: float, low: float = 0.81, high: float = 0.97) -> Verdict
         high: largest.
     """
     if not _reaches(change, low):
-        reason = f"First and last frame have a similarity of {_told(change, low)}, less than {low:g}."
+        reason = f"First and last frame have a similarity of {_distinct(change, low)}, less than {low:g}."
         return Verdict(False, "changes too much", reason)
     if not _reaches(high, change):
-        reason = f"First and last frame have a similarity of {_told(change, high)}, more than {high:g}."
+        reason = f"First and last frame have a similarity of {_distinct(change, high)}, more than {high:g}."
         return Verdict(False, "changes too little", reason)
     reason = f"First and last frame have a similarity of {change:.3g}, within {low:g} and {high:g}."
     return Verdict(True, "changes enough", reason)
@@ -159,7 +159,7 @@ def _intensive(region: float, bound: float, threshold: str) -> Verdict:
     if not region > 0:
         return Verdict(False, "no region", "No hand was found in the clip.")
     if region < bound:
-        reason = f"Hands move in {_told(region, bound)} of the picture, less than {threshold}."
+        reason = f"Hands move in {_distinct(region, bound)} of the picture, less than {threshold}."
         return Verdict(False, "smaller region", reason)
     return Verdict(True, "large region", f"Hands move in {region:.3g} of the picture, at least {threshold}.")
 
@@ -319,7 +319,7 @@ def _reaches(value: float, bound: float) -> bool:
     return bool(np.float32(value) >= np.float32(bound))
 
 
-def _told(value: float, bound: float) -> str:
+def _distinct(value: float, bound: float) -> str:
     """A number with as many digits as it takes to differ from its threshold."""
     digits = next((each for each in range(3, 9) if f"{value:.{each}g}" != f"{bound:.{each}g}"), 9)
     return f"{value:.{digits}g}"
