@@ -177,9 +177,9 @@ def test_video_is_validated_as_video(settings):
 
 def test_the_cache_is_filled_once_and_read_by_training(settings, monkeypatch):
     config = settings(rewards={"edge": "sobel"})
-    told = []
-    assert fill_cache(config, lambda part, done, rows, size: told.append(part)) == CLIPS
-    assert set(told) == {"latents", "image", "null_image", "text", "edge"}
+    parts = []
+    assert fill_cache(config, lambda part, done, rows, size: parts.append(part)) == CLIPS
+    assert set(parts) == {"latents", "image", "null_image", "text", "edge"}
 
     def fail(*_args, **_kwargs):
         raise AssertionError("nothing frozen is computed in training")
@@ -385,8 +385,10 @@ def test_a_run_goes_on_with_the_clips_that_it_was_begun_with_alone(settings, cli
     index = own / "index.jsonl"
     listed = index.read_text()
     index.write_text(listed.replace("push the red box", "lift the red box", 1))
-    told = r"other clips \(1 has another instruction, such as '0', 'lift the red box' in place of 'push the red box'\)"
-    with pytest.raises(InputError, match=rf"run was begun with {told}: give the old ones back, or start anew"):
+    reason = (
+        r"other clips \(1 has another instruction, such as '0', 'lift the red box' in place of 'push the red box'\)"
+    )
+    with pytest.raises(InputError, match=rf"run was begun with {reason}: give the old ones back, or start anew"):
         train(settings(training=longer, data=data))
     index.write_text(listed)
     # In the file's middle, where neither its size nor its ends tell.
@@ -410,9 +412,9 @@ def test_long_instructions_are_told_once_with_the_clip_and_read_in_windows_by_ch
         listed[line]["instruction"] = " ".join(["push the red box"] * 5 + ["to the", words])
         (own / "index.jsonl").write_text("".join(json.dumps(each) + "\n" for each in listed))
     data = {"source": own}
-    with pytest.warns(TruncationWarning) as told:
+    with pytest.warns(TruncationWarning) as caught:
         fill_cache(settings(data=data))
-    (sentence,) = [str(each.message) for each in told if isinstance(each.message, TruncationWarning)]
+    (sentence,) = [str(each.message) for each in caught if isinstance(each.message, TruncationWarning)]
     assert "2 of 6 instructions are longer than the 24 tokens that the model reads: of the first, clip '0'," in sentence
     assert "'push the red box' is beyond them and is cut off" in sentence
     with pytest.raises(InputError, match="clip '0', 'push the red box' is beyond them: shorten what is too long"):

@@ -56,8 +56,8 @@ def test_the_message_counts_and_shows_the_first_end():
     sentences = ["short", " ".join(WORDS[:24]), "short", " ".join(WORDS[:23]), " ".join(WORDS[:24])]
     ends = unread_ends(sentences, [encoding(each) for each in sentences])
     assert list(ends.values()) == ["word22 word23", "word22"]
-    told = too_long(ends, sentences, 24, "CLIP", "clip 'b'")
-    assert told == (
+    message = too_long(ends, sentences, 24, "CLIP", "clip 'b'")
+    assert message == (
         "3 of 5 instructions are longer than the 24 tokens that CLIP reads: of the first, clip 'b', "
         "'word22 word23' is beyond them"
     )

@@ -64,7 +64,7 @@ def test_the_words_are_named_that_the_annotation_has(tmp_path, records):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         (lambda a, b, c: [a, replace(b, instruction="drop"), c],
          r"\(1 has another instruction, such as 'b', 'drop' in place of 'lift b'\)"),
@@ -77,11 +77,11 @@ def test_the_words_are_named_that_the_annotation_has(tmp_path, records):
         (lambda a, b, c: [b, a, c], r"\(in another order\)"),
     ],
 )  # fmt: skip
-def test_other_clips_are_named_with_what_to_do(tmp_path, records, change, told):
+def test_other_clips_are_named_with_what_to_do(tmp_path, records, change, reason):
     read(tmp_path, records)
     before = (tmp_path / "run" / CLIPS).read_bytes()
     with pytest.raises(
-        InputError, match=rf"run was begun with other clips {told}.*: give the old ones back, or start anew in"
+        InputError, match=rf"run was begun with other clips {reason}.*: give the old ones back, or start anew in"
     ):
         read(tmp_path, change(*records))
     assert (tmp_path / "run" / CLIPS).read_bytes() == before

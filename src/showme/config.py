@@ -199,9 +199,9 @@ def _sentence(file: str, given: set[str], settings: type[BaseModel], error: Vali
     if first["type"] == "missing" and place[-1] in above.model_fields:
         return f"{file}: the field {field} is missing: {_meaning(above, place[-1])}."
     if first["type"] == "union_tag_invalid":
-        told = first["ctx"]
-        kinds = told["expected_tags"].replace("'", "")
-        return f"{source}: {field}: there is no kind {told['tag']!r}: choose {kinds}."
+        context = first["ctx"]
+        kinds = context["expected_tags"].replace("'", "")
+        return f"{source}: {field}: there is no kind {context['tag']!r}: choose {kinds}."
     if first["type"] == "union_tag_not_found":
         meaning = _meaning(above, place[-1])
         return f"{source}: {field}: its kind is missing: write {field}=KIND before its fields: {meaning}."

@@ -100,9 +100,9 @@ def test_a_model_keeps_its_own_choice(tiny_pipeline, tmp_path):
 def test_many_instructions_are_told_of_at_once_with_the_first_ones_place(tiny_pipeline):
     reader = InstructionReader(tiny_pipeline.tokenizer, "cut")
     texts = [SHORT, LONG.format("up"), LONG.format("up"), LONG.format("")]
-    with pytest.warns(TruncationWarning) as told:
+    with pytest.warns(TruncationWarning) as caught:
         reader.check(texts, [f"clip {name!r}" for name in "abcd"])
-    assert [str(each.message) for each in told] == [
+    assert [str(each.message) for each in caught] == [
         "3 of 4 instructions are longer than the 24 tokens that the model reads: of the first, clip 'b', 'left up' is "
         "beyond them and is cut off: shorten what is too long, or set long_instructions to chunk."
     ]

@@ -161,9 +161,9 @@ def test_ctrl_c_exits_with_130_and_leaves_nothing(run, photo, tiny_bundle, tmp_p
         raise KeyboardInterrupt
 
     monkeypatch.setattr("showme.generation.run._load", interrupt)
-    code, _, told = run("generate", photo, TEXT, "--model", tiny_bundle, "--out", tmp_path / "out")
+    code, _, stderr = run("generate", photo, TEXT, "--model", tiny_bundle, "--out", tmp_path / "out")
     assert code == 130
-    assert told.endswith("\nerror: interrupted.\n")
+    assert stderr.endswith("\nerror: interrupted.\n")
     assert not (tmp_path / "out").exists()
 
 

@@ -80,10 +80,10 @@ def folder(tmp_path_factory) -> Path:
 
 def test_every_bad_clip_is_named_and_the_good_ones_are_not(folder):
     names = ["good.mp4", "short.mp4", "text.mp4", "missing.mp4", "damaged.mp4"]
-    told = []
-    bad = find_bad(records(*(Video(folder / name) for name in names)), processes=2, progress=told.append)
+    calls = []
+    bad = find_bad(records(*(Video(folder / name) for name in names)), processes=2, progress=calls.append)
     assert list(bad) == ["1", "2", "3", "4"]
-    assert told == [1, 2, 3, 4, 5]
+    assert calls == [1, 2, 3, 4, 5]
     for number, words in (("1", "cut short|damaged|no frame"), ("3", "no such file"), ("4", r"at [0-9.]+ s")):
         assert re.search(words, bad[number]), bad[number]
     assert all("\n" not in reason and str(folder) in reason for reason in bad.values())

@@ -36,10 +36,10 @@ def reference(tmp_path) -> ReferenceRows:
 
 
 def test_answers_are_made_once_and_kept(model, reference, tmp_path, monkeypatch):
-    told = []
+    calls = []
     made = Generated(model, reference, tmp_path / "out")
-    made.make_all(lambda *row: told.append(row))
-    assert told[-1][:3] == ("generated", 2, 2)
+    made.make_all(lambda *row: calls.append(row))
+    assert calls[-1][:3] == ("generated", 2, 2)
     truth = reference.frames(0)
     assert made.frames(0, truth).shape == (4, 128, 128, 3)
     assert made.picture(0).shape == (128, 128, 3)
@@ -81,9 +81,9 @@ def test_instructions_that_are_too_long_are_told_once_and_read_in_windows_by_cho
     small = load_protocol("embedded", [*FIELDS, "width=32", "height=32"])
     reference = ReferenceRows(records, small)
     cut = Generated(Model(str(tiny_bundle), "cpu"), reference, tmp_path)
-    with pytest.warns(TruncationWarning) as told:
+    with pytest.warns(TruncationWarning) as caught:
         cut.make_all()
-    (sentence,) = [str(each.message) for each in told if isinstance(each.message, TruncationWarning)]
+    (sentence,) = [str(each.message) for each in caught if isinstance(each.message, TruncationWarning)]
     assert "1 of 2 instructions is longer than the 24 tokens that the model reads: of the first, clip 'b'," in sentence
     chunked = Generated(Model(str(tiny_bundle), "cpu", "chunk"), reference, tmp_path)
     assert chunked.folder != cut.folder

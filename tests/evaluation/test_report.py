@@ -30,8 +30,8 @@ def _figure(name: str, values, better: str = "higher", **others) -> Figure:
     known = [value for value in values if value is not None]
     mean = float(np.mean(known)) if known else float("nan")
     low, high = (mean - 1, mean + 1) if known else (None, None)
-    told = {"title": name.upper(), "note": "", "fingerprint": {}} | others
-    return Figure(name, told.pop("title"), mean, low, high, len(values), len(known) / len(values), better, **told)
+    fields = {"title": name.upper(), "note": "", "fingerprint": {}} | others
+    return Figure(name, fields.pop("title"), mean, low, high, len(values), len(known) / len(values), better, **fields)
 
 
 def _column(name: str, psnr, error) -> Column:
@@ -261,8 +261,8 @@ def test_every_clip_is_a_dot_that_names_it():
     assert (np.diff(across) > 0).all()
     # Up is larger, and the worst is on the left.
     assert (np.diff(down) <= 0).all()
-    told = np.array([float(value) for *_, value in dots])
-    np.testing.assert_allclose(np.polyval(np.polyfit(told, down, 1), told), down, atol=0.2)
+    drawn = np.array([float(value) for *_, value in dots])
+    np.testing.assert_allclose(np.polyval(np.polyfit(drawn, down, 1), drawn), down, atol=0.2)
     assert "1 of 50 have no value." in svg
     assert svg.count("<polyline") == 1
 
@@ -308,9 +308,9 @@ def test_any_text_is_shown_as_it_is_and_breaks_no_file_name(tmp_path, sentence):
     page = _written(tmp_path, result, _clip(sentence, baselines={sentence: _frames(3)}), _right, [sentence])
     assert not page.all("script")
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
-    told = sentence.replace("\ud83d", "?")
+    shown = sentence.replace("\ud83d", "?")
     assert {"class": "words", "dir": "auto"} in page.all("bdi")
-    assert page.inside("bdi").count(told) >= 5
+    assert page.inside("bdi").count(shown) >= 5
     for source in [each["src"] for tag in ("img", "video") for each in page.all(tag)]:
         assert re.fullmatch(r"clips/[\w.]+", source)
         assert (tmp_path / source).is_file()

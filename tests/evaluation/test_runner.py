@@ -222,9 +222,9 @@ def test_instructions_that_a_metric_cuts_are_told_once_with_a_count(tmp_path):
     asked = request((made, true), tmp_path / "out", "metrics=[clip_to_text,clip_video_to_text]",
                     weights=Weights(clip=str(tmp_path / "clip")))  # fmt: skip
     for _ in range(2):
-        with pytest.warns(TruncationWarning) as told:
+        with pytest.warns(TruncationWarning) as caught:
             evaluate(asked)
-        assert [str(each.message) for each in told if isinstance(each.message, TruncationWarning)] == [
+        assert [str(each.message) for each in caught if isinstance(each.message, TruncationWarning)] == [
             "2 of 3 instructions are longer than the 16 tokens that CLIP reads: of the first 'down' is beyond them and "
             "is not judged."
         ]

@@ -17,8 +17,8 @@ _SPECIAL = r"50% of $x_1$ & {a} #1 ~ ^ \ <b>|[c]"
 
 
 def _figure(name: str, value: float, low: float | None = None, high: float | None = None, **others) -> Figure:
-    told = {"title": name.upper(), "count": 4, "coverage": 1.0, "better": "lower"} | others
-    return Figure(name, value=value, low=low, high=high, **told)
+    fields = {"title": name.upper(), "count": 4, "coverage": 1.0, "better": "lower"} | others
+    return Figure(name, value=value, low=low, high=high, **fields)
 
 
 def _result(model: str = "ours") -> Result:
@@ -104,8 +104,8 @@ def test_text_lines_up_and_tells_notes_and_coverage():
     result = _result("模型")
     result.model.figures["psnr"] = replace(result.model.figures["psnr"], coverage=0.5)
     text = as_text(result)
-    told, *lines = text.splitlines()
-    assert told == "seer with frames=8, kvd_centred=false, 2 clips"
+    caption, *lines = text.splitlines()
+    assert caption == "seer with frames=8, kvd_centred=false, 2 clips"
     assert lines[1].split() == ["FVD", "↓", "412.3", "99.9", "1000.5"]
     assert "[390.1, 433.9]" in lines[2]
     # Two wide letters take four places: the ends of the columns agree.

@@ -165,10 +165,10 @@ def test_an_instruction_that_is_too_long_is_told_once_read_in_parts_or_refused(r
     # [BOS], 22 words and [EOS] are what the tiny model reads.
     long = replace(request_, instruction=" ".join(["push the red box"] * 6))
     cut = generate(long)
-    (told,) = (note for note in cut.notes if "24 tokens" in note)
-    assert "'red box' is beyond them and was cut off: say it shorter, or choose --long-instructions chunk" in told
+    (sentence,) = (note for note in cut.notes if "24 tokens" in note)
+    assert "'red box' is beyond them and was cut off: say it shorter, or choose --long-instructions chunk" in sentence
     record = json.loads((long.out / "run.json").read_text())
-    assert told in record["warnings"]
+    assert sentence in record["warnings"]
     assert record["settings"]["long_instructions"] == "cut"
     assert not [each for each in recwarn if "tokens" in str(each.message)]
     chunked = generate(replace(long, out=tmp_path / "chunked", long_instructions="chunk"))

@@ -47,13 +47,13 @@ def _fvd(protocol: Protocol) -> list[str]:
 
 
 def _kvd(protocol: Protocol) -> list[str]:
-    told = ["KVD is the unbiased squared MMD with the kernel (x.y / 400 + 1)^3 over all clips."]
+    sentences = ["KVD is the unbiased squared MMD with the kernel (x.y / 400 + 1)^3 over all clips."]
     if protocol.kvd_centred:
-        told.append(
+        sentences.append(
             "A quirk of the release: both means are taken away before KVD, because computing FVD's covariance changes "
             "the features in place; the figure without it stands beside."
         )
-    return told
+    return sentences
 
 
 def _fid(protocol: Protocol) -> list[str]:

@@ -101,8 +101,8 @@ class Generated(Candidate):
             )
         self.name = label or model.info.name
         self.model, self.reference, self.protocol = model, reference, protocol
-        told = protocol.model_dump(include={"frames", "sampling", "height", "width", "fit", "seed"})
-        self.fingerprint = {"model": model.settings, "protocol": told}
+        fields = protocol.model_dump(include={"frames", "sampling", "height", "width", "fit", "seed"})
+        self.fingerprint = {"model": model.settings, "protocol": fields}
         self.folder = folder / f"generated-{digest_of(self.fingerprint)[:12]}"
 
     def make_all(self, progress: Progress | None = None) -> None:

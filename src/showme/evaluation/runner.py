@@ -141,8 +141,8 @@ class Evaluation:
             if self.progress is not None:
                 self.progress("looked at", number + 1, len(self.records), 0)
         if len(sizes) > 1:
-            told = ", ".join(f"{count} of {size}" for size, count in sizes.most_common(_SIZES))
-            warnings.warn(f"The generated clips have {len(sizes)} sizes ({told}): all are scaled to "
+            shown = ", ".join(f"{count} of {size}" for size, count in sizes.most_common(_SIZES))
+            warnings.warn(f"The generated clips have {len(sizes)} sizes ({shown}): all are scaled to "
                           f"{self.protocol.width}x{self.protocol.height}.", ShowMeWarning, stacklevel=2)  # fmt: skip
         return dict(sizes)
 
@@ -168,26 +168,26 @@ class Evaluation:
         parts = {part.name: part for each in measures.values() for part in self._parts(each, rows)}
         progress = None if self.progress is None else _Sum(self.progress, candidate.name, len(parts))
         readers = build_parts(self.cache, list(parts.values()), progress, self._workers())
-        told: dict[str, Figure] = {}
+        figures: dict[str, Figure] = {}
         clips: dict[str, list[float | None]] = {}
         for name, measure in measures.items():
             if isinstance(measure.metric, ClipMetric):
                 values = _column(readers[measure.part], "value")
-                told[name] = clip_figure(name, measure, values, protocol)
+                figures[name] = clip_figure(name, measure, values, protocol)
                 clips[name] = [None if torch.isnan(each) else float(each) for each in values]
             else:
                 generated, truth = (_side(readers[f"{measure.part}-{side}"]) for side in ("generated", "truth"))
-                told |= set_figures(name, measure, generated, truth, protocol)
-        return Column(candidate.name, told, clips)
+                figures |= set_figures(name, measure, generated, truth, protocol)
+        return Column(candidate.name, figures, clips)
 
     def _warn_of_truncation(self, measures: Mapping[str, Measure]) -> None:
         """Warn of instructions that a metric reads without their ends: once of each network, whoever is judged."""
         metrics = [each.metric for each in measures.values() if isinstance(each.metric, ClipMetric)]
         for reader in {id(each.text_reader): each.text_reader for each in metrics}.values():
-            told = None if reader is None else reader.cuts([record.instruction for record in self.records])
-            if told is not None and told not in self._warned:
-                self._warned.add(told)
-                warnings.warn(told, TruncationWarning, stacklevel=3)
+            sentence = None if reader is None else reader.cuts([record.instruction for record in self.records])
+            if sentence is not None and sentence not in self._warned:
+                self._warned.add(sentence)
+                warnings.warn(sentence, TruncationWarning, stacklevel=3)
 
     def _parts(self, measure: Measure, rows: PairRows) -> Iterator[Part]:
         metric = measure.metric.to(self.device)

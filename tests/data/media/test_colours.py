@@ -43,9 +43,9 @@ def colour_of(path, **fields) -> np.ndarray:
 def test_untagged_hd_is_bt709_and_told_once(tmp_path):
     paths = [clip(tmp_path / f"{number}.mp4", (1280, 720), 1) for number in range(2)]
     sentence = "0.mp4 does not say which matrix codes its colours: BT.709 is taken, as its 1280x720 pixels suggest"
-    with pytest.warns(ShowMeWarning, match=sentence) as told:
+    with pytest.warns(ShowMeWarning, match=sentence) as caught:
         assert all(np.abs(colour_of(path) - COLOUR).max() <= 2 for path in paths)
-    assert len(told) == 1
+    assert len(caught) == 1
 
 
 @pytest.mark.parametrize(

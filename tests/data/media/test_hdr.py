@@ -69,9 +69,9 @@ def test_darker_than_the_knee_sdr_stays_what_it_is(curve):
 def test_hdr_clips_are_mapped_and_told_or_refused(tmp_path, name):
     path = hdr_clip(tmp_path / "hdr.mp4", CURVES[name])
     sentence = rf"hdr.mp4 is HDR \({name}\): its colours are mapped to SDR"
-    with pytest.warns(ShowMeWarning, match=sentence) as told, Video(path).open() as frames:
+    with pytest.warns(ShowMeWarning, match=sentence) as caught, Video(path).open() as frames:
         pictures = list(frames.read([0, 2]))
-    assert len(told) == 1
+    assert len(caught) == 1
     assert np.abs(pictures[0].astype(int) - {"PQ": 213, "HLG": 163}[name]).max() <= 3
     refused = Video(path, colours=Colours(hdr="refuse"))
     with pytest.raises(ClipError, match=f"it is HDR, {name}.*set colours.hdr=map"), refused.open() as frames:

@@ -38,9 +38,9 @@ def test_what_lies_beside_the_frames_is_told_once_for_a_data_set(tmp_path):
         write_frames(tmp_path / clip, "rgb_{:02d}.png", range(4))
         write_frames(tmp_path / clip, "depth_{:02d}.png", range(4), lambda _: 255)
     clips = [Pictures(tmp_path / clip, data_set=tmp_path) for clip in ("a", "b")]
-    with pytest.warns(ShowMeWarning) as told:
+    with pytest.warns(ShowMeWarning) as caught:
         assert [shades(clip) for clip in clips] == [[0, 20, 40, 60]] * 2
-    (only,) = told
+    (only,) = caught
     assert str(only.message).startswith(f"{tmp_path / 'a'}: rgb_*.png are the clip, and depth_*.png beside them")
     assert shades(Pictures(tmp_path / "a", only="depth_*")) == [255] * 4
 
@@ -49,9 +49,9 @@ def test_checking_in_processes_tells_once_too(tmp_path):
     for clip in "abcd":
         write_frames(tmp_path / clip, "{:02d}.png", (1, 2, 3, 6))
     records = [Record(clip, Pictures(tmp_path / clip, data_set=tmp_path), "x") for clip in "abcd"]
-    with pytest.warns(ShowMeWarning, match="no pictures have the numbers between 3 and 6") as told:
+    with pytest.warns(ShowMeWarning, match="no pictures have the numbers between 3 and 6") as caught:
         assert check_clips(records, processes=2).bad == {}
-    assert len(told) == 1
+    assert len(caught) == 1
 
 
 def test_two_series_are_refused_by_name(tmp_path):
@@ -97,6 +97,6 @@ def test_frames_in_other_formats_beside_the_clip_are_told(tmp_path):
     for clip in "ab":
         write_frames(tmp_path / clip, "{:02d}.png", range(3))
         write_frames(tmp_path / clip, "{:02d}.tif", range(3, 5))
-    with pytest.warns(ShowMeWarning, match=r"a: 2 pictures in \.tif beside the frames are passed over") as told:
+    with pytest.warns(ShowMeWarning, match=r"a: 2 pictures in \.tif beside the frames are passed over") as caught:
         assert [shades(Pictures(tmp_path / clip, data_set=tmp_path)) for clip in "ab"] == [[0, 20, 40]] * 2
-    assert len(told) == 1
+    assert len(caught) == 1

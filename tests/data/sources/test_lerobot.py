@@ -412,9 +412,9 @@ def test_a_video_that_is_a_frame_short_or_long_is_told_and_gives_no_frame_of_ano
     # Of 7, 10 and 5 frames in the table the video has 6, 11 and 5, and the time stamps are those of the video.
     write_v30(tmp_path, **stamps((0, 6), (6, 17), (17, 22)))
     truth = write_shared_video(tmp_path, 22)
-    with pytest.warns(ShowMeWarning, match="row 1: its video has 6 frames, where its table says 7") as told:
+    with pytest.warns(ShowMeWarning, match="row 1: its video has 6 frames, where its table says 7") as caught:
         records = source(tmp_path).records()
-    assert len(told) == 1
+    assert len(caught) == 1
     for record, (start, stop) in zip(records, ((0, 6), (6, 16), (17, 22)), strict=True):
         assert np.array_equal(frames_of(record), truth[start:stop])
 

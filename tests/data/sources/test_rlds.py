@@ -229,8 +229,10 @@ def test_episodes_that_the_camera_did_not_see_are_left_out_by_name(tmp_path, cap
             flagged("e", black, image_0=1),
         ],
     )
-    told = r"2 episodes without image_0 \(has_image_0 = 0\) were left out, such as toy-train.tfrecord-00000-of-00001/1"
-    with pytest.warns(ShowMeWarning, match=told):
+    sentence = (
+        r"2 episodes without image_0 \(has_image_0 = 0\) were left out, such as toy-train.tfrecord-00000-of-00001/1"
+    )
+    with pytest.warns(ShowMeWarning, match=sentence):
         assert [record.instruction for record in source(tmp_path).records()] == ["a", "d", "e"]
     with pytest.raises(SystemExit):
         main(["data", "list", "rlds", f"path={tmp_path}"])

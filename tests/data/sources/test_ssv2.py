@@ -158,6 +158,6 @@ def test_of_two_files_of_a_clip_the_one_that_is_read_is_told(tmp_path):
     annotations = write_json(tmp_path, [{**ROWS[0], "id": name} for name in "12"])
     for name in ("1.webm", "1.mp4", "2.webm", "2.mp4"):
         (tmp_path / name).touch()
-    with pytest.warns(ShowMeWarning, match=r"row 1: 1\.webm and 1\.mp4 are both there: the first is read") as told:
+    with pytest.warns(ShowMeWarning, match=r"row 1: 1\.webm and 1\.mp4 are both there: the first is read") as caught:
         records = source(annotations, videos=tmp_path).records()
-    assert ([record.media.path.name for record in records], len(told)) == (["1.webm", "2.webm"], 1)
+    assert ([record.media.path.name for record in records], len(caught)) == (["1.webm", "2.webm"], 1)

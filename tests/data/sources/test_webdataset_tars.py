@@ -181,11 +181,11 @@ def test_what_a_disk_of_another_system_left_is_no_sample_and_no_shard(tmp_path):
 def test_pictures_beside_the_frames_and_missing_numbers_are_told(tmp_path):
     members = [(f"7.{kind}.{number}.png", png(number)) for number in (0, 1, 4) for kind in ("rgb", "depth")]
     shard = write_shard(tmp_path / "a.tar", *members, ("7.txt", "lift"))
-    with pytest.warns(ShowMeWarning) as told:
+    with pytest.warns(ShowMeWarning) as caught:
         (record,) = source(shard).records()
     assert [member.name for member in record.media.members] == [f"7.rgb.{number}.png" for number in (0, 1, 4)]
-    assert len(told) == 2
-    assert "between 1 and 4" in str(told[1].message)
+    assert len(caught) == 2
+    assert "between 1 and 4" in str(caught[1].message)
     (record,) = source(shard, pattern="depth.*").records()
     assert record.media.members[0].name == "7.depth.0.png"
     shard = write_shard(tmp_path / "b.tar", *((f"7.{eye}.{n}.png", VIDEO) for eye in "lr" for n in (0, 1)), TEXT)

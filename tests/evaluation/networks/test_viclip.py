@@ -232,9 +232,9 @@ def test_files_that_are_no_such_checkpoint_are_told_in_one_sentence(tmp_path, to
     whole = tiny_video_clip().state_dict()
 
     def refused(name: str, match: str, words=tokenizer) -> None:
-        with pytest.raises(InputError, match=match) as told:
+        with pytest.raises(InputError, match=match) as caught:
             ViCLIP.from_file(tmp_path / name, tokenizer=words, head_width=HEAD_WIDTH)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(caught.value)
 
     save_file({key: value for key, value in whole.items() if key != "temp"}, tmp_path / "lacking.safetensors")
     refused("lacking.safetensors", 'lacking.safetensors does not hold .* "temp"')

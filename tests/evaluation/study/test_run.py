@@ -86,14 +86,14 @@ def _check_figures(cells: list[Cell], written: Written) -> None:
     rows = {row["name"]: row for row in csv.DictReader(table.open())}
     assert list(rows) == ["plain", "tuned", "first frame repeated", "true clip through the codec"]
     for metric in ("psnr", "ssim"):
-        told = {n: np.array([results[n, seed].model.clips[metric] for seed in SEEDS]) for n in ("plain", "tuned")}
-        assert told["tuned"].shape == (2, CLIPS)
-        means = told["tuned"].mean(axis=1)
+        values = {n: np.array([results[n, seed].model.clips[metric] for seed in SEEDS]) for n in ("plain", "tuned")}
+        assert values["tuned"].shape == (2, CLIPS)
+        means = values["tuned"].mean(axis=1)
         assert float(rows["tuned"][metric]) == pytest.approx(means.mean())
         assert float(rows["tuned"][f"{metric}_spread"]) == pytest.approx(means.std(ddof=1))
         assert float(rows["tuned"][f"{metric}_seed_100"]) == pytest.approx(means[1])
         difference = float(rows["tuned"][f"{metric}_difference"])
-        assert difference == pytest.approx((told["tuned"] - told["plain"]).mean())
+        assert difference == pytest.approx((values["tuned"] - values["plain"]).mean())
         low, high = (float(rows["tuned"][f"{metric}_difference_{side}"]) for side in ("low", "high"))
         assert low <= difference <= high
         assert rows["tuned"][f"{metric}_noise"] == ("inside" if low <= 0 <= high else "outside")
@@ -245,9 +245,9 @@ def test_the_command_says_where_everything_is(study_file, tmp_path, tiny_bundle)
     file, out = study_file(rows=[{"name": "a", "model": str(tiny_bundle)}]), tmp_path / "out"
     app = typer.Typer()
     app.command()(command)
-    told = CliRunner().invoke(app, [str(file), "seeds=[5]", "--out", str(out)])
-    assert told.exit_code == 0, told.output
-    assert f"tables:  {out / 'study.txt'}, study.tex, table-1.csv\n" in told.stdout
-    assert told.stdout.endswith(f"look at: {out / 'index.html'}\n")
-    assert "a, seed 5: evaluation, in" in told.stderr
+    result = CliRunner().invoke(app, [str(file), "seeds=[5]", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert f"tables:  {out / 'study.txt'}, study.tex, table-1.csv\n" in result.stdout
+    assert result.stdout.endswith(f"look at: {out / 'index.html'}\n")
+    assert "a, seed 5: evaluation, in" in result.stderr
     assert "a" in (out / "index.html").read_text()

@@ -108,9 +108,9 @@ def test_words_that_the_model_has_never_seen_are_told(pipe):
     whole.set_progress_bar_config(disable=True)
     for each in (pipe, whole):
         sentence = 'never seen the word "botle" and passes over it; the nearest that it knows: bottle'
-        with pytest.warns(InstructionWarning, match=sentence) as told:
+        with pytest.warns(InstructionWarning, match=sentence) as caught:
             each(PHOTO, "push the red botle to the left", **FAST)
-        assert len(told) == 1
+        assert len(caught) == 1
         with pytest.warns(InstructionWarning, match='never seen the word "cup": write "mug" instead'):
             each(PHOTO, "push the red cup to the left", **FAST)
         with warnings.catch_warnings():

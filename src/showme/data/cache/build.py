@@ -103,8 +103,8 @@ def write_shard(
         parts = lacking(folder, group, number)
         rows = range(number * SHARD_ROWS, min((number + 1) * SHARD_ROWS, group[0].rows))
         chunks: dict[str, list[dict[str, Tensor]]] = {part.name: [] for part in parts}
-        for told in _computed(parts, rows, workers) if parts else ():
-            for part, values in zip(parts, told, strict=True):
+        for computed in _computed(parts, rows, workers) if parts else ():
+            for part, values in zip(parts, computed, strict=True):
                 chunks[part.name].append(values)
             claim.touch()
             advance(min(len(chunks[parts[0].name]) * group[0].chunk, len(rows)))

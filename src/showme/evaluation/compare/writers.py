@@ -68,8 +68,8 @@ def comparison_latex(comparison: Comparison) -> str:
         cells = [_latex_cell(cell, comparison.places(name)) for name, cell in row.cells.items()]
         lines.append(" & ".join([latex(row.name), *cells]) + r" \\")
     under = " ".join(["Best in bold, second underlined.", comparison.rule, *comparison.notes])
-    told = latex(under).replace("≈", r"$\approx$")
-    return f"% {_caption(comparison)}\n{latex_tabular(lines, len(heads))}\n\\smallskip\n{{\\footnotesize {told}}}\n"
+    text = latex(under).replace("≈", r"$\approx$")
+    return f"% {_caption(comparison)}\n{latex_tabular(lines, len(heads))}\n\\smallskip\n{{\\footnotesize {text}}}\n"
 
 
 def comparison_html(comparison: Comparison) -> str:

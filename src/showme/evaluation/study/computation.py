@@ -126,11 +126,11 @@ def _counted(training: Training, out: Path, probe: bool, report: Callable[[str],
 def _kept(path: Path) -> dict[str, Any]:
     """What was counted before; nothing where the file is not there, or damaged."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    whole = isinstance(told, dict) and told.keys() == {"trainable", "parameters", "largest_batch", "device"}
-    return told if whole else {}
+    whole = isinstance(record, dict) and record.keys() == {"trainable", "parameters", "largest_batch", "device"}
+    return record if whole else {}
 
 
 def _log(training: Training) -> list[dict[str, Any]]:

@@ -73,15 +73,15 @@ def run_study(
 
 def _finish(cell: Cell, report: Callable[[str], object], bars: Bars) -> Result:
     """What was found for a cell; what is there already is read."""
-    told = f"{cell.row.name}, seed {cell.seed}"
+    label = f"{cell.row.name}, seed {cell.seed}"
     for number, training in enumerate(cell.trainings, 1):
         if not training.model.is_dir():
-            report(f"{told}: training {number} of {len(cell.trainings)}, in {training.config.out}")
+            report(f"{label}: training {number} of {len(cell.trainings)}, in {training.config.out}")
             _train(training, bars)
     request = cell.request
     if (request.out / FILE).is_file():
         return read_result(request.out / FILE)
-    report(f"{told}: evaluation, in {request.out}")
+    report(f"{label}: evaluation, in {request.out}")
     with bars("evaluating") as progress:
         if cell.row.instructions == "wrong":
             return WronglyAsked(request, progress).run()

@@ -74,8 +74,8 @@ def showme_goal(
     best = int(np.argmax(products))
     score, last = float(products[best]), int(frame_numbers[-candidates:][best])
     if not _reaches(score, min_score):
-        told = _distinct(score, min_score)
-        return Verdict(False, "goal not seen", f"The goal's best score is {told}, less than {min_score:g}.", last)
+        shown = _distinct(score, min_score)
+        return Verdict(False, "goal not seen", f"The goal's best score is {shown}, less than {min_score:g}.", last)
     if last < min_last:
         reason = f"The goal is seen best in frame {last}, before frame {min_last}."
         return Verdict(False, "goal too early", reason, last)
@@ -110,10 +110,10 @@ def handi_motion(motion: float, minimum: int = 50) -> Verdict:
         motion: :func:`~showme.preparation.curation.scores.motion_score`.
         minimum: least.
     """
-    told = f"The motion score is {motion:.1f}, rounded {round(motion)}"
+    reason = f"The motion score is {motion:.1f}, rounded {round(motion)}"
     if round(motion) < minimum:
-        return Verdict(False, "too little motion", f"{told}, less than {minimum}.")
-    return Verdict(True, "enough motion", f"{told}, at least {minimum}.")
+        return Verdict(False, "too little motion", f"{reason}, less than {minimum}.")
+    return Verdict(True, "enough motion", f"{reason}, at least {minimum}.")
 
 
 def hand_presence(
