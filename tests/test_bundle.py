@@ -1,4 +1,4 @@
-"""A bundle is found, vouched for, and comes back as it was; anything else is told in one sentence."""
+"""A bundle is found, vouched for, and comes back as it was; anything else is refused in one sentence."""
 
 from __future__ import annotations
 

@@ -364,7 +364,7 @@ def test_the_command_refuses_in_one_sentence(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_wrong_settings_are_told_without_torch(tmp_path):
+def test_wrong_settings_are_reported_without_torch(tmp_path):
     (tmp_path / "run.yaml").write_text("stage: state_image\n")
     code = "import sys, showme.cli as c\ntry: c.main(sys.argv[1:])\nfinally: print('torch' in sys.modules)"
     command = [sys.executable, "-c", code, "train", str(tmp_path / "run.yaml")]
@@ -391,7 +391,7 @@ def test_a_run_goes_on_with_the_clips_that_it_was_begun_with_alone(settings, cli
     with pytest.raises(InputError, match=rf"run was begun with {reason}: give the old ones back, or start anew"):
         train(settings(training=longer, data=data))
     index.write_text(listed)
-    # In the file's middle, where neither its size nor its ends tell.
+    # In the file's middle, where neither its size nor its ends show it.
     pixels = bytearray((own / "3.safetensors").read_bytes())
     pixels[9000:12000] = bytes(3000)
     (own / "3.safetensors").write_bytes(pixels)
@@ -404,7 +404,7 @@ def test_a_run_goes_on_with_the_clips_that_it_was_begun_with_alone(settings, cli
     assert changed(resumed, straight) == set()
 
 
-def test_long_instructions_are_told_once_with_the_clip_and_read_in_windows_by_choice(settings, clips, tmp_path):
+def test_long_instructions_are_reported_once_with_the_clip_and_read_in_windows_by_choice(settings, clips, tmp_path):
     own = _own(clips, tmp_path / "own")
     end = "lift the blue mug"
     for line, words in ((0, "push the red box"), (2, end)):

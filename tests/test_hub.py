@@ -27,7 +27,7 @@ def test_known_models_are_pinned_and_others_have_the_revision_that_is_named(tmp_
     assert all(len(commit) == 40 and set(commit) <= set("0123456789abcdef") for commit in PINNED.values())
 
 
-def test_words_tell_the_commit():
+def test_words_name_the_commit():
     assert with_revision(CLIP) == f"{CLIP}@{PINNED[CLIP][:8]}"
     assert with_revision("example/other") == "example/other"
     assert any(f"CLIP is {with_revision(CLIP)}" in sentence for sentence in explain(load_protocol("showme-video")))
@@ -62,7 +62,7 @@ def hub(monkeypatch):
 
 
 class Loads:
-    """Loads nothing and tells where it was asked to look; what is on no disk is not there."""
+    """Loads nothing and records where it was asked to look; what is on no disk is not there."""
 
     def __init__(self, here: Exception | None):
         self.here, self.asked = here, []
@@ -99,7 +99,7 @@ def test_what_is_not_or_half_on_this_disk_is_fetched(hub, here, answer):
         (503, None, "the hub cannot be reached .*: check the connection"),
     ],
 )
-def test_what_the_hub_does_not_give_is_told_with_its_reason(hub, status, error, reason):
+def test_what_the_hub_does_not_give_is_reported_with_its_reason(hub, status, error, reason):
     hub.update(status=status, error=error)
     load = Loads(OSError())
     with pytest.raises(MissingModelError, match=f"^The CLIP model a/b at revision main .*, and {reason}.* of a copy.$"):
@@ -114,11 +114,11 @@ def test_a_hub_that_cannot_be_reached_is_asked_once_and_names_of_no_model_not_at
         with pytest.raises(MissingModelError, match=reason):
             from_disk_or_hub(name, "CLIP model", load)
         assert len(load.asked) == 1
-    # Libraries of the hub tell of their attempts, and nobody needs that.
+    # Libraries of the hub log their attempts, and nobody needs that.
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_is_here_and_damaged_is_told_where_the_hub_cannot_help(hub):
+def test_what_is_here_and_damaged_is_reported_where_the_hub_cannot_help(hub):
     hub.update(status=404, error="RepoNotFound")
     with pytest.raises(InputError, match="is damaged"):
         from_disk_or_hub("a/b", "CLIP model", Loads(InputError("it is damaged")))

@@ -86,7 +86,7 @@ def test_a_network_says_once_what_it_cuts():
     assert TruncationNotice("CLIP", 24).sentence(sentences[:1], encodings[:1]) is None
 
 
-def test_only_warnings_of_cuts_are_passed_over_where_they_were_told_before(recwarn):
+def test_only_warnings_of_cuts_are_passed_over_where_they_were_reported_before(recwarn):
     with truncation_reported():
         warnings.warn("cut", TruncationWarning, stacklevel=1)
         warnings.warn("other", ShowMeWarning, stacklevel=1)

@@ -110,7 +110,7 @@ def _compare_rgb(outcome: Outcome, path: Path, ours: np.ndarray) -> None:
     """RGB within 1 level of ffmpeg's own exact conversion, of chroma samples that lie where the stream says."""
     place = _output("ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "csv=p=0", "-show_entries",
                     "stream=chroma_location", str(path))  # fmt: skip
-    # Of a transport stream it is told twice.
+    # Of a transport stream it is printed twice.
     left = ":in_h_chr_pos=0:in_v_chr_pos=128" if place.startswith("left") else ""
     exact = f"scale=flags=bilinear+accurate_rnd+full_chroma_int{left},format=gbrp"
     command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-map", "0:v:0", "-fps_mode", "passthrough",

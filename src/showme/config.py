@@ -1,7 +1,7 @@
 """Settings of a run: what they may be, and how they are read from a YAML file and from ``field=value`` on the line.
 
-Every settings class forbids fields that it does not know and is frozen; a wrong one is told in one sentence that names
-the file, the field and the remedy. The settings of a method stand beside it, in ``methods/<name>/config.py``.
+Every settings class forbids fields that it does not know and is frozen; a wrong one is refused in one sentence that
+names the file, the field and the remedy. The settings of a method stand beside it, in ``methods/<name>/config.py``.
 """
 
 from __future__ import annotations

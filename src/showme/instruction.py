@@ -132,7 +132,7 @@ def warnings_for(unknown: Collection[UnknownWord], examples: Collection[str], re
 
 def note_on_length(prompt: str, path: Callable[[str], Path], long_instructions: LongInstructions | None) -> str | None:
     """What a user should know about a prompt that is longer than the model reads; None where all is read, or where the
-    model has no tokenizer that could tell.
+    model has no tokenizer that could show it.
 
     The tokenizer alone is opened, so that a prompt is refused before any network is loaded.
 

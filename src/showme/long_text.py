@@ -85,7 +85,7 @@ def too_long(ends: Mapping[str, str], sentences: Sequence[str], longest: int, re
 
 
 class TruncationNotice:
-    """Says once what a network does not read: ahead, to whoever knows all sentences, or when the first is cut.
+    """Says once what a network does not read: beforehand, to whoever knows all sentences, or when the first is cut.
 
     Args:
         reader: the network's name, for the sentence.
@@ -109,7 +109,7 @@ class TruncationNotice:
 
 @contextmanager
 def truncation_reported() -> Iterator[None]:
-    """While open, pipelines do not warn of what they do not read: who opens it has told of all of it."""
+    """While open, pipelines do not warn of what they do not read: who opens it has reported all of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InstructionWarning)
         yield

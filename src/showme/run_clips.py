@@ -7,7 +7,7 @@
 
 ``instruction`` is what the model reads; where the annotation says it in other words, these stand in ``written``.
 ``files`` is the clip's name in the cache, which changes when a file is copied or written anew. Whether its pixels did
-as well, ``latents`` tells: checksums of what the codec made of them, one for each draw.
+as well, ``latents`` shows: checksums of what the codec made of them, one for each draw.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def find_records(config: RunConfig, info: BundleInfo) -> list[Record]:
 
 
 def _as_read(records: list[Record], info: BundleInfo) -> list[Record]:
-    """Instructions as they will be read when the model is asked; what it cannot tell apart in them is warned of."""
+    """Instructions as they will be read when the model is asked; a warning names what it cannot tell apart in them."""
     if info.vocabulary is None:
         return records
     known = {*info.vocabulary, *info.synonyms}

@@ -97,9 +97,9 @@ class Validator:
     def _generate(
         self, pipeline: Pipeline, number: int, record: Record, clip: np.ndarray, step: int
     ) -> tuple[str, np.ndarray]:
-        """The file that was written, and the end that the model foretells."""
+        """The file that was written, and the end that the model predicts."""
         stem = f"scene{number}-step{step:07d}"
-        # The beginning of the run tells of instructions that are cut; every validation would tell of them again.
+        # The beginning of the run warns of instructions that are cut; every validation would warn again.
         with truncation_reported():
             output = pipeline(
                 Image.fromarray(clip[0]),

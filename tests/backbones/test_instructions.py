@@ -70,7 +70,7 @@ def test_the_end_of_a_long_instruction_counts_in_windows_alone(tiny_pipeline):
         assert np.array_equal(picture(SHORT, **options), picture(SHORT, long_instructions="chunk", **options))
 
 
-def test_a_call_tells_each_time_what_was_cut_off(tiny_pipeline):
+def test_a_call_warns_each_time_of_what_was_cut_off(tiny_pipeline):
     photo = Image.new("RGB", (32, 32))
     for _ in range(2):
         with pytest.warns(
@@ -97,7 +97,7 @@ def test_a_model_keeps_its_own_choice(tiny_pipeline, tmp_path):
     assert tiny_pipeline.config.long_instructions == "cut"
 
 
-def test_many_instructions_are_told_of_at_once_with_the_first_ones_place(tiny_pipeline):
+def test_many_instructions_are_reported_at_once_with_the_first_ones_place(tiny_pipeline):
     reader = InstructionReader(tiny_pipeline.tokenizer, "cut")
     texts = [SHORT, LONG.format("up"), LONG.format("up"), LONG.format("")]
     with pytest.warns(TruncationWarning) as caught:

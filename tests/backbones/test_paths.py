@@ -28,7 +28,7 @@ LEVELS = {
 
 
 @pytest.mark.parametrize("path", LEVELS)
-def test_the_true_prediction_foretells_the_true_latent(path):
+def test_the_true_prediction_predicts_the_true_latent(path):
     torch.manual_seed(0)
     clean, noise = torch.randn(2, 4, 2, 3, 5, 5)
     level = LEVELS[path]

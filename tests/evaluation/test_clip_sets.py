@@ -69,7 +69,7 @@ def test_a_list_names_clips_and_pictures(tmp_path):
         assert found.pictures == {"x": tmp_path / "a.png"}
 
 
-def test_other_files_are_told(tmp_path):
+def test_other_files_are_reported(tmp_path):
     write_set(tmp_path, {"a": moving_square(1)})
     (tmp_path / "notes.md").write_text("mine")
     with pytest.warns(ShowMeWarning, match=r"holds other files too, such as notes\.md: 1 were passed over"):

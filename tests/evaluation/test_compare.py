@@ -1,4 +1,4 @@
-"""The paper's table: what may not be compared is refused, and noise is told as an independent computation tells it."""
+"""The paper's table: what may not be compared is refused, and noise is judged as an independent computation does."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_paired_interval_is_the_bootstraps():
 
 
 @pytest.mark.parametrize(("shift", "noise"), [(0.0, "inside"), (-0.5, "outside")])
-def test_pairs_tell_what_intervals_cannot(shift, noise):
+def test_pairs_decide_what_intervals_cannot(shift, noise):
     # Clips differ by 3 dB among themselves and by 0.2 dB between the models: the intervals of the means overlap widely.
     best = _values()
     other = best + shift + np.random.default_rng(2).normal(0, 0.2, 40)
@@ -108,7 +108,7 @@ def test_distances_of_sets_are_told_apart_by_their_intervals(fvd, noise):
     assert rows[1].cells["fvd"].difference is None
 
 
-def test_only_clips_that_both_have_are_paired_and_coverage_is_told():
+def test_only_clips_that_both_have_are_paired_and_coverage_is_reported():
     best, other = _values(), _values() - 1
     best[:10], other[5:20] = math.nan, math.nan
     comparison = compare({"best": _result(best), "other": _result(other)})

@@ -73,7 +73,7 @@ def test_the_codec_is_near_its_input_whatever_the_number_of_frames(model):
     assert np.abs(one.astype(int) - coded[-1:]).max() <= 1
 
 
-def test_instructions_that_are_too_long_are_told_once_and_read_in_windows_by_choice(tiny_bundle, tmp_path):
+def test_instructions_that_are_too_long_are_reported_once_and_read_in_windows_by_choice(tiny_bundle, tmp_path):
     write_set(tmp_path / "true", {n: moving_square(3, 4, 32) for n in "ab"})
     # [BOS], 22 words and [EOS] are what the tiny model reads.
     texts = {"a": "push the red box", "b": " ".join(["push the red box"] * 6)}

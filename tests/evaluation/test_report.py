@@ -224,7 +224,7 @@ def test_the_axis_of_shares_ends_at_one():
     assert ">1.0000<" in draw_plot(result, "psnr")
 
 
-def test_flow_that_cannot_be_shown_is_told(tmp_path):
+def test_flow_that_cannot_be_shown_is_reported(tmp_path):
     page = _written(tmp_path, _result([10.0]))
     assert not page.all("figure")
     assert any("optical flow need OpenCV" in text for text in page.inside("p"))
@@ -383,7 +383,7 @@ def test_what_a_killed_report_left_is_swept(tmp_path):
     assert other.exists()
 
 
-def test_a_file_in_the_way_is_told_in_one_sentence(tmp_path):
+def test_a_file_in_the_way_is_reported_in_one_sentence(tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(InputError, match=r"The report cannot be written to .*out \(.*\): choose another --out\."):
         _written(tmp_path / "out", _result([1.0]))

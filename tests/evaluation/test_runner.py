@@ -73,7 +73,7 @@ def test_figures_are_those_of_the_clips(sets, tmp_path):
         read_result(tmp_path / "before.json")
 
 
-def test_left_out_frames_and_quirks_are_told_beside(sets, tmp_path):
+def test_left_out_frames_and_quirks_are_reported_beside(sets, tmp_path):
     _, plain = evaluate(request(sets, tmp_path / "plain", "shown_frames=left_out"))
     assert plain.without_quirks == []
     _, quirky = evaluate(request(sets, tmp_path / "quirky", "shown_frames=left_out", "generated_range=min_max"))
@@ -178,7 +178,7 @@ def test_one_clip_has_no_interval_and_results_do_not_lie_among_clips(tmp_path):
         evaluate(request((made, true), made / "out", "metrics=[psnr]"))
 
 
-def test_clips_of_several_sizes_are_told(sets, tmp_path):
+def test_clips_of_several_sizes_are_reported(sets, tmp_path):
     made, true = sets
     mixed = write_set(tmp_path / "made", {f"clip {n}": moving_square(1) for n in range(5)})
     write_set(mixed, {"clip 5": moving_square(1, size=2 * SIZE)})
@@ -209,7 +209,7 @@ def test_networks_that_are_missing_are_named_before_anything_is_read(sets, tmp_p
         evaluate(request(sets, tmp_path, "through_codec=true"))
 
 
-def test_instructions_that_a_metric_cuts_are_told_once_with_a_count(tmp_path):
+def test_instructions_that_a_metric_cuts_are_reported_once_with_a_count(tmp_path):
     clips = {name: moving_square(1, level=150) for name in "abc"}
     true = write_set(tmp_path / "true", clips, index=True)
     # The tiny CLIP reads 16 tokens, a letter each, its start and end among them.

@@ -188,7 +188,7 @@ def test_what_a_feature_is_made_of_changes_with_weights_and_processing_but_not_w
     assert {key for key in clip.fingerprint if made["processing"][key] != clip.fingerprint[key]} == {"processor"}
 
 
-def test_what_is_no_such_network_is_told_in_one_sentence(folders, tmp_path, monkeypatch):
+def test_what_is_no_such_network_is_reported_in_one_sentence(folders, tmp_path, monkeypatch):
     for make, what in ((clip_similarity, "CLIP"), (dino_similarity, "DINOv2")):
         with pytest.raises(InputError, match=f"holds no {what} model"):
             make(f"transformers:{tmp_path}")
@@ -203,7 +203,7 @@ def test_what_is_no_such_network_is_told_in_one_sentence(folders, tmp_path, monk
         clip_similarity("transformers:example/absent")
 
 
-def test_damaged_weights_are_told_and_never_unpickled(folders, tmp_path):
+def test_damaged_weights_are_reported_and_never_unpickled(folders, tmp_path):
     for name in ("cut", "lacking", "pickled"):
         shutil.copytree(folders / "dino", tmp_path / name)
     whole = (tmp_path / "cut" / "model.safetensors").read_bytes()

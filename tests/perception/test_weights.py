@@ -50,7 +50,7 @@ class _Harm:
         return Path.touch, (self.path,)
 
 
-def test_damaged_other_and_harmful_files_are_told_and_never_unpickled(what, file, tmp_path):
+def test_damaged_other_and_harmful_files_are_reported_and_never_unpickled(what, file, tmp_path):
     torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other")
     harmful = pickle.dumps({"features.0.weight": _Harm(tmp_path / "harmed")}, protocol=2)
     for content, reason in (

@@ -130,7 +130,7 @@ def hdr_picture() -> bytes:
     return tagged_png(flat((90, 90, 90)), BT2020, PQ)
 
 
-def test_hdr_pictures_of_a_data_set_are_told_or_refused(tmp_path):
+def test_hdr_pictures_of_a_data_set_are_reported_or_refused(tmp_path):
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "1.png").write_bytes(hdr_picture())
     (tmp_path / "index.jsonl").write_text('{"id": "7", "file": "7", "instruction": "x"}\n')
@@ -182,7 +182,7 @@ def test_transparency_and_greys_and_turns(tmp_path):
         (P3, SRGB, 0, "it is coded in limited range"),
     ],
 )
-def test_what_is_not_read_is_told(tmp_path, primaries, curve, full, reason):
+def test_what_is_not_read_is_reported(tmp_path, primaries, curve, full, reason):
     path = tmp_path / "odd.png"
     path.write_bytes(tagged_png(flat((9, 8, 7)), primaries, curve, full=full))
     photo = open_photo(path)

@@ -94,7 +94,7 @@ def test_a_profile_that_cannot_be_used_is_noted(tmp_path, colours, damaged):
     assert photo.notes[0].startswith("Its colour profile cannot be used (")
 
 
-def test_frames_of_a_folder_tell_of_it_once(tmp_path, colours):
+def test_frames_of_a_folder_warn_of_it_once(tmp_path, colours):
     path = saved(tmp_path, Image.fromarray(colours), icc_profile=b"no profile")
     with pytest.warns(ShowMeWarning, match=r"photo\.png has a colour profile that cannot be used") as caught:
         assert all(np.array_equal(decode_picture(path.read_bytes(), path), colours) for _ in range(2))

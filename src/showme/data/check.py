@@ -75,7 +75,7 @@ def check_clips(
         quick: decode the first and the last frame alone; otherwise all.
         processes: at work; None: one per core.
         seconds: that a clip may take.
-        progress: told how many were looked at.
+        progress: called with how many are checked, after each.
     """
     bad: dict[str, str] = {}
     black: set[str] = set()

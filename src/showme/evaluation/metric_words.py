@@ -162,7 +162,7 @@ _OF_METRICS: list[tuple[set[str], Words]] = [
         {"hand_structure_error_matched"},
         _says(
             "hand_structure_error_matched pairs the hands of a frame so that they lie nearest, and divides distances "
-            "by the size of the true hand; hands without a partner count nothing, hand_coverage tells their share."
+            "by the size of the true hand; hands without a partner count nothing, hand_coverage reports their share."
         ),
     ),
     (
@@ -178,7 +178,7 @@ _OF_METRICS: list[tuple[set[str], Words]] = [
         {"picture_video_agreement"},
         _says(
             "picture_video_agreement is the PSNR of a clip's last frame and the picture of the result that was "
-            "generated beside it; it does not tell whether either is right."
+            "generated beside it; it does not say whether either is right."
         ),
     ),
     (

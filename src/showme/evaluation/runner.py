@@ -48,7 +48,7 @@ class Evaluation:
 
     Args:
         request: what is asked.
-        progress: told how far each part is.
+        progress: called with how far each part is.
         found: the clips of the request, where they were found before.
 
     Raises:
@@ -287,7 +287,7 @@ def _code_of(metric: ClipMetric | SetMetric) -> str:
 
 
 class _Sum:
-    """Tells how far all parts of a candidate are together: of clips, each counted once."""
+    """Reports how far all parts of a candidate are together: of clips, each counted once."""
 
     def __init__(self, progress: Progress, name: str, parts: int):
         self.progress, self.name, self.parts = progress, name, parts

@@ -17,7 +17,7 @@ from .results import Column, Figure, Result
 
 MISSING = "–"
 ARROWS = {"higher": "↑", "lower": "↓"}
-# Fields of a figure that CSV tells beside its value, as suffixes of the metric's name.
+# Fields of a figure that CSV gives beside its value, as suffixes of the metric's name.
 _BESIDE = ("low", "high", "count", "coverage")
 _LATEX_ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$"}
 # Brackets: after a line's end LaTeX takes them for the height of the row.
@@ -156,7 +156,7 @@ def interval(figure: Figure, digits: int) -> str:
 
 def coverage(figure: Figure) -> str:
     """Of how many clips it is, where these are not all; empty otherwise, and where there is no value."""
-    # A share just below one must not be told as all.
+    # A share just below one must not be reported as all.
     return (
         ""
         if figure.coverage >= 1 or not math.isfinite(figure.value)

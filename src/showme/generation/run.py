@@ -1,6 +1,6 @@
 """The whole of ``showme generate``: check, load, make the picture and the video, write the page.
 
-Every check that can refuse the input runs before torch is imported, so that bad input is told in well under two
+Every check that can refuse the input runs before torch is imported, so that bad input is refused in well under two
 seconds. The files appear together at the end (:mod:`.folder`).
 """
 
@@ -85,7 +85,7 @@ def generate(request: GenerateRequest, progress: Progress | None = None) -> Gene
 
     Args:
         request: the photo, the instruction and the settings.
-        progress: told of every stage and denoising step.
+        progress: called at every stage and denoising step.
 
     Raises:
         InputError: the input is at fault; nothing was written.

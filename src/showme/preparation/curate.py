@@ -63,7 +63,7 @@ def curate(config: CurateConfig, progress: Progress | None = None, ray: str | No
 
     Args:
         config: what and how.
-        progress: told how far the scores are.
+        progress: called with how far the scores are.
         ray: address of a Ray cluster that computes the scores; None: this process does.
 
     Raises:
@@ -133,7 +133,7 @@ class _Always:
 
 
 class _OfHands:
-    """Row -> a scorer of the hands that are the row's labels: sought in the clip's own pixels, told in the look's."""
+    """Row -> a scorer of the hands that are the row's labels: sought in the clip's own pixels, given in the look's."""
 
     def __init__(self, rows: ClipRows, estimators: EstimatorsConfig):
         self.hands, self.hull = HandsOfRows(rows, estimators), estimators.region
@@ -151,7 +151,7 @@ class _OfHands:
 
 @dataclass(frozen=True, eq=False)
 class _Hand:
-    """joints: (21, 3). presence: None where the estimator does not tell."""
+    """joints: (21, 3). presence: None where the estimator does not give it."""
 
     joints: np.ndarray
     presence: float | None

@@ -36,7 +36,7 @@ def label_parts(rows: ClipRows, labels: Sequence[Label], estimators: EstimatorsC
 
     ========  ===============================================================================================
     hands     ``joints`` float32 (T, 2, 21, 3), x and y in pixels of the look, z in the same scale, NaN where
-              there is no hand; ``presence`` float32 (T, 2), NaN of an estimator that does not tell; ``right`` float32
+              there is no hand; ``presence`` float32 (T, 2), NaN of an estimator that gives none; ``right`` float32
               (T, 2), how surely a right hand
     region    ``region`` bool (H, W), of the clip; ``regions`` bool (T, H, W), of each frame
     flow      ``flow`` float16 (T - 1, H / 8, W / 8), mean length in pixels of the look per frame
@@ -61,7 +61,7 @@ def label_parts(rows: ClipRows, labels: Sequence[Label], estimators: EstimatorsC
 
 
 class HandsOfRows:
-    """Rows -> hands, seen in the clips' own pixels and told in those of the look; each thread keeps the last rows."""
+    """Rows -> hands, seen in the clips' own pixels and given in those of the look; each thread keeps the last rows."""
 
     def __init__(self, rows: ClipRows, estimators: EstimatorsConfig):
         self.rows, self.estimators = rows, estimators

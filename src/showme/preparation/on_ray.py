@@ -29,7 +29,7 @@ def build_on_ray(
         parts: as this process made them.
         maker: makes them anew; picklable.
         address: of the cluster; ``local`` starts one on this machine.
-        progress: told how far each part is.
+        progress: called with how far each part is.
 
     Raises:
         InputError: Ray is not installed, there is no cluster at that address, or a clip that cannot be read.

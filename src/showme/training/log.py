@@ -1,4 +1,4 @@
-"""What a run tells: a progress bar, a line of JSON for every step, and tensorboard where it is installed."""
+"""What a run reports: a progress bar, a line of JSON for every step, and tensorboard where it is installed."""
 
 from __future__ import annotations
 

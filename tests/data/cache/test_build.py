@@ -181,7 +181,7 @@ def test_a_full_disk_is_said_and_leaves_no_part_of_a_file(tmp_path, monkeypatch)
     assert not [path for path in tmp_path.rglob("*") if "partial" in path.name or path.suffix == ".safetensors"]
 
 
-def test_what_is_missing_is_told_without_computing(tmp_path):
+def test_what_is_missing_is_reported_without_computing(tmp_path):
     calls: list[int] = []
     assert len(missing_shards(tmp_path, [squares(calls=calls)])) == -(-ROWS // SHARD_ROWS)
     build_parts(tmp_path, [squares(20)])

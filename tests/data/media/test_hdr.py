@@ -66,7 +66,7 @@ def test_darker_than_the_knee_sdr_stays_what_it_is(curve):
 
 
 @pytest.mark.parametrize("name", CURVES)
-def test_hdr_clips_are_mapped_and_told_or_refused(tmp_path, name):
+def test_hdr_clips_are_mapped_and_reported_or_refused(tmp_path, name):
     path = hdr_clip(tmp_path / "hdr.mp4", CURVES[name])
     sentence = rf"hdr.mp4 is HDR \({name}\): its colours are mapped to SDR"
     with pytest.warns(ShowMeWarning, match=sentence) as caught, Video(path).open() as frames:

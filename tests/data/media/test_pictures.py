@@ -33,7 +33,7 @@ def shades(media: Pictures) -> list[int]:
         return [int(frame[0, 0, 0]) for frame in frames.read(range(len(frames)))]
 
 
-def test_what_lies_beside_the_frames_is_told_once_for_a_data_set(tmp_path):
+def test_what_lies_beside_the_frames_is_reported_once_for_a_data_set(tmp_path):
     for clip in ("a", "b"):
         write_frames(tmp_path / clip, "rgb_{:02d}.png", range(4))
         write_frames(tmp_path / clip, "depth_{:02d}.png", range(4), lambda _: 255)
@@ -45,7 +45,7 @@ def test_what_lies_beside_the_frames_is_told_once_for_a_data_set(tmp_path):
     assert shades(Pictures(tmp_path / "a", only="depth_*")) == [255] * 4
 
 
-def test_checking_in_processes_tells_once_too(tmp_path):
+def test_checking_in_processes_warns_once_too(tmp_path):
     for clip in "abcd":
         write_frames(tmp_path / clip, "{:02d}.png", (1, 2, 3, 6))
     records = [Record(clip, Pictures(tmp_path / clip, data_set=tmp_path), "x") for clip in "abcd"]
@@ -93,7 +93,7 @@ def test_frames_in_other_formats_are_refused_by_name(tmp_path, suffix):
         Pictures(tmp_path).open()
 
 
-def test_frames_in_other_formats_beside_the_clip_are_told(tmp_path):
+def test_frames_in_other_formats_beside_the_clip_are_reported(tmp_path):
     for clip in "ab":
         write_frames(tmp_path / clip, "{:02d}.png", range(3))
         write_frames(tmp_path / clip, "{:02d}.tif", range(3, 5))

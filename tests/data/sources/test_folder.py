@@ -157,7 +157,7 @@ def test_a_source_is_named_by_path_kind_or_yaml(tmp_path):
         open_source("folder", ["paths=x"])
 
 
-def test_a_list_of_another_data_set_is_told(tmp_path):
+def test_a_list_of_another_data_set_is_reported(tmp_path):
     (tmp_path / "1.mp4").touch()
     write_index(tmp_path, {"id": "1", "instruction": "push the jar", "split": "train"})
     other = tmp_path / "other.jsonl"

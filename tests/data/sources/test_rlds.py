@@ -106,7 +106,7 @@ def test_empty_instructions_are_refused_or_dropped_and_counted(tmp_path):
     assert [record.instruction for record in records] == ["lift it"]
 
 
-def test_a_missing_shard_is_told(tmp_path):
+def test_a_missing_shard_is_reported(tmp_path):
     for number in (0, 2):
         write_shard(tmp_path, [episode([number], ["lift it"])], number=number, count=3)
     with pytest.raises(InputError, match=r"lacks toy-train\.tfrecord-00001-of-00003 \(2 of 3 shards are there\)"):

@@ -123,7 +123,7 @@ TEXT = ("1.txt", "lift")
         ([(".mp4", VIDEO), TEXT], r"its member '\.mp4' is not named <key>"),
     ],
 )  # fmt: skip
-def test_faults_are_told_with_shard_and_sample(tmp_path, members, sentence):
+def test_faults_are_reported_with_shard_and_sample(tmp_path, members, sentence):
     shard = write_shard(tmp_path / "a.tar", *members)
     with pytest.raises(InputError, match=sentence) as caught:
         source(shard).records()
@@ -178,7 +178,7 @@ def test_what_a_disk_of_another_system_left_is_no_sample_and_no_shard(tmp_path):
     assert [record.instruction for record in source(tmp_path / "*.tar").records()] == ["lift"]
 
 
-def test_pictures_beside_the_frames_and_missing_numbers_are_told(tmp_path):
+def test_pictures_beside_the_frames_and_missing_numbers_are_reported(tmp_path):
     members = [(f"7.{kind}.{number}.png", png(number)) for number in (0, 1, 4) for kind in ("rgb", "depth")]
     shard = write_shard(tmp_path / "a.tar", *members, ("7.txt", "lift"))
     with pytest.warns(ShowMeWarning) as caught:
@@ -193,7 +193,7 @@ def test_pictures_beside_the_frames_and_missing_numbers_are_told(tmp_path):
         source(shard).records()
 
 
-def test_places_and_lengths_in_a_json_are_told(tmp_path):
+def test_places_and_lengths_in_a_json_are_reported(tmp_path):
     row = {"caption": "lift", "start": 3.5, "end": 7}
     shard = write_shard(tmp_path / "a.tar", ("1.mp4", VIDEO), ("1.json", json.dumps(row)))
     with pytest.warns(ShowMeWarning, match="sample '1', json: what it says of end, start is passed over"):

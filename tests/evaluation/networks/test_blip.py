@@ -80,7 +80,7 @@ def test_captions_are_those_of_transformers_without_the_prompt(folders):
     assert BlipCaptioner.from_pretrained(folders / "captions").train().captions(_pixels()) == expected
 
 
-def test_what_a_figure_is_made_of_does_not_tell_the_place(folders, tmp_path):
+def test_what_a_figure_is_made_of_does_not_name_the_place(folders, tmp_path):
     shutil.copytree(folders / "matching", tmp_path / "copy")
     matcher, copy = (BlipMatching.from_pretrained(each) for each in (folders / "matching", tmp_path / "copy"))
     assert json.loads(json.dumps(matcher.fingerprint)) == copy.fingerprint
@@ -88,7 +88,7 @@ def test_what_a_figure_is_made_of_does_not_tell_the_place(folders, tmp_path):
     assert json.loads(json.dumps(captioner.fingerprint))["prompt"] == "a picture of"
 
 
-def test_what_is_no_such_network_is_told_in_one_sentence(folders, tmp_path, monkeypatch):
+def test_what_is_no_such_network_is_reported_in_one_sentence(folders, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="is a clip network, not a BLIP model for captions: choose one with config"):
         BlipCaptioner.from_pretrained(folders / "clip")
     with pytest.raises(
@@ -104,7 +104,7 @@ def test_what_is_no_such_network_is_told_in_one_sentence(folders, tmp_path, monk
         BlipMatching.from_pretrained("example/absent@v1")
 
 
-def test_damaged_weights_are_told_and_never_unpickled(folders, tmp_path):
+def test_damaged_weights_are_reported_and_never_unpickled(folders, tmp_path):
     for name in ("cut", "pickled"):
         shutil.copytree(folders / "matching", tmp_path / name)
     whole = (tmp_path / "cut" / "model.safetensors").read_bytes()

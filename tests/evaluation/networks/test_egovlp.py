@@ -225,7 +225,9 @@ def test_checkpoints_in_every_form_give_the_same_network(tmp_path, tokenizer):
         assert not any(weight.requires_grad for weight in encoder.parameters())
 
 
-def test_other_numbers_of_frames_cut_the_embeddings_of_time_or_fill_them_with_zeros_and_are_told(tmp_path, tokenizer):
+def test_other_numbers_of_frames_cut_the_embeddings_of_time_or_fill_them_with_zeros_and_are_reported(
+    tmp_path, tokenizer
+):
     network = tiny_frozen_in_time()
     path = save_weights(network, tmp_path / "weights.safetensors")
     trained = network.video_model.temporal_embed
@@ -252,7 +254,7 @@ def test_a_file_with_the_trainers_settings_is_read_as_it_is_published(tmp_path, 
     assert read.fingerprint["weights"] == EgoVLP(network, bert_tokenizer()).fingerprint["weights"]
 
 
-def test_files_that_are_no_such_checkpoint_are_told_in_one_sentence(tmp_path, tokenizer):
+def test_files_that_are_no_such_checkpoint_are_reported_in_one_sentence(tmp_path, tokenizer):
     whole = tiny_frozen_in_time().state_dict()
 
     def refused(name: str, weights: dict[str, torch.Tensor], match: str) -> None:
@@ -280,7 +282,7 @@ def test_files_that_are_no_such_checkpoint_are_told_in_one_sentence(tmp_path, to
         EgoVLP.from_file(tmp_path / "endless.pth", tokenizer=tokenizer)
 
 
-def test_tokenizers_that_are_missing_or_of_another_network_are_told(tmp_path, tokenizer, monkeypatch):
+def test_tokenizers_that_are_missing_or_of_another_network_are_reported(tmp_path, tokenizer, monkeypatch):
     path = save_weights(tiny_frozen_in_time(), tmp_path / "weights.safetensors")
 
     def refused(name, match: str) -> None:

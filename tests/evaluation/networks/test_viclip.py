@@ -173,7 +173,7 @@ def test_pixels_of_vbench_are_those_of_torchvision():
 
 
 @torch.no_grad()
-def test_frames_are_taken_evenly_features_have_length_1_and_the_preprocessing_is_told():
+def test_frames_are_taken_evenly_features_have_length_1_and_the_preprocessing_is_reported():
     encoder = tiny_viclip()
     clips = torch.rand(5, 15, 3, 40, 60, generator=torch.Generator().manual_seed(0))
     ready = torch.stack([PREPROCESSINGS["internvid"](clip[::2], 32) for clip in clips])
@@ -228,7 +228,7 @@ def test_checkpoints_in_every_form_give_the_same_network(tmp_path, tokenizer):
         torch.testing.assert_close(encoder.texts(sentences), expected.texts(sentences), rtol=0, atol=0)
 
 
-def test_files_that_are_no_such_checkpoint_are_told_in_one_sentence(tmp_path, tokenizer, monkeypatch):
+def test_files_that_are_no_such_checkpoint_are_reported_in_one_sentence(tmp_path, tokenizer, monkeypatch):
     whole = tiny_video_clip().state_dict()
 
     def refused(name: str, match: str, words=tokenizer) -> None:

@@ -48,7 +48,7 @@ def test_counts_and_times_are_those_of_the_run(trained, tmp_path):
     _check_a_step(trained)
     _check_the_probe(trained, tmp_path)
     (trained.config.out / "log.jsonl").write_text("")
-    with pytest.raises(InputError, match=r"log.jsonl does not tell of every step .*remove .* to train anew"):
+    with pytest.raises(InputError, match=r"log.jsonl does not list every step .*remove .* to train anew"):
         computation_of("a", [trained], tmp_path, True)
 
 

@@ -54,7 +54,7 @@ def studied(study_file, tmp_path) -> tuple[Path, Path, Written]:
     return file, out, run(file, out)
 
 
-def test_a_study_trains_judges_and_tells_what_it_found(studied, monkeypatch, tiny_bundle):
+def test_a_study_trains_judges_and_reports_what_it_found(studied, monkeypatch, tiny_bundle):
     file, out, written = studied
     cells = planned(file, out)
     _check_trainings(cells, tiny_bundle)

@@ -1,4 +1,4 @@
-"""Tables of a study: numbers as numpy and scipy tell them, and never two protocols or references in one column."""
+"""Tables of a study: numbers as numpy and scipy give them, and never two protocols or references in one column."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_clips_without_a_value_are_left_out_of_their_pair():
     assert table.notes == ["PSNR is the mean of those that have a value, at least 95% of clips (a), 95% of clips (b)."]
 
 
-def test_noise_is_marked_and_one_seed_cannot_tell_fvd():
+def test_noise_is_marked_and_one_seed_does_not_decide_fvd():
     a = values(0)
     noisy = a + np.random.default_rng(2).normal(0, 0.5, a.shape)
     (table,) = tables_of(cells("a", a, (3, 4, 5)) + cells("b", noisy, (3, 4.5, 4)))
@@ -190,7 +190,7 @@ def test_figures_of_other_networks_are_refused():
         tables_of(a + b)
 
 
-def test_every_form_tells_the_same_numbers_and_escapes_names():
+def test_every_form_gives_the_same_numbers_and_escapes_names():
     name = r"<script>&_\\'"
     a, b = values(0), values(0) + 1 + values(5) / 100
     tables = tables_of(cells(name, a, (300, 310, 305)) + cells("b", b, (200, 220, 195)))

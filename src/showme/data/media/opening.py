@@ -20,7 +20,7 @@ _DECODING = {"max_pixels": str(MAX_PIXELS)}
 _STRICT = {"err_detect": "explode"}
 # Of AVIF and HEIF; those of their sequences are others.
 _STILL_BRANDS = ("avif", "mif1", "heic", "heix")
-# Streams of a file at most that are told not to be decoded while it is opened.
+# Streams of a file at most that are set not to be decoded while it is opened.
 _STREAMS = 64
 # Of looking for a header; in a damaged file of many gigabytes it is looked for everywhere.
 OPEN_SECONDS = 120.0

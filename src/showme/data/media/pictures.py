@@ -108,7 +108,7 @@ class Pictures(Media):
         return series
 
     def _check_unread(self, names: list[str], others: bool) -> None:
-        """Refuse, or where there are ``others`` tell of, pictures in formats that are not read as frames."""
+        """Refuse, or where there are ``others`` warn of, pictures in formats that are not read as frames."""
         kinds = ", ".join(sorted({f".{name.lower().rpartition('.')[2]}" for name in names}))
         if names and not others:
             remedy = "convert them to PNG, or make a video of them"

@@ -366,7 +366,7 @@ class VideoFrames(Frames):
         else:
             candidates = [stamps - clock, filled(own - clock, step)]
         if self.container.format.name == "mpeg" and np.isnan(own).any():
-            # Program streams stamp a packet of several pictures once: what it means for each is not told.
+            # Program streams stamp a packet of several pictures once: what it means for each is not said.
             candidates = [np.arange(len(frames)) * step]
         candidates = [times for times in candidates if len(times) == len(frames)]
         for times in candidates:

@@ -57,7 +57,7 @@ class FolderSource(Source):
         unknown: set[str] = set()
 
         def entries_of(origin: str, row: Mapping[str, Any]) -> Iterator[Record]:
-            # Told once for each: a misnamed start would take the whole clip in silence.
+            # Warned of once for each: a misnamed start would take the whole clip in silence.
             if strange := row.keys() - _FIELDS - unknown:
                 unknown.update(strange)
                 named = one_line(", ".join(sorted(strange)))[:80]

@@ -53,7 +53,7 @@ class SharedVideos:
             try:
                 part = (*self._edges(origin, row), origin)
             except InputError:
-                # Told when the episode's place is asked for.
+                # Reported when the episode's place is asked for.
                 continue
             files.setdefault(self._file(row), []).append(part)
         for file, parts in files.items():

@@ -104,7 +104,7 @@ class Ssv2Source(Source):
                 near = difflib.get_close_matches(normal, there, n=1)
                 meant = f"did you mean {near[0]!r}" if near else "correct templates"
                 raise InputError(f"{self.annotations} has no clip of the template {name[:200]!r}: {meant}.")
-        # Rows whose class nobody can read are told, not passed over.
+        # Rows whose class nobody can read are reported, not passed over.
         yield from ((origin, row) for origin, row in rows if not _template(row) or _template(row) in wanted)
 
 

@@ -52,7 +52,7 @@ class Comparison:
     """The table.
 
     protocol: all fields, the same for all. clips: how many. heads: metric -> a figure to take title, unit and direction
-    from. rows: models in their order, then baselines. rule: how noise was told, in words. notes: what differs and is
+    from. rows: models in their order, then baselines. rule: how noise was judged, in words. notes: what differs and is
     still comparable.
     """
 
@@ -176,7 +176,7 @@ def _rule(resamples: int) -> str:
     return (
         "≈ is not told apart from the best model: where clips have values, the 95% interval of the mean difference, "
         f"over the clips that have both, holds zero ({resamples} bootstrap resamples of the pairs); where only the set "
-        "has one, the two intervals overlap. ? cannot be told: there is no interval, or there are fewer than two such "
+        "has one, the two intervals overlap. ? is undecided: there is no interval, or there are fewer than two such "
         "clips. Baselines take no part in best and second."
     )
 

@@ -122,7 +122,7 @@ class QuestionAnswering(nn.Module):
 
         Args:
             name: folder, or name on the hub.
-            dtype: of the weights; bfloat16 halves the memory and moves the figures, which the record tells.
+            dtype: of the weights; bfloat16 halves the memory and moves the figures; the record says which it is.
 
         Raises:
             InputError: as :func:`showme.pretrained.load_pretrained`.

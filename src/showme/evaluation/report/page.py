@@ -35,7 +35,7 @@ def render_report(
     """The page.
 
     Args:
-        result: what is told.
+        result: what is shown.
         words: the protocol in sentences.
         groups: of the clips that are shown.
         shown: by id.

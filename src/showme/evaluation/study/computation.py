@@ -105,7 +105,7 @@ def count_parameters(training: Training) -> tuple[int, int]:
 
 
 def _counted(training: Training, out: Path, probe: bool, report: Callable[[str], object]) -> dict[str, Any]:
-    """What is told of a training beside its log, computed once for all seeds."""
+    """What is reported of a training beside its log, computed once for all seeds."""
     path = out / FOLDER / f"{training.kind}.json"
     known = before = _kept(path)
     if not known:
@@ -142,6 +142,6 @@ def _log(training: Training) -> list[dict[str, Any]]:
             raise ValueError("no steps")
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(
-            f"{path} does not tell of every step of the training: remove {path.parent} to train anew."
+            f"{path} does not list every step of the training: remove {path.parent} to train anew."
         ) from error
     return lines

@@ -1,4 +1,4 @@
-"""What readers of a study's table must know: what sets it apart, how noise was told, what the figures are of."""
+"""What readers of a study's table must know: what sets it apart, how noise was judged, what the figures are of."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def apart(ours: Mapping[str, Any], theirs: Mapping[str, Any], places: tuple[str,
 
 
 def rule(seeds: int, resamples: int) -> str:
-    """How the noise of a table was told."""
+    """How the noise of a table was judged."""
     several = seeds > 1
     spread = "After ± stands the standard deviation over seeds. " if several else "One seed: its spread is not known. "
     both = "seeds and clips" if several else "clips alone, so that it leaves the seed out of account"
     return (
         f"{spread}Δ is the mean difference to the first row, paired by clip and seed, with its 95% interval: where "
         f"clips have values, of {resamples} bootstrap resamples of {both}; where only the set has one, Student's over "
-        "seeds. ≈ is not told apart from the first row: the interval holds zero. ? cannot be told: there are fewer "
+        "seeds. ≈ is not told apart from the first row: the interval holds zero. ? is undecided: there are fewer "
         "than two seeds, or clips."
     )
 

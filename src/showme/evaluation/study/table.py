@@ -32,7 +32,7 @@ class StudyCell:
 
     values: of each seed; NaN where it has none. mean: of them. spread: their standard deviation (N - 1); None of a
     single seed, and of baselines. difference: to the first row, with its 95% interval; None of the first row itself, or
-    where it cannot be told. noise: whether that interval holds zero; None of the first row, or
+    where it cannot be computed. noise: whether that interval holds zero; None of the first row, or
     where there is no mean.
     """
 
@@ -60,7 +60,7 @@ class StudyTable:
 
     protocol: all fields but the seed. reference: the place of the true clips, with its fields. apart: what differs from
     the first table; empty of that. heads: metric -> a figure to take title, unit and direction from. rule: how noise
-    was told. notes: what readers must know.
+    was judged. notes: what readers must know.
     """
 
     protocol: dict[str, Any]

@@ -123,12 +123,12 @@ def hand_presence(
 
     Args:
         hands: (T,) how many.
-        hand_confidence: (T,) the surest one's presence; not a number where the estimator does not tell.
+        hand_confidence: (T,) the surest one's presence; not a number where the estimator gives none.
         min_share: of frames with a hand.
         min_confidence: frames whose surest hand is less sure do not count; 0: all count.
 
     Raises:
-        InputError: a confidence is asked for and the estimator does not tell.
+        InputError: a confidence is asked for and the estimator gives none.
     """
     share = _hand_share(hands, hand_confidence, min_confidence)
     seen, frames = round(share * len(hands)), len(hands)
@@ -303,7 +303,7 @@ def apply(rule: Rule, clips: Mapping[str, Scores]) -> dict[str, Verdict]:
         for need in rule.needs:
             if need not in scores:
                 raise ValueError(f"clip {name}: the rule reads {need}, which the scorer {rule.scorer!r} gives.")
-            # An estimator that tells no confidence says so by numbers that are none.
+            # An estimator that gives no confidence says so by numbers that are none.
             if need != "hand_confidence" and not np.isfinite(scores[need]).all():
                 raise InputError(
                     f"clip {name}: {need} is no finite number: check the weights of the estimator that scored it."
@@ -329,7 +329,7 @@ def _hand_share(hands: np.ndarray, hand_confidence: np.ndarray, min_confidence: 
     there = hands > 0
     if min_confidence > 0:
         if np.isnan(hand_confidence).any():
-            raise InputError("This estimator for hands does not tell how sure it is: set min_confidence to 0.")
+            raise InputError("This estimator for hands does not say how sure it is: set min_confidence to 0.")
         there = there & (hand_confidence >= np.float32(min_confidence))
     return float(there.mean())
 
