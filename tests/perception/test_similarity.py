@@ -196,7 +196,7 @@ def test_what_is_no_such_network_is_reported_in_one_sentence(folders, tmp_path, 
         clip_similarity(f"transformers:{folders / 'dino'}")
     with pytest.raises(InputError, match="is a clip network, not a DINOv2 model"):
         dino_similarity(f"transformers:{folders / 'clip'}")
-    with pytest.raises(InputError, match="no encoder for pictures and sentences named 'clip'"):
+    with pytest.raises(InputError, match="no estimator for pictures and sentences named 'clip'"):
         clip_similarity("clip")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="example/absent at revision main is not on this disk"):
