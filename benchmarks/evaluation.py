@@ -52,9 +52,11 @@ def main(
     ours = results["showme"]
     print(f"{clips} generated and {clips} true clips of {FRAMES} frames, {SIZE}x{SIZE}\n")
     print("| way | seconds | times ours | peak MiB | times ours | FVD |\n|---|---|---|---|---|---|")
-    for way, told in results.items():
-        ratios = told["seconds"] / ours["seconds"], told["peak"] / ours["peak"]
-        figures = f"{told['seconds']:.1f} | {ratios[0]:.2f} | {told['peak']:.0f} | {ratios[1]:.2f} | {told['fvd']:.6g}"
+    for way, result in results.items():
+        ratios = result["seconds"] / ours["seconds"], result["peak"] / ours["peak"]
+        figures = (
+            f"{result['seconds']:.1f} | {ratios[0]:.2f} | {result['peak']:.0f} | {ratios[1]:.2f} | {result['fvd']:.6g}"
+        )
         print(f"| {way} | {figures} |")
 
 

@@ -53,13 +53,13 @@ for pixels in ("yuv420p", "gray"):
     frame = decoded(pixels)
     assert frame.format.name == pixels and frame.color_range == LIMITED, (frame.format.name, frame.color_range)
     rgb = first(frame.reformat(format="rgb24"))
-    told = first(frame.reformat(format="rgb24", src_color_range=LIMITED, dst_color_range=FULL))
+    given = first(frame.reformat(format="rgb24", src_color_range=LIMITED, dst_color_range=FULL))
     same = first(frame.reformat(format="yuv420p", src_color_range=LIMITED, dst_color_range=LIMITED))
     print(
-        f"{pixels}: range MPEG, stored {first(frame)}, as RGB {rgb}, with the range given {told}, "
+        f"{pixels}: range MPEG, stored {first(frame)}, as RGB {rgb}, with the range given {given}, "
         f"as limited yuv420p {same}"
     )
-    seen[pixels] = rgb, told, same
+    seen[pixels] = rgb, given, same
 
 if seen != {"yuv420p": (0, 0, 16), "gray": (16, 16, 30)}:
     sys.exit("It has changed: grey frames of limited range are no longer converted as they were.")

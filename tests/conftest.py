@@ -17,7 +17,7 @@ TINY_WORDS = ("push", "pull", "lift", "the", "to", "left", "right", "up", "close
 @pytest.fixture(autouse=True)
 def nothing_said_yet(monkeypatch):
     """What is said once in a process is said once in every test."""
-    monkeypatch.setattr("showme.errors._told", set())
+    monkeypatch.setattr("showme.errors._warned", set())
 
 
 def make_tiny_tokenizer():

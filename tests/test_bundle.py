@@ -1,4 +1,4 @@
-"""A bundle is found, vouched for, and comes back as it was; anything else is told in one sentence."""
+"""A bundle is found, vouched for, and comes back as it was; anything else is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -190,9 +190,9 @@ def test_a_bundle_says_which_versions_read_it_and_others_are_refused(copy, monke
     write_manifest(copy)
     with pytest.raises(
         InputError, match=r'transformers .* is installed, >=99 is needed\): pip install "transf'
-    ) as told:
+    ) as caught:
         open_bundle(copy)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     # What was saved before bundles said so has the same form.
     del info["requires"]
     (copy / "bundle.json").write_text(json.dumps(info))

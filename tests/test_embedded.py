@@ -40,7 +40,7 @@ def test_its_examples_are_its_world(embedded, path):
 
 
 @pytest.mark.parametrize("path", sorted((DATA / "bridge_v2_teaser").glob("*.mp4"))[:5] or [None], ids=str)
-def test_real_scenes_are_told_as_outside(embedded, path):
+def test_real_scenes_are_recognised_as_outside(embedded, path):
     if path is None:
         pytest.skip(f"no real clips in {DATA} (set SHOWME_DATA_DIR)")
     import av

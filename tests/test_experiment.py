@@ -27,7 +27,7 @@ from transformers import CLIPTextModel, CLIPVisionModel
 from showme.backbones.lora import bare_weights
 from showme.cli import main
 from showme.config import OptimizerConfig, TrainingConfig, dump_config
-from showme.errors import CutWarning, InputError, ToldWarning
+from showme.errors import InputError, ShowMeWarning, TruncationWarning
 from showme.experiment import clip_rows, fill_cache, open_run, train
 from showme.methods.showme.config import ShowMeConfig
 from showme.pipelines import load_bundle, save_bundle
@@ -177,9 +177,9 @@ def test_video_is_validated_as_video(settings):
 
 def test_the_cache_is_filled_once_and_read_by_training(settings, monkeypatch):
     config = settings(rewards={"edge": "sobel"})
-    told = []
-    assert fill_cache(config, lambda part, done, rows, size: told.append(part)) == CLIPS
-    assert set(told) == {"latents", "image", "null_image", "text", "edge"}
+    parts = []
+    assert fill_cache(config, lambda part, done, rows, size: parts.append(part)) == CLIPS
+    assert set(parts) == {"latents", "image", "null_image", "text", "edge"}
 
     def fail(*_args, **_kwargs):
         raise AssertionError("nothing frozen is computed in training")
@@ -216,7 +216,7 @@ def test_instructions_are_trained_on_as_they_will_be_asked(settings, clips, tmp_
     index[1] = index[1].replace("push the blue box", "defenestrate the box")
     (folder / "index.jsonl").write_text("\n".join(index) + "\n")
     config = settings(data={"source": str(folder)})
-    with pytest.warns(ToldWarning, match="1 of 6 instructions has words that tiny does not know, such as 'defenest"):
+    with pytest.warns(ShowMeWarning, match="1 of 6 instructions has words that tiny does not know, such as 'defenest"):
         rows = clip_rows(config, make_tiny_info())
     assert rows.record(0).instruction == "push the red box"
     plain = clip_rows(config, make_tiny_info(vocabulary=None))
@@ -364,7 +364,7 @@ def test_the_command_refuses_in_one_sentence(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_wrong_settings_are_told_without_torch(tmp_path):
+def test_wrong_settings_are_reported_without_torch(tmp_path):
     (tmp_path / "run.yaml").write_text("stage: state_image\n")
     code = "import sys, showme.cli as c\ntry: c.main(sys.argv[1:])\nfinally: print('torch' in sys.modules)"
     command = [sys.executable, "-c", code, "train", str(tmp_path / "run.yaml")]
@@ -385,11 +385,13 @@ def test_a_run_goes_on_with_the_clips_that_it_was_begun_with_alone(settings, cli
     index = own / "index.jsonl"
     listed = index.read_text()
     index.write_text(listed.replace("push the red box", "lift the red box", 1))
-    told = r"other clips \(1 has another instruction, such as '0', 'lift the red box' in place of 'push the red box'\)"
-    with pytest.raises(InputError, match=rf"run was begun with {told}: give the old ones back, or start anew"):
+    reason = (
+        r"other clips \(1 has another instruction, such as '0', 'lift the red box' in place of 'push the red box'\)"
+    )
+    with pytest.raises(InputError, match=rf"run was begun with {reason}: give the old ones back, or start anew"):
         train(settings(training=longer, data=data))
     index.write_text(listed)
-    # In the file's middle, where neither its size nor its ends tell.
+    # In the file's middle, where neither its size nor its ends show it.
     pixels = bytearray((own / "3.safetensors").read_bytes())
     pixels[9000:12000] = bytes(3000)
     (own / "3.safetensors").write_bytes(pixels)
@@ -402,7 +404,7 @@ def test_a_run_goes_on_with_the_clips_that_it_was_begun_with_alone(settings, cli
     assert changed(resumed, straight) == set()
 
 
-def test_long_instructions_are_told_once_with_the_clip_and_read_in_windows_by_choice(settings, clips, tmp_path):
+def test_long_instructions_are_reported_once_with_the_clip_and_read_in_windows_by_choice(settings, clips, tmp_path):
     own = _own(clips, tmp_path / "own")
     end = "lift the blue mug"
     for line, words in ((0, "push the red box"), (2, end)):
@@ -410,16 +412,16 @@ def test_long_instructions_are_told_once_with_the_clip_and_read_in_windows_by_ch
         listed[line]["instruction"] = " ".join(["push the red box"] * 5 + ["to the", words])
         (own / "index.jsonl").write_text("".join(json.dumps(each) + "\n" for each in listed))
     data = {"source": own}
-    with pytest.warns(CutWarning) as told:
+    with pytest.warns(TruncationWarning) as caught:
         fill_cache(settings(data=data))
-    (sentence,) = [str(each.message) for each in told if isinstance(each.message, CutWarning)]
+    (sentence,) = [str(each.message) for each in caught if isinstance(each.message, TruncationWarning)]
     assert "2 of 6 instructions are longer than the 24 tokens that the model reads: of the first, clip '0'," in sentence
     assert "'push the red box' is beyond them and is cut off" in sentence
     with pytest.raises(InputError, match="clip '0', 'push the red box' is beyond them: shorten what is too long"):
         train(settings(data=data | {"long_instructions": "refuse"}))
     config = settings("state_video", data=data | {"long_instructions": "chunk"}, dropout={"text": 0.5})
     with warnings.catch_warnings():
-        warnings.simplefilter("error", CutWarning)
+        warnings.simplefilter("error", TruncationWarning)
         model = train(config)
     # The model reads as it was trained to, whoever asks it.
     pipeline = load_bundle(model).pipeline

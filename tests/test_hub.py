@@ -27,10 +27,10 @@ def test_known_models_are_pinned_and_others_have_the_revision_that_is_named(tmp_
     assert all(len(commit) == 40 and set(commit) <= set("0123456789abcdef") for commit in PINNED.values())
 
 
-def test_words_tell_the_commit():
+def test_words_name_the_commit():
     assert with_revision(CLIP) == f"{CLIP}@{PINNED[CLIP][:8]}"
     assert with_revision("example/other") == "example/other"
-    assert any(f"CLIP is {with_revision(CLIP)}" in told for told in explain(load_protocol("showme-video")))
+    assert any(f"CLIP is {with_revision(CLIP)}" in sentence for sentence in explain(load_protocol("showme-video")))
 
 
 def _move(monkeypatch, port: int) -> None:
@@ -62,7 +62,7 @@ def hub(monkeypatch):
 
 
 class Loads:
-    """Loads nothing and tells where it was asked to look; what is on no disk is not there."""
+    """Loads nothing and records where it was asked to look; what is on no disk is not there."""
 
     def __init__(self, here: Exception | None):
         self.here, self.asked = here, []
@@ -91,7 +91,7 @@ def test_what_is_not_or_half_on_this_disk_is_fetched(hub, here, answer):
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "told"),
+    ("status", "error", "reason"),
     [
         (404, "RepoNotFound", "the hub shows no model of that name: check it"),
         (404, "RevisionNotFound", "the hub has no such revision of it: name another"),
@@ -99,26 +99,26 @@ def test_what_is_not_or_half_on_this_disk_is_fetched(hub, here, answer):
         (503, None, "the hub cannot be reached .*: check the connection"),
     ],
 )
-def test_what_the_hub_does_not_give_is_told_with_its_reason(hub, status, error, told):
+def test_what_the_hub_does_not_give_is_reported_with_its_reason(hub, status, error, reason):
     hub.update(status=status, error=error)
     load = Loads(OSError())
-    with pytest.raises(MissingModelError, match=f"^The CLIP model a/b at revision main .*, and {told}.* of a copy.$"):
+    with pytest.raises(MissingModelError, match=f"^The CLIP model a/b at revision main .*, and {reason}.* of a copy.$"):
         from_disk_or_hub("a/b", "CLIP model", load)
     assert load.asked == [("main", True)]
 
 
 def test_a_hub_that_cannot_be_reached_is_asked_once_and_names_of_no_model_not_at_all(monkeypatch, capfd):
     _move(monkeypatch, NOBODY)
-    for name, told in (("a/b", "the hub cannot be reached .ConnectError"), ("a/b/c", "no name of the hub: name a")):
+    for name, reason in (("a/b", "the hub cannot be reached .ConnectError"), ("a/b/c", "no name of the hub: name a")):
         load = Loads(OSError())
-        with pytest.raises(MissingModelError, match=told):
+        with pytest.raises(MissingModelError, match=reason):
             from_disk_or_hub(name, "CLIP model", load)
         assert len(load.asked) == 1
-    # Libraries of the hub tell of their attempts, and nobody needs that.
+    # Libraries of the hub log their attempts, and nobody needs that.
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_is_here_and_damaged_is_told_where_the_hub_cannot_help(hub):
+def test_what_is_here_and_damaged_is_reported_where_the_hub_cannot_help(hub):
     hub.update(status=404, error="RepoNotFound")
     with pytest.raises(InputError, match="is damaged"):
         from_disk_or_hub("a/b", "CLIP model", Loads(InputError("it is damaged")))

@@ -1,4 +1,4 @@
-"""Imports run one way through the house, as docs/architecture.md draws it."""
+"""Imports run one way through the package, as docs/architecture.md draws it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 import showme
 
 ROOT = Path(showme.__file__).parent
-# Each storey may import from those before it, each room from itself; two rooms of one storey do not know each other.
-STOREYS: list[set[str]] = [
+# Each layer may import from those before it, each part from itself; two parts of one layer do not know each other.
+LAYERS: list[set[str]] = [
     {"errors", "staged_files", "threads", "fingerprint"},
     {"optional", "manifest", "arguments", "long_text", "hub", "config", "plug_ins", "weight_files"},
     {"installation", "devices", "pretrained", "base_model", "instruction"},
@@ -29,7 +29,7 @@ STOREYS: list[set[str]] = [
     {"evaluation", "machine"},
     {"cli", "studio"},
 ]  # fmt: skip
-STOREY = {room: number for number, rooms in enumerate(STOREYS) for room in rooms}
+LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 
 
 def imports(path: Path) -> Iterator[tuple[str, ...]]:
@@ -57,27 +57,27 @@ def _at_run_time(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def edges() -> list[tuple[str, str, str]]:
-    """(file, its room, the room that it imports) of every import from another room."""
+    """(file, its part, the part that it imports) of every import from another part."""
     found = []
     for path in sorted(ROOT.rglob("*.py")):
         name = path.relative_to(ROOT)
-        room = name.parts[0].removesuffix(".py")
-        found += [(name.as_posix(), room, other[0]) for other in imports(path) if other and other[0] != room]
+        part = name.parts[0].removesuffix(".py")
+        found += [(name.as_posix(), part, other[0]) for other in imports(path) if other and other[0] != part]
     # What is asked of the package itself: its version, and the way to load a model.
     return [edge for edge in found if edge[1] != "__init__" and edge[2] not in ("__version__", "load")]
 
 
-def test_every_room_has_its_storey():
-    rooms = {
+def test_every_part_has_its_layer():
+    parts = {
         path.name.removesuffix(".py")
         for path in ROOT.iterdir()
         if path.suffix == ".py" or (path / "__init__.py").exists()
     }
-    assert rooms - {"__init__", "assets"} <= STOREY.keys()
+    assert parts - {"__init__", "assets"} <= LAYER.keys()
 
 
 def test_imports_run_downwards():
-    wrong = [f"{file} imports {other}" for file, room, other in edges() if STOREY[other] >= STOREY[room]]
+    wrong = [f"{file} imports {other}" for file, part, other in edges() if LAYER[other] >= LAYER[part]]
     assert not wrong, wrong
 
 
@@ -93,12 +93,12 @@ def test_no_method_imports_another():
     assert not wrong, wrong
 
 
-@pytest.mark.parametrize("room", ["backbones", "experiment.py", "bundle.py", "pipelines.py", "pipeline_files.py",
+@pytest.mark.parametrize("part", ["backbones", "experiment.py", "bundle.py", "pipelines.py", "pipeline_files.py",
                                   "lazy_pipeline.py", "generation", "evaluation", "cli", "training"])  # fmt: skip
-def test_rooms_that_know_no_paper(room):
+def test_parts_that_know_no_paper(part):
     """None imports a method by name. (The command ``showme convert showme`` is named after what it converts.)"""
     methods = {path.parent.name for path in (ROOT / "methods").glob("*/__init__.py")}
-    place = ROOT / room
+    place = ROOT / part
     for path in place.rglob("*.py") if place.is_dir() else [place]:
         for other in imports(path):
             assert not (other[:1] == ("methods",) and len(other) > 1 and other[1] in methods), path

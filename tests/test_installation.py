@@ -81,7 +81,7 @@ def test_files_that_another_package_took_with_it_are_missed(install):
     assert find_faults("worlds") == []
 
 
-def test_the_other_project_of_that_name_is_told_of(install):
+def test_the_other_project_of_that_name_is_reported(install):
     install("showme-video", "0.1.0")
     assert find_conflicts() == []
     install("showme", "1.0.0")

@@ -6,8 +6,8 @@ import warnings
 
 import pytest
 
-from showme.errors import CutWarning, ToldWarning
-from showme.long_text import CutTeller, told_before, too_long, unread, unread_ends, windows
+from showme.errors import ShowMeWarning, TruncationWarning
+from showme.long_text import TruncationNotice, too_long, truncation_reported, unread, unread_ends, windows
 from tests.conftest import make_tiny_tokenizer
 
 # [BOS], 22 words and [EOS] are 24 tokens.
@@ -56,8 +56,8 @@ def test_the_message_counts_and_shows_the_first_end():
     sentences = ["short", " ".join(WORDS[:24]), "short", " ".join(WORDS[:23]), " ".join(WORDS[:24])]
     ends = unread_ends(sentences, [encoding(each) for each in sentences])
     assert list(ends.values()) == ["word22 word23", "word22"]
-    told = too_long(ends, sentences, 24, "CLIP", "clip 'b'")
-    assert told == (
+    message = too_long(ends, sentences, 24, "CLIP", "clip 'b'")
+    assert message == (
         "3 of 5 instructions are longer than the 24 tokens that CLIP reads: of the first, clip 'b', "
         "'word22 word23' is beyond them"
     )
@@ -69,24 +69,26 @@ def test_the_message_counts_and_shows_the_first_end():
 def test_a_network_says_once_what_it_cuts():
     sentences = [" ".join(WORDS[:22]), " ".join(WORDS[:23])]
     encodings = [encoding(each) for each in sentences]
-    teller = CutTeller("CLIP", 24)
+    notice = TruncationNotice("CLIP", 24)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        teller.warn(sentences[:1], encodings[:1])
-    with pytest.warns(CutWarning, match="1 of 2 instructions is longer than the 24 tokens that CLIP reads: .*'word22'"):
-        teller.warn(sentences, encodings)
-    ahead = CutTeller("CLIP", 24)
+        notice.warn(sentences[:1], encodings[:1])
+    with pytest.warns(
+        TruncationWarning, match="1 of 2 instructions is longer than the 24 tokens that CLIP reads: .*'word22'"
+    ):
+        notice.warn(sentences, encodings)
+    ahead = TruncationNotice("CLIP", 24)
     assert "'word22'" in str(ahead.sentence(sentences, encodings))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        teller.warn(sentences, encodings)
+        notice.warn(sentences, encodings)
         ahead.warn(sentences, encodings)
-    assert CutTeller("CLIP", 24).sentence(sentences[:1], encodings[:1]) is None
+    assert TruncationNotice("CLIP", 24).sentence(sentences[:1], encodings[:1]) is None
 
 
-def test_only_warnings_of_cuts_are_passed_over_where_they_were_told_before(recwarn):
-    with told_before():
-        warnings.warn("cut", CutWarning, stacklevel=1)
-        warnings.warn("other", ToldWarning, stacklevel=1)
-    warnings.warn("cut again", CutWarning, stacklevel=1)
+def test_only_warnings_of_cuts_are_passed_over_where_they_were_reported_before(recwarn):
+    with truncation_reported():
+        warnings.warn("cut", TruncationWarning, stacklevel=1)
+        warnings.warn("other", ShowMeWarning, stacklevel=1)
+    warnings.warn("cut again", TruncationWarning, stacklevel=1)
     assert [str(each.message) for each in recwarn] == ["other", "cut again"]

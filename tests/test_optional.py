@@ -17,10 +17,10 @@ from showme.optional import DISTRIBUTION, needed
 
 def attempt(module: str = "apparatus", package: str = "apparatus-headless"):
     """The sentence of an import that fails."""
-    with pytest.raises(InputError) as told, needed(module, package, "perception", "Optical flow"):
+    with pytest.raises(InputError) as caught, needed(module, package, "perception", "Optical flow"):
         __import__(module)
-    assert "\n" not in str(told.value)
-    return str(told.value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 @pytest.fixture

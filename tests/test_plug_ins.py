@@ -131,10 +131,10 @@ def test_the_model_is_evaluated(place, trained):
 
 def test_fields_of_another_method_are_refused_by_name(place):
     assert "there is no field rewards" in train(place, "other", 1, "rewards.edge=sobel", code=2)
-    told = train(place, "other", 1, "method=showme", "stage=state_video", code=2)
-    assert "showme cannot be run on base, whose backbone is toy: choose a model on video_unet." in told
-    told = train(place, "other", 1, "method=tea", code=2)
-    assert "the command line: method: There is no method 'tea': choose showme, toy." in told
+    stderr = train(place, "other", 1, "method=showme", "stage=state_video", code=2)
+    assert "showme cannot be run on base, whose backbone is toy: choose a model on video_unet." in stderr
+    stderr = train(place, "other", 1, "method=tea", code=2)
+    assert "the command line: method: There is no method 'tea': choose showme, toy." in stderr
 
 
 def test_a_bundle_of_a_package_that_is_not_installed_is_refused(place, trained):

@@ -17,7 +17,7 @@ from showme.data.clips import Look
 from showme.data.media import Rendered, Span
 from showme.data.rows import ClipRows
 from showme.data.sources.record import Record
-from showme.errors import InputError, ToldWarning
+from showme.errors import InputError, ShowMeWarning
 from showme.run_clips import CLIPS, RunClips
 
 CPU = torch.device("cpu")
@@ -64,7 +64,7 @@ def test_the_words_are_named_that_the_annotation_has(tmp_path, records):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         (lambda a, b, c: [a, replace(b, instruction="drop"), c],
          r"\(1 has another instruction, such as 'b', 'drop' in place of 'lift b'\)"),
@@ -77,11 +77,11 @@ def test_the_words_are_named_that_the_annotation_has(tmp_path, records):
         (lambda a, b, c: [b, a, c], r"\(in another order\)"),
     ],
 )  # fmt: skip
-def test_other_clips_are_named_with_what_to_do(tmp_path, records, change, told):
+def test_other_clips_are_named_with_what_to_do(tmp_path, records, change, reason):
     read(tmp_path, records)
     before = (tmp_path / "run" / CLIPS).read_bytes()
     with pytest.raises(
-        InputError, match=rf"run was begun with other clips {told}.*: give the old ones back, or start anew in"
+        InputError, match=rf"run was begun with other clips {reason}.*: give the old ones back, or start anew in"
     ):
         read(tmp_path, change(*records))
     assert (tmp_path / "run" / CLIPS).read_bytes() == before
@@ -107,14 +107,14 @@ def test_files_that_were_written_anew_are_known_by_their_pixels(tmp_path, record
     path = tmp_path / "run" / CLIPS
     path.write_text(path.read_text().replace("cpu ", "another cpu ", 1))
     with pytest.warns(
-        ToldWarning, match="begun on another device, and the files of 1 clips, such as 'b', were written"
+        ShowMeWarning, match="begun on another device, and the files of 1 clips, such as 'b', were written"
     ):
         read(tmp_path, records, pixels=lambda row: row + 7)
 
 
 def test_a_run_without_a_record_goes_on_with_a_warning_and_gets_one(tmp_path, records):
     (tmp_path / "run" / "checkpoints" / "step-00000001").mkdir(parents=True)
-    with pytest.warns(ToldWarning, match="kept no record of its clips: whether these are the same cannot be told"):
+    with pytest.warns(ShowMeWarning, match="kept no record of its clips: whether these are the same cannot be told"):
         read(tmp_path, records)
     with pytest.raises(InputError, match="removed"):
         read(tmp_path, records[:2])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from showme.errors import ToldWarning
+from showme.errors import ShowMeWarning
 from showme.methods.showme.config import ShowMeConfig
 from showme.run_validation import Validator
 from tests.evaluation.conftest import moving_square, write_set
@@ -37,13 +37,15 @@ def test_a_page_of_other_scenes_is_begun_anew_and_what_was_there_is_kept(tmp_pat
         run(true, out, 1, step=1)
         run(true, out, 1, step=2)
     page = (out / "validation" / "index.html").read_text()
-    with pytest.warns(ToldWarning, match="is of other scenes than before: what it showed of those is now in .*tion-1"):
+    with pytest.warns(
+        ShowMeWarning, match="is of other scenes than before: what it showed of those is now in .*tion-1"
+    ):
         run(true, out, 3, step=3)
     assert (out / "validation-1" / "index.html").read_text() == page
     assert "step 1" not in (out / "validation" / "index.html").read_text()
     # Another clip of the same name, and so another truth.
     write_set(true, {"0": moving_square(1, level=220)})
-    with pytest.warns(ToldWarning, match="is now in .*validation-2"):
+    with pytest.warns(ShowMeWarning, match="is now in .*validation-2"):
         run(true, out, 3, step=4)
     truth = np.asarray(Image.open(out / "validation" / "scene0-truth.png"))
     assert np.array_equal(truth, moving_square(1, level=220)[-1])

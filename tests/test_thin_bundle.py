@@ -51,7 +51,7 @@ def test_merged_back_it_is_the_whole_one_file_by_file(house):
     merge_bundle("thin", "merged")
     merged, base = read_manifest(house / "merged"), read_manifest(house / "base")
     assert merged.keys() == base.keys()
-    # The card tells of the base, as it was written with the thin one.
+    # The card names the base, as it was written with the thin one.
     assert [name for name in base if merged[name] != base[name]] == ["README.md"]
     with pytest.raises(InputError, match="is a whole model already"):
         merge_bundle("merged", "again")
@@ -77,7 +77,7 @@ def test_both_move_together(house, monkeypatch):
     assert open_bundle("elsewhere/runs2/thin").base == (house / "elsewhere" / "runs2" / "base")
 
 
-def test_a_base_that_is_gone_damaged_or_another_is_told_in_one_sentence(house):
+def test_a_base_that_is_gone_damaged_or_another_is_reported_in_one_sentence(house):
     (house / "base").rename(house / "away")
     with pytest.raises(InputError, match="thin is a thin bundle over base, which is not here"):
         open_bundle("thin")

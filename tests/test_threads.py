@@ -1,4 +1,4 @@
-"""How threads wait: told by what else runs, and left as the user or a launcher has it."""
+"""How threads wait: set by what else runs, and left as the user or a launcher has it."""
 
 from __future__ import annotations
 

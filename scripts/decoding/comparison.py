@@ -43,20 +43,20 @@ def truth_of(path: Path) -> Truth:
     hashes = _output("ffmpeg", "-v", "error", "-nostdin", "-noautorotate", "-i", str(path), "-map", "0:v:0",
                      "-fps_mode", "passthrough", "-f", "framehash", "-hash", "md5", "-")  # fmt: skip
     digests = [line.split(",")[-1].strip() for line in hashes.splitlines() if not line.startswith("#")]
-    told = json.loads(
+    probed = json.loads(
         _output("ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "json", "-show_entries",
                 "format=start_time:frame=best_effort_timestamp_time", str(path))
     )  # fmt: skip
     if any(word in path.name for word in _WITHOUT_TIMES):
         return Truth(digests, np.arange(len(digests)) / FPS)
     times: list[float] = []
-    for frame in told["frames"]:
+    for frame in probed["frames"]:
         stamp = frame.get("best_effort_timestamp_time")
         times.append(float(stamp) if stamp is not None else times[-1] + 1 / FPS)
     if (np.diff(times) <= 0).any():
         # Program streams need not say it of every frame: then the rate counts.
         return Truth(digests, np.arange(len(digests)) / FPS)
-    return Truth(digests, np.array(times) - float(told["format"].get("start_time", 0)))
+    return Truth(digests, np.array(times) - float(probed["format"].get("start_time", 0)))
 
 
 def compare(path: Path) -> Outcome:
@@ -110,7 +110,7 @@ def _compare_rgb(outcome: Outcome, path: Path, ours: np.ndarray) -> None:
     """RGB within 1 level of ffmpeg's own exact conversion, of chroma samples that lie where the stream says."""
     place = _output("ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "csv=p=0", "-show_entries",
                     "stream=chroma_location", str(path))  # fmt: skip
-    # Of a transport stream it is told twice.
+    # Of a transport stream it is printed twice.
     left = ":in_h_chr_pos=0:in_v_chr_pos=128" if place.startswith("left") else ""
     exact = f"scale=flags=bilinear+accurate_rnd+full_chroma_int{left},format=gbrp"
     command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-map", "0:v:0", "-fps_mode", "passthrough",

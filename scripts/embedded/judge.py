@@ -1,4 +1,4 @@
-"""How well a model foretells the tabletop world: does it predict the end, does it listen, does the object arrive?"""
+"""How well a model fits the tabletop world: does it predict the end, does it listen, does the object arrive?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from showme.worlds.tabletop import Clip, render, wrong_instruction
 from showme.worlds.tabletop.locator import locate
 
 TASKS = ("image", "video")
-# Errors of edges and depth are small numbers: they are told in thousandths.
+# Errors of edges and depth are small numbers: they are reported in thousandths.
 _THOUSAND = 1e3
 _FLOW_GRID = (16, 16)
 # Equal pictures agree without bound, and a mean must not.

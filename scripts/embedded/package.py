@@ -116,6 +116,6 @@ def training_record(folder: Path, settings: Settings, device: torch.device) -> d
 
 
 def _familiarity(folder: Path, settings: Settings) -> dict:
-    """Statistics of first frames, by which a photo from outside the world is told."""
+    """Statistics of first frames, by which a photo from outside the world is recognised."""
     pictures = load_pairs(folder, settings).first[:_FAMILIARITY_PICTURES].permute(0, 2, 3, 1).numpy()
     return fit_familiarity([image_features(Image.fromarray(picture)) for picture in pictures])

@@ -94,23 +94,23 @@ def shard_path(folder: Path, number: int) -> Path:
 
 def _render_shard(place: Path, number: int, ends: int) -> None:
     """Seeds ``number`` x 100 and on -> first uint8 (100, H, W, 3), end uint8 (n, H, W, 3), scene int64 (n,)."""
-    first, end, owner, instructions, told = [], [], [], [], Counter()
+    first, end, owner, instructions, counts = [], [], [], [], Counter()
     for index, seed in enumerate(range(number * SHARD, (number + 1) * SHARD)):
         scene = sample_scene(SPLITS["train"].start + seed)
         shared_renderer().set_look(scene.look)
         first.append(_picture(scene, 0))
         rng = np.random.default_rng([seed, 1])
-        told[scene.action] += 1
+        counts[scene.action] += 1
         chosen = [scene]
-        for other in islice(other_scenes(scene, rng, told), ends - 1):
-            told[other.action] += 1
+        for other in islice(other_scenes(scene, rng, counts), ends - 1):
+            counts[other.action] += 1
             chosen.append(other)
         end += [_picture(each, FRAMES - 1) for each in chosen]
         owner += [index] * len(chosen)
         instructions += [each.instruction for each in chosen]
     arrays = {"first": np.stack(first), "end": np.stack(end), "scene": np.array(owner)}
     part = place / f"{number:05d}.part"
-    save_file(arrays, part, {"instructions": json.dumps(instructions), "actions": json.dumps(told)})
+    save_file(arrays, part, {"instructions": json.dumps(instructions), "actions": json.dumps(counts)})
     part.replace(place / f"{number:05d}.safetensors")
 
 

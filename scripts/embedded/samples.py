@@ -23,7 +23,7 @@ Sample = dict[str, Tensor]
 
 
 class PairSamples(Dataset):
-    """Position -> ``frames``: a pair's end (C, 1, h, w) to be foretold from its first frame."""
+    """Position -> ``frames``: a pair's end (C, 1, h, w) to be predicted from its first frame."""
 
     def __init__(self, pairs: EncodedPairs, settings: Settings):
         self.pairs, self.settings = pairs, settings
@@ -93,7 +93,7 @@ def few_step_timestep(first_share: float, generator: torch.Generator) -> Tensor:
 
 
 def _sample(clip: dict, latents: Tensor, known: Known, first_share: float, generator: torch.Generator) -> Sample:
-    """Latents (C, T, h, w) to be foretold; text is dropped by its ids, which stand where tokens would."""
+    """Latents (C, T, h, w) to be predicted; text is dropped by its ids, which stand where tokens would."""
     given = conditions({**clip, "text": clip["ids"], "null_text": clip["null_ids"]}, 0, DropoutConfig(), generator)
     return {
         "ids": given["text"].long(),

@@ -1,4 +1,4 @@
-"""What is told: the table, and each claim of the paper beside its paired difference."""
+"""What is reported: the table, and each claim of the paper beside its paired difference."""
 
 from __future__ import annotations
 

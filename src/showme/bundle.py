@@ -10,7 +10,7 @@
 
 A thin bundle holds adapters, what else was trained, and a description that names its base and the SHA-256 of each of
 the base's weight files (:mod:`.base_model`). Finding and checking a bundle needs neither torch nor diffusers, so that
-a wrong name or a damaged file is told at once; :mod:`.pipelines` loads and saves.
+a wrong name or a damaged file is refused at once; :mod:`.pipelines` loads and saves.
 """
 
 from __future__ import annotations

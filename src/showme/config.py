@@ -1,7 +1,7 @@
 """Settings of a run: what they may be, and how they are read from a YAML file and from ``field=value`` on the line.
 
-Every settings class forbids fields that it does not know and is frozen; a wrong one is told in one sentence that names
-the file, the field and the remedy. The settings of a method stand beside it, in ``methods/<name>/config.py``.
+Every settings class forbids fields that it does not know and is frozen; a wrong one is refused in one sentence that
+names the file, the field and the remedy. The settings of a method stand beside it, in ``methods/<name>/config.py``.
 """
 
 from __future__ import annotations
@@ -199,9 +199,9 @@ def _sentence(file: str, given: set[str], settings: type[BaseModel], error: Vali
     if first["type"] == "missing" and place[-1] in above.model_fields:
         return f"{file}: the field {field} is missing: {_meaning(above, place[-1])}."
     if first["type"] == "union_tag_invalid":
-        told = first["ctx"]
-        kinds = told["expected_tags"].replace("'", "")
-        return f"{source}: {field}: there is no kind {told['tag']!r}: choose {kinds}."
+        context = first["ctx"]
+        kinds = context["expected_tags"].replace("'", "")
+        return f"{source}: {field}: there is no kind {context['tag']!r}: choose {kinds}."
     if first["type"] == "union_tag_not_found":
         meaning = _meaning(above, place[-1])
         return f"{source}: {field}: its kind is missing: write {field}=KIND before its fields: {meaning}."

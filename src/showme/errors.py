@@ -24,7 +24,7 @@ class OutsideError(RuntimeError):
     """Something outside failed that another time, or another network, may not; exit code 1. One sentence as well."""
 
 
-class ToldWarning(UserWarning):
+class ShowMeWarning(UserWarning):
     """Something that a user should know and that stops nothing; the message is one sentence.
 
     Attributes:
@@ -36,21 +36,21 @@ class ToldWarning(UserWarning):
         self.about = sentence if about is None else about
 
 
-_told: set[Hashable] = set()
+_warned: set[Hashable] = set()
 
 
-def tell_once(about: Hashable, sentence: str) -> None:
+def warn_once(about: Hashable, sentence: str) -> None:
     """Warn, the first time that this process has something to say about a thing, such as all clips of a data set."""
-    if about not in _told:
-        _told.add(about)
-        warnings.warn(ToldWarning(sentence, about), stacklevel=3)
+    if about not in _warned:
+        _warned.add(about)
+        warnings.warn(ShowMeWarning(sentence, about), stacklevel=3)
 
 
-class InstructionWarning(ToldWarning):
+class InstructionWarning(ShowMeWarning):
     """Something in an instruction that a model does not read."""
 
 
-class CutWarning(InstructionWarning):
+class TruncationWarning(InstructionWarning):
     """The end of an instruction is not read."""
 
 

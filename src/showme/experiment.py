@@ -93,7 +93,7 @@ def train(config: RunConfig, progress: Progress | None = None, found: RunInput |
 
     Args:
         config: the run's settings.
-        progress: told of the rows that are cached before training.
+        progress: called for the rows that are cached before training.
         found: of :func:`showme.run_input.find_input`, where it was called already.
 
     Raises:
@@ -133,7 +133,7 @@ def fill_cache(config: RunConfig, progress: Progress | None = None, ray: str | N
 
     Args:
         config: the run's settings.
-        progress: told how far each part is.
+        progress: called with how far each part is.
         ray: address of a Ray cluster that computes it; None: this process does.
 
     Raises:

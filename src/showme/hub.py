@@ -56,7 +56,7 @@ def split_revision(name: str | Path) -> tuple[str, str]:
 
 
 def with_revision(name: str) -> str:
-    """A model's name as a sentence tells it: with the beginning of its commit."""
+    """A model's name as a sentence has it: with the beginning of its commit."""
     model, revision = split_revision(name)
     return model if revision == _LATEST else f"{model}@{revision[:8]}"
 

@@ -78,8 +78,8 @@ class KnownWords:
     def warn(self, instruction: str) -> None:
         """Warn of words that the model has never seen, of an instruction that it gets as it is."""
         unknown = unknown_words(instruction, self.vocabulary, self.synonyms)
-        if told := warnings_for(unknown, self.examples, replaced=False):
-            warnings.warn(InstructionWarning(" ".join(told)), stacklevel=3)
+        if sentences := warnings_for(unknown, self.examples, replaced=False):
+            warnings.warn(InstructionWarning(" ".join(sentences)), stacklevel=3)
 
 
 def split_words(text: str) -> list[str]:
@@ -132,7 +132,7 @@ def warnings_for(unknown: Collection[UnknownWord], examples: Collection[str], re
 
 def note_on_length(prompt: str, path: Callable[[str], Path], long_instructions: LongInstructions | None) -> str | None:
     """What a user should know about a prompt that is longer than the model reads; None where all is read, or where the
-    model has no tokenizer that could tell.
+    model has no tokenizer that could show it.
 
     The tokenizer alone is opened, so that a prompt is refused before any network is loaded.
 
@@ -156,10 +156,10 @@ def note_on_length(prompt: str, path: Callable[[str], Path], long_instructions: 
     end = unread(prompt, tokenizer.encode(prompt))
     if not end:
         return None
-    told = too_long({prompt: end}, [prompt], longest, "the model")
+    sentence = too_long({prompt: end}, [prompt], longest, "the model")
     if choice == "refuse":
-        raise InputError(f"{told}: say it shorter, or choose --long-instructions chunk or cut.")
-    return f"{told} and was cut off: say it shorter, or choose --long-instructions chunk, which reads it in parts."
+        raise InputError(f"{sentence}: say it shorter, or choose --long-instructions chunk or cut.")
+    return f"{sentence} and was cut off: say it shorter, or choose --long-instructions chunk, which reads it in parts."
 
 
 def _sentence(unknown: UnknownWord, replaced: bool) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, get_args
 
-from .errors import CutWarning, InstructionWarning
+from .errors import InstructionWarning, TruncationWarning
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -84,8 +84,8 @@ def too_long(ends: Mapping[str, str], sentences: Sequence[str], longest: int, re
     )
 
 
-class CutTeller:
-    """Says once what a network does not read: ahead, to whoever knows all sentences, or when the first is cut.
+class TruncationNotice:
+    """Says once what a network does not read: beforehand, to whoever knows all sentences, or when the first is cut.
 
     Args:
         reader: the network's name, for the sentence.
@@ -104,12 +104,12 @@ class CutTeller:
     def warn(self, sentences: Sequence[str], encodings: Sequence[Encoding]) -> None:
         """Warn of sentences that were truncated, unless something was said before."""
         if not self.said and any(each.overflowing for each in encodings):
-            warnings.warn(str(self.sentence(sentences, encodings)), CutWarning, stacklevel=3)
+            warnings.warn(str(self.sentence(sentences, encodings)), TruncationWarning, stacklevel=3)
 
 
 @contextmanager
-def told_before() -> Iterator[None]:
-    """While open, pipelines do not warn of what they do not read: who opens it has told of all of it."""
+def truncation_reported() -> Iterator[None]:
+    """While open, pipelines do not warn of what they do not read: who opens it has reported all of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InstructionWarning)
         yield

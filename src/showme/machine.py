@@ -156,7 +156,7 @@ def has_h264() -> bool:
 
 
 def total_memory() -> int:
-    """Main memory in bytes; 0 where the system does not tell."""
+    """Main memory in bytes; 0 where the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

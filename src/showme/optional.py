@@ -1,4 +1,4 @@
-"""Packages that not every installation has: what fails where one is absent or broken is told in one true sentence."""
+"""Packages that not every installation has: where one is absent or broken, one true sentence says what fails."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@
 
 ``instruction`` is what the model reads; where the annotation says it in other words, these stand in ``written``.
 ``files`` is the clip's name in the cache, which changes when a file is copied or written anew. Whether its pixels did
-as well, ``latents`` tells: checksums of what the codec made of them, one for each draw.
+as well, ``latents`` shows: checksums of what the codec made of them, one for each draw.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .data.rows import ClipRows
 from .data.sources.lists import write_lines
 from .data.sources.record import Record
 from .data.sources.tables import read_jsonl
-from .errors import InputError, ToldWarning
+from .errors import InputError, ShowMeWarning
 from .training import CHECKPOINTS
 
 CLIPS = "clips.jsonl"
@@ -110,13 +110,13 @@ class RunClips:
         draws = self.rows.draws
         return [self._checksum(row) for row in range(number * draws, (number + 1) * draws)]
 
-    def _refusal(self, told: str) -> InputError:
+    def _refusal(self, reason: str) -> InputError:
         return InputError(
-            f"{self.folder} was begun with {told}: give the old ones back, or start anew in another folder (out)."
+            f"{self.folder} was begun with {reason}: give the old ones back, or start anew in another folder (out)."
         )
 
-    def _warn(self, told: str) -> None:
-        warnings.warn(f"{self.folder} goes on, but {told}.", ToldWarning, stacklevel=3)
+    def _warn(self, reason: str) -> None:
+        warnings.warn(f"{self.folder} goes on, but {reason}.", ShowMeWarning, stacklevel=3)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]] | None:
@@ -144,15 +144,15 @@ def _words(record: Record) -> dict[str, Any]:
 def _differences(before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """How two sets of clips differ, in words."""
     new, gone = [name for name in now if name not in before], [name for name in before if name not in now]
-    told = [_counted(new, "been added"), _counted(gone, "been removed")]
+    differences = [_counted(new, "been added"), _counted(gone, "been removed")]
     for field in ("instruction", "span"):
         changed = [name for name in now if name in before and now[name][field] != before[name][field]]
-        told.append(_counted(changed, f"another {field}"))
+        differences.append(_counted(changed, f"another {field}"))
         if changed:
             today, then = (_as_written(clips[changed[0]], field) for clips in (now, before))
-            told[-1] += f", {today!r} in place of {then!r}"
-    told = [each for each in told if each]
-    return told or (["in another order"] if list(before) != list(now) else [])
+            differences[-1] += f", {today!r} in place of {then!r}"
+    differences = [each for each in differences if each]
+    return differences or (["in another order"] if list(before) != list(now) else [])
 
 
 def _as_written(clip: Mapping[str, Any], field: str) -> Any:

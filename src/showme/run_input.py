@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from .bundle import BundleFiles, BundleInfo, open_bundle
 from .data.sources import Record
-from .errors import ToldWarning
+from .errors import ShowMeWarning
 from .instruction import prompt_for, split_words
 from .methods import find_method
 from .run_config import RunConfig
@@ -44,7 +44,7 @@ def find_records(config: RunConfig, info: BundleInfo) -> list[Record]:
 
 
 def _as_read(records: list[Record], info: BundleInfo) -> list[Record]:
-    """Instructions as they will be read when the model is asked; what it cannot tell apart in them is warned of."""
+    """Instructions as they will be read when the model is asked; a warning names what it cannot tell apart in them."""
     if info.vocabulary is None:
         return records
     known = {*info.vocabulary, *info.synonyms}
@@ -55,7 +55,7 @@ def _as_read(records: list[Record], info: BundleInfo) -> list[Record]:
         warnings.warn(
             f"{count} of {len(records)} instructions {'has' if count == 1 else 'have'} words that {info.name} does not "
             f"know, such as {word!r} in clip {record.id!r}: it reads all of them as one and the same unknown word.",
-            ToldWarning,
+            ShowMeWarning,
             stacklevel=3,
         )
     return [

@@ -13,10 +13,10 @@ from PIL import Image
 
 from .data.clips import Look, read_clip
 from .data.sources import Record
-from .errors import ToldWarning
+from .errors import ShowMeWarning
 from .fingerprint import digest_of
 from .generation.outputs import write_png, write_video
-from .long_text import told_before
+from .long_text import truncation_reported
 from .methods.base import Pipeline
 from .pictures.psnr import psnr
 from .run_config import RunConfig
@@ -76,7 +76,7 @@ class Validator:
             self.folder.rename(aside)
             warnings.warn(
                 f"{self.folder} is of other scenes than before: what it showed of those is now in {aside}.",
-                ToldWarning,
+                ShowMeWarning,
                 stacklevel=2,
             )
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -97,10 +97,10 @@ class Validator:
     def _generate(
         self, pipeline: Pipeline, number: int, record: Record, clip: np.ndarray, step: int
     ) -> tuple[str, np.ndarray]:
-        """The file that was written, and the end that the model foretells."""
+        """The file that was written, and the end that the model predicts."""
         stem = f"scene{number}-step{step:07d}"
-        # The beginning of the run tells of instructions that are cut; every validation would tell of them again.
-        with told_before():
+        # The beginning of the run warns of instructions that are cut; every validation would warn again.
+        with truncation_reported():
             output = pipeline(
                 Image.fromarray(clip[0]),
                 record.instruction,

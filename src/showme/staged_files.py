@@ -54,7 +54,7 @@ def is_alive(name: str) -> bool:
 def sweep(folder: Path) -> None:
     """Remove what killed processes left half-written in a folder."""
     for path in folder.glob("*.partial"):
-        told = _STAGED.fullmatch(path.name)
+        match = _STAGED.fullmatch(path.name)
         with suppress(FileNotFoundError):
-            if told and (not is_alive(told["owner"]) or time.time() - path.stat().st_mtime > STALE_SECONDS):
+            if match and (not is_alive(match["owner"]) or time.time() - path.stat().st_mtime > STALE_SECONDS):
                 path.unlink()

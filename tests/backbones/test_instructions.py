@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from showme.backbones.instructions import InstructionReader, common_windows
-from showme.errors import CutWarning, InputError
+from showme.errors import InputError, TruncationWarning
 
 SHORT = "push the red box to the left"
 # [BOS], 22 words and [EOS] are what the tiny encoder reads.
@@ -58,7 +58,7 @@ def test_the_end_of_a_long_instruction_counts_in_windows_alone(tiny_pipeline):
 
     def picture(text, **options):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CutWarning)
+            warnings.simplefilter("ignore", TruncationWarning)
             return np.asarray(tiny_pipeline(photo, text, task="image", seed=0, output_type="np", **options).image)
 
     up, down = LONG.format("lift the blue mug"), LONG.format("pull the green ball closer")
@@ -70,15 +70,15 @@ def test_the_end_of_a_long_instruction_counts_in_windows_alone(tiny_pipeline):
         assert np.array_equal(picture(SHORT, **options), picture(SHORT, long_instructions="chunk", **options))
 
 
-def test_a_call_tells_each_time_what_was_cut_off(tiny_pipeline):
+def test_a_call_warns_each_time_of_what_was_cut_off(tiny_pipeline):
     photo = Image.new("RGB", (32, 32))
     for _ in range(2):
         with pytest.warns(
-            CutWarning, match="24 tokens that the model reads: 'left lift' is beyond them and is cut off"
+            TruncationWarning, match="24 tokens that the model reads: 'left lift' is beyond them and is cut off"
         ):
             tiny_pipeline(photo, LONG.format("lift"), task="image", seed=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("error", CutWarning)
+        warnings.simplefilter("error", TruncationWarning)
         tiny_pipeline(photo, START, task="image", seed=0)
         tiny_pipeline(photo, LONG.format("lift"), task="image", seed=0, long_instructions="chunk")
     with pytest.raises(InputError, match=r"'left lift' is beyond them: shorten .* long_instructions to chunk or cut"):
@@ -97,12 +97,12 @@ def test_a_model_keeps_its_own_choice(tiny_pipeline, tmp_path):
     assert tiny_pipeline.config.long_instructions == "cut"
 
 
-def test_many_instructions_are_told_of_at_once_with_the_first_ones_place(tiny_pipeline):
+def test_many_instructions_are_reported_at_once_with_the_first_ones_place(tiny_pipeline):
     reader = InstructionReader(tiny_pipeline.tokenizer, "cut")
     texts = [SHORT, LONG.format("up"), LONG.format("up"), LONG.format("")]
-    with pytest.warns(CutWarning) as told:
+    with pytest.warns(TruncationWarning) as caught:
         reader.check(texts, [f"clip {name!r}" for name in "abcd"])
-    assert [str(each.message) for each in told] == [
+    assert [str(each.message) for each in caught] == [
         "3 of 4 instructions are longer than the 24 tokens that the model reads: of the first, clip 'b', 'left up' is "
         "beyond them and is cut off: shorten what is too long, or set long_instructions to chunk."
     ]

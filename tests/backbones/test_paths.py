@@ -28,15 +28,15 @@ LEVELS = {
 
 
 @pytest.mark.parametrize("path", LEVELS)
-def test_the_true_prediction_foretells_the_true_latent(path):
+def test_the_true_prediction_predicts_the_true_latent(path):
     torch.manual_seed(0)
     clean, noise = torch.randn(2, 4, 2, 3, 5, 5)
     level = LEVELS[path]
     noisy = path.noised(clean, noise, level)
     # EDM adds noise without end: what is left of the latents in fp32 is that much less.
     scale = (1 + level.max()) if isinstance(path, EDMPath) else 1
-    foretold = path.clean(noisy, path.target(clean, noise, level), level)
-    torch.testing.assert_close(foretold, clean, atol=float(2e-4 * scale), rtol=1e-4)
+    predicted = path.clean(noisy, path.target(clean, noise, level), level)
+    torch.testing.assert_close(predicted, clean, atol=float(2e-4 * scale), rtol=1e-4)
 
 
 @pytest.mark.parametrize("path", LEVELS)

@@ -34,8 +34,8 @@ def test_clips_are_judged_and_compared(places, capsys):
         assert said.endswith(f"figures: {out / 'result.json'}, result.csv, result.tex\nlook at: {out / 'index.html'}\n")
         assert {path.name for path in out.iterdir()} >= {"result.json", "result.csv", "result.tex", "index.html"}
     rows = list(csv.DictReader((root / "out" / "slow" / "result.csv").open()))
-    told = json.loads((root / "out" / "slow" / "result.json").read_text())
-    assert float(rows[0]["psnr"]) == pytest.approx(told["model"]["figures"]["psnr"]["value"])
+    result = json.loads((root / "out" / "slow" / "result.json").read_text())
+    assert float(rows[0]["psnr"]) == pytest.approx(result["model"]["figures"]["psnr"]["value"])
     slow, fast = root / "out" / "slow", root / "out" / "fast"
     code, said, _ = run("evaluate", "compare", slow, fast, "--out", root / "table.tex", capsys=capsys)
     assert code == 0

@@ -161,14 +161,14 @@ def test_ctrl_c_exits_with_130_and_leaves_nothing(run, photo, tiny_bundle, tmp_p
         raise KeyboardInterrupt
 
     monkeypatch.setattr("showme.generation.run._load", interrupt)
-    code, _, told = run("generate", photo, TEXT, "--model", tiny_bundle, "--out", tmp_path / "out")
+    code, _, stderr = run("generate", photo, TEXT, "--model", tiny_bundle, "--out", tmp_path / "out")
     assert code == 130
-    assert told.endswith("\nerror: interrupted.\n")
+    assert stderr.endswith("\nerror: interrupted.\n")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("case", ["bomb", "missing", "instruction", "model", "task", "damaged", "out"])
-def test_bad_input_never_imports_torch_and_is_told_at_once(case, photo, tiny_bundle, tmp_path):
+def test_bad_input_never_imports_torch_and_is_reported_at_once(case, photo, tiny_bundle, tmp_path):
     arguments = {"image": photo, "text": TEXT, "model": tiny_bundle, "out": tmp_path / "out", "task": "both"}
     if case == "bomb":
         arguments["image"] = tmp_path / "bomb.png"

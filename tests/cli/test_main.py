@@ -56,7 +56,7 @@ def declared_extras() -> set[str]:
     return set(importlib.metadata.metadata("showme-video").get_all("Provides-Extra"))
 
 
-def test_doctor_as_json_tells_what_runs(run):
+def test_doctor_as_json_says_what_runs(run):
     code, stdout, _ = run("doctor", "--json")
     report = json.loads(stdout)
     assert code == 0
@@ -196,7 +196,7 @@ def test_without_a_command_there_is_help(run):
         assert len(stderr.splitlines()) > 5
 
 
-def test_names_that_no_disk_takes_are_told_in_a_sentence(run, tmp_path):
+def test_names_that_no_disk_takes_are_reported_in_a_sentence(run, tmp_path):
     photo = tmp_path / "photo.png"
     Image.new("RGB", (64, 64)).save(photo)
     for option in ("--out", "--model"):

@@ -107,7 +107,7 @@ def test_bundle_generates(bundle):
     ("size", "base", "shape", "scalar"), [(512, 0.7, (320, 512), 24), (1024, 0.3, (576, 1024), 10)]
 )
 def test_larger_sizes_bring_their_sampler(make_checkpoint, head_widths, tmp_path, size, base, shape, scalar):
-    """Told apart by scale_arr; from safetensors, and in half precision, which is kept."""
+    """Distinguished by scale_arr; from safetensors, and in half precision, which is kept."""
     weights = {
         key: value if key in ("alphas_cumprod", "scale_arr") else value.half().contiguous()
         for key, value in make_checkpoint(base).weights.items()
@@ -127,7 +127,7 @@ def test_larger_sizes_bring_their_sampler(make_checkpoint, head_widths, tmp_path
     assert (scheduler.config.timestep_spacing, scheduler.config.rescale_betas_zero_snr) == ("trailing", True)
 
 
-def test_size_is_told_or_asked_for():
+def test_size_is_read_or_asked_for():
     learned = {"model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.alpha": torch.zeros(())}
     assert choose_size(learned) == 256
     assert choose_size(schedule_originals(0.3)) == 1024

@@ -80,10 +80,10 @@ def folder(tmp_path_factory) -> Path:
 
 def test_every_bad_clip_is_named_and_the_good_ones_are_not(folder):
     names = ["good.mp4", "short.mp4", "text.mp4", "missing.mp4", "damaged.mp4"]
-    told = []
-    bad = find_bad(records(*(Video(folder / name) for name in names)), processes=2, progress=told.append)
+    calls = []
+    bad = find_bad(records(*(Video(folder / name) for name in names)), processes=2, progress=calls.append)
     assert list(bad) == ["1", "2", "3", "4"]
-    assert told == [1, 2, 3, 4, 5]
+    assert calls == [1, 2, 3, 4, 5]
     for number, words in (("1", "cut short|damaged|no frame"), ("3", "no such file"), ("4", r"at [0-9.]+ s")):
         assert re.search(words, bad[number]), bad[number]
     assert all("\n" not in reason and str(folder) in reason for reason in bad.values())
@@ -119,7 +119,7 @@ def test_what_nobody_foresaw_is_a_bad_clip_too(folder):
     assert str(fault_of(record)).count("cannot be read as a clip") == 1
 
 
-def test_black_clips_are_told_whatever_their_format_and_are_not_bad(tmp_path):
+def test_black_clips_are_reported_whatever_their_format_and_are_not_bad(tmp_path):
     black = np.zeros((4, 8, 8, 3), np.uint8)
     nearly = black.copy()
     nearly[2, 3, 3] = 200
@@ -138,7 +138,7 @@ def test_black_clips_are_told_whatever_their_format_and_are_not_bad(tmp_path):
         assert (checked.bad, checked.black) == ({}, ["0", "1", "2", "3"])
 
 
-def test_black_videos_are_told_too(tmp_path):
+def test_black_videos_are_reported_too(tmp_path):
     path = tmp_path / "black.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)

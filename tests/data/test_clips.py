@@ -16,7 +16,7 @@ from showme.data.media import Pictures, Rendered, Span, Video
 from showme.data.rows import ClipRows
 from showme.data.sampling import POLICIES, draw_sample, is_random
 from showme.data.sources import Record
-from showme.errors import ClipError, ToldWarning
+from showme.errors import ClipError, ShowMeWarning
 from showme.generation.outputs import write_video
 from showme.pictures.fit import fit_photo
 from showme.pictures.window import Window
@@ -161,7 +161,7 @@ def test_a_variable_rate_is_warned_of_once_under_policies_that_go_by_number(tmp_
         warnings.simplefilter("error")
         read_clip(record(Video(even)), Look(24, 32, 8))
         read_clip(record(Video(uneven[0])), Look(24, 32, 8, "last_at_8_fps"))
-    with pytest.warns(ToldWarning, match=r"a\.mp4 has a variable rate: evenly_spaced goes by the numbers"):
+    with pytest.warns(ShowMeWarning, match=r"a\.mp4 has a variable rate: evenly_spaced goes by the numbers"):
         read_clip(record(Video(uneven[0])), Look(24, 32, 8))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

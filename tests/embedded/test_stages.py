@@ -114,8 +114,8 @@ def test_the_base_is_cached_once_for_it_and_for_showmes_stages(run_folder):
 
 def test_a_plain_base_sees_ordinary_frames_alone(run_folder, settings):
     plain = diffusion._pictures(run_folder, settings.model_copy(update={"plain": True}), CPU)
-    told = diffusion._pictures(run_folder, settings, CPU)
-    at_the_end = [[int(some[n]["frames"]["level"] == 999) for n in range(200)] for some in (plain, told)]
+    staged = diffusion._pictures(run_folder, settings, CPU)
+    at_the_end = [[int(some[n]["frames"]["level"] == 999) for n in range(200)] for some in (plain, staged)]
     assert sum(at_the_end[0]) < 5
     assert 90 < sum(at_the_end[1]) < 150, "six in ten"
 

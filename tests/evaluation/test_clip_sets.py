@@ -11,7 +11,7 @@ from PIL import Image
 
 from showme.data.media import Video
 from showme.data.sources.record import Record
-from showme.errors import InputError, ToldWarning
+from showme.errors import InputError, ShowMeWarning
 from showme.evaluation.clip_sets import open_clip_set, paired
 from showme.generation.outputs import write_video
 
@@ -69,10 +69,10 @@ def test_a_list_names_clips_and_pictures(tmp_path):
         assert found.pictures == {"x": tmp_path / "a.png"}
 
 
-def test_other_files_are_told(tmp_path):
+def test_other_files_are_reported(tmp_path):
     write_set(tmp_path, {"a": moving_square(1)})
     (tmp_path / "notes.md").write_text("mine")
-    with pytest.warns(ToldWarning, match=r"holds other files too, such as notes\.md: 1 were passed over"):
+    with pytest.warns(ShowMeWarning, match=r"holds other files too, such as notes\.md: 1 were passed over"):
         assert list(open_clip_set(tmp_path).clips) == ["a"]
 
 

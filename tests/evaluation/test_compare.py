@@ -1,4 +1,4 @@
-"""The paper's table: what may not be compared is refused, and noise is told as an independent computation tells it."""
+"""The paper's table: what may not be compared is refused, and noise is judged as an independent computation does."""
 
 from __future__ import annotations
 
@@ -74,20 +74,20 @@ def test_equal_values_share_a_rank():
 
 def test_the_paired_interval_is_the_bootstraps():
     best, other = _values(), _values() - np.random.default_rng(1).normal(0.2, 1, 40)
-    told = compare({"best": _result(best), "other": _result(other)}).rows[1].cells["psnr"].difference
+    difference = compare({"best": _result(best), "other": _result(other)}).rows[1].cells["psnr"].difference
     differences = other - best
     rows = np.random.default_rng(3).integers(40, size=(_RESAMPLES, 40))
     low, high = np.percentile([differences[row].mean() for row in rows], [2.5, 97.5])
-    assert told.mean == pytest.approx(differences.mean(), rel=1e-12)
-    assert (told.low, told.high) == pytest.approx((low, high), rel=1e-9)
+    assert difference.mean == pytest.approx(differences.mean(), rel=1e-12)
+    assert (difference.low, difference.high) == pytest.approx((low, high), rel=1e-9)
     library = stats.bootstrap(
         (other, best), lambda a, b, axis: (a - b).mean(axis), paired=True, method="percentile", n_resamples=9999, rng=0
     ).confidence_interval
-    assert (told.low, told.high) == pytest.approx((library.low, library.high), abs=0.05)
+    assert (difference.low, difference.high) == pytest.approx((library.low, library.high), abs=0.05)
 
 
 @pytest.mark.parametrize(("shift", "noise"), [(0.0, "inside"), (-0.5, "outside")])
-def test_pairs_tell_what_intervals_cannot(shift, noise):
+def test_pairs_decide_what_intervals_cannot(shift, noise):
     # Clips differ by 3 dB among themselves and by 0.2 dB between the models: the intervals of the means overlap widely.
     best = _values()
     other = best + shift + np.random.default_rng(2).normal(0, 0.2, 40)
@@ -108,14 +108,14 @@ def test_distances_of_sets_are_told_apart_by_their_intervals(fvd, noise):
     assert rows[1].cells["fvd"].difference is None
 
 
-def test_only_clips_that_both_have_are_paired_and_coverage_is_told():
+def test_only_clips_that_both_have_are_paired_and_coverage_is_reported():
     best, other = _values(), _values() - 1
     best[:10], other[5:20] = math.nan, math.nan
     comparison = compare({"best": _result(best), "other": _result(other)})
     cells = [row.cells["psnr"] for row in comparison.rows]
-    told = next(cell.difference for cell in cells if cell.difference is not None)
-    assert told.count == 20
-    assert abs(told.mean) == pytest.approx(1)
+    difference = next(cell.difference for cell in cells if cell.difference is not None)
+    assert difference.count == 20
+    assert abs(difference.mean) == pytest.approx(1)
     assert "PSNR is the mean of 75% of clips (best), 62.5% of clips (other)." in comparison.notes
     best[20:] = math.nan
     rows = compare({"best": _result(best), "other": _result(other)}).rows
@@ -245,8 +245,8 @@ def test_latex_is_bold_underlined_and_says_the_rule():
 
 
 def test_text_has_a_line_for_each_row_and_the_rule():
-    told, *lines = comparison_text(_three()).splitlines()
-    assert told.startswith("seer with frames=16")
+    caption, *lines = comparison_text(_three()).splitlines()
+    assert caption.startswith("seer with frames=16")
     assert lines[0].split() == ["PSNR", "(dB)", "↑", "FVD", "↓"]
     assert lines[1].split()[0] == "ours_1"
     assert lines[1].split()[-2:] == ["*", "200.0"]
@@ -264,7 +264,9 @@ def test_the_page_marks_the_same_and_runs_nothing():
     assert ("span", "≈") in texts
     assert any("holds zero" in text for _, text in texts)
     assert not page.all("script")
-    assert not any(name.startswith("on") or name in ("src", "href") for _, told in page.elements for name in told)
+    assert not any(
+        name.startswith("on") or name in ("src", "href") for _, attributes in page.elements for name in attributes
+    )
 
 
 def test_a_comparison_is_the_same_every_time():

@@ -111,7 +111,7 @@ def test_interval_of_a_biased_distance_covers_repeated_draws():
     assert np.mean([interval.low <= expected <= interval.high for interval in intervals]) > 0.85
 
 
-def test_wrong_input_is_told():
+def test_wrong_input_is_reported():
     a, b = normal(10, 2), normal(6, 2)
     with pytest.raises(InputError, match="10 generated and 6 true samples cannot be pairs"):
         distance_interval(difference, a, b, paired=True)

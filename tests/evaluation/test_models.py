@@ -9,7 +9,7 @@ import pytest
 
 from showme.data.media import Rendered
 from showme.data.sources.record import Record
-from showme.errors import CutWarning, InputError
+from showme.errors import InputError, TruncationWarning
 from showme.evaluation.baselines import ThroughCodec
 from showme.evaluation.models import Generated, Model
 from showme.evaluation.pairs import ReferenceRows
@@ -36,10 +36,10 @@ def reference(tmp_path) -> ReferenceRows:
 
 
 def test_answers_are_made_once_and_kept(model, reference, tmp_path, monkeypatch):
-    told = []
+    calls = []
     made = Generated(model, reference, tmp_path / "out")
-    made.make_all(lambda *row: told.append(row))
-    assert told[-1][:3] == ("generated", 2, 2)
+    made.make_all(lambda *row: calls.append(row))
+    assert calls[-1][:3] == ("generated", 2, 2)
     truth = reference.frames(0)
     assert made.frames(0, truth).shape == (4, 128, 128, 3)
     assert made.picture(0).shape == (128, 128, 3)
@@ -73,7 +73,7 @@ def test_the_codec_is_near_its_input_whatever_the_number_of_frames(model):
     assert np.abs(one.astype(int) - coded[-1:]).max() <= 1
 
 
-def test_instructions_that_are_too_long_are_told_once_and_read_in_windows_by_choice(tiny_bundle, tmp_path):
+def test_instructions_that_are_too_long_are_reported_once_and_read_in_windows_by_choice(tiny_bundle, tmp_path):
     write_set(tmp_path / "true", {n: moving_square(3, 4, 32) for n in "ab"})
     # [BOS], 22 words and [EOS] are what the tiny model reads.
     texts = {"a": "push the red box", "b": " ".join(["push the red box"] * 6)}
@@ -81,14 +81,14 @@ def test_instructions_that_are_too_long_are_told_once_and_read_in_windows_by_cho
     small = load_protocol("embedded", [*FIELDS, "width=32", "height=32"])
     reference = ReferenceRows(records, small)
     cut = Generated(Model(str(tiny_bundle), "cpu"), reference, tmp_path)
-    with pytest.warns(CutWarning) as told:
+    with pytest.warns(TruncationWarning) as caught:
         cut.make_all()
-    (sentence,) = [str(each.message) for each in told if isinstance(each.message, CutWarning)]
+    (sentence,) = [str(each.message) for each in caught if isinstance(each.message, TruncationWarning)]
     assert "1 of 2 instructions is longer than the 24 tokens that the model reads: of the first, clip 'b'," in sentence
     chunked = Generated(Model(str(tiny_bundle), "cpu", "chunk"), reference, tmp_path)
     assert chunked.folder != cut.folder
     with warnings.catch_warnings():
-        warnings.simplefilter("error", CutWarning)
+        warnings.simplefilter("error", TruncationWarning)
         chunked.make_all()
     truth = reference.frames(0)
     assert np.array_equal(chunked.frames(0, truth), cut.frames(0, truth))

@@ -23,8 +23,8 @@ from .conftest import FRAMES, SIZE, moving_square, write_set
 
 
 def protocol(**fields) -> Protocol:
-    told = {"name": "mine", "published": "nowhere", "task": "video", "metrics": ["psnr"], "frames": FRAMES}
-    return Protocol(**(told | {"height": SIZE, "width": SIZE} | fields))
+    defaults = {"name": "mine", "published": "nowhere", "task": "video", "metrics": ["psnr"], "frames": FRAMES}
+    return Protocol(**(defaults | {"height": SIZE, "width": SIZE} | fields))
 
 
 def true_of(folder, frames: int) -> Record:
@@ -75,11 +75,11 @@ def test_stretching_is_to_each_frames_own_range(rows):
     frames = np.stack([np.full((4, 4, 3), 60, np.uint8), np.full((4, 4, 3), 10, np.uint8)])
     frames[0, 0, 0] = (110, 60, 60)
     frames[1, 1, 1] = (10, 20, 30)
-    told = stretched(frames)
-    assert told[0].max() == 255
-    assert told[0].min() == 0
-    assert told[0, 0, 0].tolist() == [255, 0, 0]
-    assert told[1, 1, 1].tolist() == [0, 128, 255]
+    result = stretched(frames)
+    assert result[0].max() == 255
+    assert result[0].min() == 0
+    assert result[0, 0, 0].tolist() == [255, 0, 0]
+    assert result[1, 1, 1].tolist() == [0, 128, 255]
     assert rows(generated_range="min_max").generated(0).min() == 0
 
 

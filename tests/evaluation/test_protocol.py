@@ -33,11 +33,11 @@ def test_figures_of_the_papers():
 
 
 def test_a_name_does_not_hide_what_was_changed():
-    told = load_protocol("seer", ["frames=8", "metrics=[psnr]"]).model_dump(mode="json")
-    assert changed_fields(told) == {"frames": 8}
-    assert protocol_title(told) == "seer with frames=8"
+    fields = load_protocol("seer", ["frames=8", "metrics=[psnr]"]).model_dump(mode="json")
+    assert changed_fields(fields) == {"frames": 8}
+    assert protocol_title(fields) == "seer with frames=8"
     assert protocol_title(load_protocol("seer").model_dump(mode="json")) == "seer"
-    assert protocol_title(told | {"name": "mine"}) == "mine"
+    assert protocol_title(fields | {"name": "mine"}) == "mine"
     words = explain(load_protocol("stylegan-v", ["samples=64"]))
     assert words[1] == "Changed from that: samples; figures do not compare with those under it."
     assert "The model was shown no frame: all count." in words

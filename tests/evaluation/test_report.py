@@ -30,8 +30,8 @@ def _figure(name: str, values, better: str = "higher", **others) -> Figure:
     known = [value for value in values if value is not None]
     mean = float(np.mean(known)) if known else float("nan")
     low, high = (mean - 1, mean + 1) if known else (None, None)
-    told = {"title": name.upper(), "note": "", "fingerprint": {}} | others
-    return Figure(name, told.pop("title"), mean, low, high, len(values), len(known) / len(values), better, **told)
+    fields = {"title": name.upper(), "note": "", "fingerprint": {}} | others
+    return Figure(name, fields.pop("title"), mean, low, high, len(values), len(known) / len(values), better, **fields)
 
 
 def _column(name: str, psnr, error) -> Column:
@@ -224,7 +224,7 @@ def test_the_axis_of_shares_ends_at_one():
     assert ">1.0000<" in draw_plot(result, "psnr")
 
 
-def test_flow_that_cannot_be_shown_is_told(tmp_path):
+def test_flow_that_cannot_be_shown_is_reported(tmp_path):
     page = _written(tmp_path, _result([10.0]))
     assert not page.all("figure")
     assert any("optical flow need OpenCV" in text for text in page.inside("p"))
@@ -261,8 +261,8 @@ def test_every_clip_is_a_dot_that_names_it():
     assert (np.diff(across) > 0).all()
     # Up is larger, and the worst is on the left.
     assert (np.diff(down) <= 0).all()
-    told = np.array([float(value) for *_, value in dots])
-    np.testing.assert_allclose(np.polyval(np.polyfit(told, down, 1), told), down, atol=0.2)
+    drawn = np.array([float(value) for *_, value in dots])
+    np.testing.assert_allclose(np.polyval(np.polyfit(drawn, down, 1), drawn), down, atol=0.2)
     assert "1 of 50 have no value." in svg
     assert svg.count("<polyline") == 1
 
@@ -308,9 +308,9 @@ def test_any_text_is_shown_as_it_is_and_breaks_no_file_name(tmp_path, sentence):
     page = _written(tmp_path, result, _clip(sentence, baselines={sentence: _frames(3)}), _right, [sentence])
     assert not page.all("script")
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
-    told = sentence.replace("\ud83d", "?")
+    shown = sentence.replace("\ud83d", "?")
     assert {"class": "words", "dir": "auto"} in page.all("bdi")
-    assert page.inside("bdi").count(told) >= 5
+    assert page.inside("bdi").count(shown) >= 5
     for source in [each["src"] for tag in ("img", "video") for each in page.all(tag)]:
         assert re.fullmatch(r"clips/[\w.]+", source)
         assert (tmp_path / source).is_file()
@@ -383,7 +383,7 @@ def test_what_a_killed_report_left_is_swept(tmp_path):
     assert other.exists()
 
 
-def test_a_file_in_the_way_is_told_in_one_sentence(tmp_path):
+def test_a_file_in_the_way_is_reported_in_one_sentence(tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(InputError, match=r"The report cannot be written to .*out \(.*\): choose another --out\."):
         _written(tmp_path / "out", _result([1.0]))

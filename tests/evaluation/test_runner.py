@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from showme.errors import CutWarning, InputError, ToldWarning
+from showme.errors import InputError, ShowMeWarning, TruncationWarning
 from showme.evaluation import runner
 from showme.evaluation.protocol import Protocol, load_protocol
 from showme.evaluation.request import Request, Weights, check_request
@@ -73,7 +73,7 @@ def test_figures_are_those_of_the_clips(sets, tmp_path):
         read_result(tmp_path / "before.json")
 
 
-def test_left_out_frames_and_quirks_are_told_beside(sets, tmp_path):
+def test_left_out_frames_and_quirks_are_reported_beside(sets, tmp_path):
     _, plain = evaluate(request(sets, tmp_path / "plain", "shown_frames=left_out"))
     assert plain.without_quirks == []
     _, quirky = evaluate(request(sets, tmp_path / "quirky", "shown_frames=left_out", "generated_range=min_max"))
@@ -178,11 +178,11 @@ def test_one_clip_has_no_interval_and_results_do_not_lie_among_clips(tmp_path):
         evaluate(request((made, true), made / "out", "metrics=[psnr]"))
 
 
-def test_clips_of_several_sizes_are_told(sets, tmp_path):
+def test_clips_of_several_sizes_are_reported(sets, tmp_path):
     made, true = sets
     mixed = write_set(tmp_path / "made", {f"clip {n}": moving_square(1) for n in range(5)})
     write_set(mixed, {"clip 5": moving_square(1, size=2 * SIZE)})
-    with pytest.warns(ToldWarning, match=r"have 2 sizes \(5 of 32x32, 1 of 64x64\): all are scaled to 32x32"):
+    with pytest.warns(ShowMeWarning, match=r"have 2 sizes \(5 of 32x32, 1 of 64x64\): all are scaled to 32x32"):
         _, result = evaluate(request((mixed, true), tmp_path / "out", "metrics=[psnr]"))
     assert result.record["generated"]["sizes"] == {"32x32": 5, "64x64": 1}
     _, plain = evaluate(request((made, true), tmp_path / "plain", "metrics=[psnr]"))
@@ -201,7 +201,7 @@ def test_networks_that_are_missing_are_named_before_anything_is_read(sets, tmp_p
         evaluate(request(sets, tmp_path, "metrics=[fvd,egovlp]", weights=weights))
     made, _ = sets
     silent = pytest.raises(InputError, match="clip_to_text reads instructions and the true clip 'clip 0' has none")
-    with silent, pytest.warns(ToldWarning, match="is judged against itself"):
+    with silent, pytest.warns(ShowMeWarning, match="is judged against itself"):
         evaluate(request((made, made), tmp_path, "metrics=[clip_to_text]"))
     with pytest.raises(InputError, match="Give a folder of generated clips, or --model NAME"):
         evaluate(request(sets, tmp_path, model="embedded"))
@@ -209,7 +209,7 @@ def test_networks_that_are_missing_are_named_before_anything_is_read(sets, tmp_p
         evaluate(request(sets, tmp_path, "through_codec=true"))
 
 
-def test_instructions_that_a_metric_cuts_are_told_once_with_a_count(tmp_path):
+def test_instructions_that_a_metric_cuts_are_reported_once_with_a_count(tmp_path):
     clips = {name: moving_square(1, level=150) for name in "abc"}
     true = write_set(tmp_path / "true", clips, index=True)
     # The tiny CLIP reads 16 tokens, a letter each, its start and end among them.
@@ -222,9 +222,9 @@ def test_instructions_that_a_metric_cuts_are_told_once_with_a_count(tmp_path):
     asked = request((made, true), tmp_path / "out", "metrics=[clip_to_text,clip_video_to_text]",
                     weights=Weights(clip=str(tmp_path / "clip")))  # fmt: skip
     for _ in range(2):
-        with pytest.warns(CutWarning) as told:
+        with pytest.warns(TruncationWarning) as caught:
             evaluate(asked)
-        assert [str(each.message) for each in told if isinstance(each.message, CutWarning)] == [
+        assert [str(each.message) for each in caught if isinstance(each.message, TruncationWarning)] == [
             "2 of 3 instructions are longer than the 16 tokens that CLIP reads: of the first 'down' is beyond them and "
             "is not judged."
         ]

@@ -17,8 +17,8 @@ _SPECIAL = r"50% of $x_1$ & {a} #1 ~ ^ \ <b>|[c]"
 
 
 def _figure(name: str, value: float, low: float | None = None, high: float | None = None, **others) -> Figure:
-    told = {"title": name.upper(), "count": 4, "coverage": 1.0, "better": "lower"} | others
-    return Figure(name, value=value, low=low, high=high, **told)
+    fields = {"title": name.upper(), "count": 4, "coverage": 1.0, "better": "lower"} | others
+    return Figure(name, value=value, low=low, high=high, **fields)
 
 
 def _result(model: str = "ours") -> Result:
@@ -78,7 +78,7 @@ def test_latex_has_a_cell_for_every_column_and_arrows():
     assert lines.count(r"\midrule") == 2
 
 
-def test_latex_tells_intervals_when_asked_with_true_minus_signs():
+def test_latex_gives_intervals_when_asked_with_true_minus_signs():
     rows = as_latex(_result(), intervals=True).splitlines()
     assert r"412.3 {\scriptsize [390.1, 433.9]}" in rows[5]
     assert r"9.10 {\scriptsize [$-$0.50, 10.50]}" in rows[7]
@@ -100,12 +100,12 @@ def test_powers_of_ten_are_typeset():
     assert r"1.3$\cdot10^{-9}$" in as_latex(result)
 
 
-def test_text_lines_up_and_tells_notes_and_coverage():
+def test_text_lines_up_with_notes_and_coverage():
     result = _result("模型")
     result.model.figures["psnr"] = replace(result.model.figures["psnr"], coverage=0.5)
     text = as_text(result)
-    told, *lines = text.splitlines()
-    assert told == "seer with frames=8, kvd_centred=false, 2 clips"
+    caption, *lines = text.splitlines()
+    assert caption == "seer with frames=8, kvd_centred=false, 2 clips"
     assert lines[1].split() == ["FVD", "↓", "412.3", "99.9", "1000.5"]
     assert "[390.1, 433.9]" in lines[2]
     # Two wide letters take four places: the ends of the columns agree.
@@ -142,13 +142,13 @@ def test_numbers_are_said_so_that_none_looks_like_another():
     assert say(-12.345, 1) == "-12.3"
 
 
-def test_coverage_just_below_one_is_told():
+def test_coverage_just_below_one_is_reported():
     assert coverage(_figure("a", 1.0)) == ""
     assert coverage(_figure("a", 1.0, coverage=0.99999)) == "99.9% of clips"
     assert coverage(_figure("a", 1.0, coverage=0.5)) == "50% of clips"
     assert coverage(_figure("a", math.nan, coverage=0.0)) == ""
 
 
-def test_leaves_are_told_by_dotted_names():
+def test_leaves_have_dotted_names():
     tree = {"a": {"b": 1, "c": {}}, "d": "text", "e": [1, "x"], "f": None}
     assert flat(tree) == {"a.b": "1", "a.c": "{}", "d": "text", "e": '[1, "x"]', "f": "null"}

@@ -1,4 +1,4 @@
-"""Photos are told from a rendered world by their statistics."""
+"""Photos are told apart from a rendered world by their statistics."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_a_task_alone_gives_what_it_gives_in_company_and_clears_the_other_away(r
     assert (request_.out / "result.png").read_bytes() == picture
 
 
-def test_the_page_tells_what_a_user_should_know(photo, tiny_pipeline, tmp_path):
+def test_the_page_says_what_a_user_should_know(photo, tiny_pipeline, tmp_path):
     dark = [Image.new("RGB", (TINY_SIZE, TINY_SIZE), (value % 50, value % 7, value % 3)) for value in range(200)]
     stats = fit_familiarity([image_features(image) for image in dark])
     save_bundle(tiny_pipeline, make_tiny_info(familiarity=stats), tmp_path / "model")
@@ -161,14 +161,14 @@ def test_settings_out_of_range(request_, change):
         check_request(replace(request_, **change))
 
 
-def test_an_instruction_that_is_too_long_is_told_once_read_in_parts_or_refused(request_, tmp_path, recwarn):
+def test_an_instruction_that_is_too_long_is_reported_once_read_in_parts_or_refused(request_, tmp_path, recwarn):
     # [BOS], 22 words and [EOS] are what the tiny model reads.
     long = replace(request_, instruction=" ".join(["push the red box"] * 6))
     cut = generate(long)
-    (told,) = (note for note in cut.notes if "24 tokens" in note)
-    assert "'red box' is beyond them and was cut off: say it shorter, or choose --long-instructions chunk" in told
+    (sentence,) = (note for note in cut.notes if "24 tokens" in note)
+    assert "'red box' is beyond them and was cut off: say it shorter, or choose --long-instructions chunk" in sentence
     record = json.loads((long.out / "run.json").read_text())
-    assert told in record["warnings"]
+    assert sentence in record["warnings"]
     assert record["settings"]["long_instructions"] == "cut"
     assert not [each for each in recwarn if "tokens" in str(each.message)]
     chunked = generate(replace(long, out=tmp_path / "chunked", long_instructions="chunk"))
@@ -179,7 +179,7 @@ def test_an_instruction_that_is_too_long_is_told_once_read_in_parts_or_refused(r
     assert not any("tokens" in note for note in generate(fits).notes)
 
 
-def test_a_refused_length_is_told_before_any_network_is_loaded(request_, monkeypatch):
+def test_a_refused_length_is_reported_before_any_network_is_loaded(request_, monkeypatch):
     monkeypatch.setattr("showme.pipelines.load_pipeline", None)
     long = replace(request_, instruction=" ".join(["push the red box"] * 6), long_instructions="refuse")
     with pytest.raises(InputError, match="'red box' is beyond them: say it shorter, or choose --long-instructions"):

@@ -85,7 +85,7 @@ def faults_of(outcome: Outcome, peak: int) -> list[str]:
 
 
 def count(more: dict[str, int]) -> None:
-    """Add to what is told at the end."""
+    """Add to what is reported at the end."""
     _TALLY.update(more)
 
 

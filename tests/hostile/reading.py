@@ -1,4 +1,4 @@
-"""Files read in processes of their own, bounded in time and memory, which tell what came of each."""
+"""Files read in processes of their own, bounded in time and memory, which report what came of each."""
 
 from __future__ import annotations
 

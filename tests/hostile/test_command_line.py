@@ -88,8 +88,8 @@ def test_each_bad_clip_is_named_once_and_left_out(area, corpus, read):
     checked = showme(area, "data", "check", "corpus", "--out", "exclude.jsonl", "--processes", "2")
     assert checked.returncode == 1
     assert "Traceback" not in checked.stdout + checked.stderr
-    told = [line.split()[1].rstrip(":") for line in checked.stdout.splitlines() if line.startswith("bad:")]
-    assert told == [name for name in names if name in bad]
+    named = [line.split()[1].rstrip(":") for line in checked.stdout.splitlines() if line.startswith("bad:")]
+    assert named == [name for name in names if name in bad]
     assert f"checked: {len(names)} clips, {len(bad)} bad" in checked.stdout
     assert set(read_exclusions(area / "exclude.jsonl")) == bad
 

@@ -49,7 +49,7 @@ def test_files_of_nothing_and_of_zeros_are_refused(corpus, read, name):
 
 
 @pytest.mark.parametrize("name", [name for name in WHOLE if WHOLE[name][0] not in _ANNOTATIONS])
-def test_wrong_extensions_are_told_or_do_not_matter(corpus, read, name):
+def test_wrong_extensions_are_reported_or_do_not_matter(corpus, read, name):
     """Each file as if it were one of every other kind."""
     path = WHOLE[name][1](corpus / name)
     jobs = []

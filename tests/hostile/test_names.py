@@ -119,7 +119,7 @@ def test_a_folder_s_pictures_may_not_be_links_out_of_it(area, corpus):
         list(frames.read([0]))
 
 
-def test_what_may_not_be_read_is_told(monkeypatch):
+def test_what_may_not_be_read_is_reported(monkeypatch):
     """Run as nobody, where the tests run as root, whom no permission stops."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

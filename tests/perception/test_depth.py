@@ -178,15 +178,15 @@ def test_pretrained_networks_get_what_their_image_processor_would_give_them(pret
     torch.testing.assert_close(given[0]["pixel_values"], expected["pixel_values"], atol=1e-5, rtol=0)
 
 
-def test_networks_that_foretell_metres_are_refused(tmp_path):
+def test_networks_that_predict_metres_are_refused(tmp_path):
     _tiny_depth_anything(tmp_path / "metric", depth_estimation_type="metric")
     _tiny_dpt(tmp_path / "padded", do_pad=True, size_divisor=8)
     for name in ("metric", "padded"):
-        with pytest.raises(InputError, match=f"{name} foretells metres"):
+        with pytest.raises(InputError, match=f"{name} predicts metres"):
             TransformersDepth.from_pretrained(tmp_path / name)
 
 
-def test_what_is_no_depth_network_is_told_in_one_sentence(tmp_path, monkeypatch):
+def test_what_is_no_depth_network_is_reported_in_one_sentence(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="holds no depth network"):
         TransformersDepth.from_pretrained(tmp_path)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)

@@ -24,7 +24,7 @@ from transformers import (
     Dinov2Model,
 )
 
-from showme.errors import CutWarning, InputError
+from showme.errors import InputError, TruncationWarning
 from showme.perception import clip_similarity, dino_similarity
 from showme.perception.similarity import ClipSimilarity, DinoSimilarity
 
@@ -155,7 +155,9 @@ def test_sentences_that_are_too_long_are_refused_or_cut_when_that_is_asked_for(c
     tokens = cut.processor.tokenizer([long], truncation=True, max_length=_LONGEST, return_tensors="pt")
     with torch.no_grad():
         expected = cut.network.text_projection(cut.network.text_model(**tokens).pooler_output)
-    with pytest.warns(CutWarning, match=f"{_LONGEST} tokens that CLIP reads: '{long[_LONGEST - 2 :]}' is beyond them"):
+    with pytest.warns(
+        TruncationWarning, match=f"{_LONGEST} tokens that CLIP reads: '{long[_LONGEST - 2 :]}' is beyond them"
+    ):
         features = cut.texts([long])
     torch.testing.assert_close(features, torch.nn.functional.normalize(expected, dim=-1))
     with warnings.catch_warnings():
@@ -186,7 +188,7 @@ def test_what_a_feature_is_made_of_changes_with_weights_and_processing_but_not_w
     assert {key for key in clip.fingerprint if made["processing"][key] != clip.fingerprint[key]} == {"processor"}
 
 
-def test_what_is_no_such_network_is_told_in_one_sentence(folders, tmp_path, monkeypatch):
+def test_what_is_no_such_network_is_reported_in_one_sentence(folders, tmp_path, monkeypatch):
     for make, what in ((clip_similarity, "CLIP"), (dino_similarity, "DINOv2")):
         with pytest.raises(InputError, match=f"holds no {what} model"):
             make(f"transformers:{tmp_path}")
@@ -194,14 +196,14 @@ def test_what_is_no_such_network_is_told_in_one_sentence(folders, tmp_path, monk
         clip_similarity(f"transformers:{folders / 'dino'}")
     with pytest.raises(InputError, match="is a clip network, not a DINOv2 model"):
         dino_similarity(f"transformers:{folders / 'clip'}")
-    with pytest.raises(InputError, match="no encoder for pictures and sentences named 'clip'"):
+    with pytest.raises(InputError, match="no estimator for pictures and sentences named 'clip'"):
         clip_similarity("clip")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="example/absent at revision main is not on this disk"):
         clip_similarity("transformers:example/absent")
 
 
-def test_damaged_weights_are_told_and_never_unpickled(folders, tmp_path):
+def test_damaged_weights_are_reported_and_never_unpickled(folders, tmp_path):
     for name in ("cut", "lacking", "pickled"):
         shutil.copytree(folders / "dino", tmp_path / name)
     whole = (tmp_path / "cut" / "model.safetensors").read_bytes()

@@ -50,16 +50,16 @@ class _Harm:
         return Path.touch, (self.path,)
 
 
-def test_damaged_other_and_harmful_files_are_told_and_never_unpickled(what, file, tmp_path):
+def test_damaged_other_and_harmful_files_are_reported_and_never_unpickled(what, file, tmp_path):
     torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other")
     harmful = pickle.dumps({"features.0.weight": _Harm(tmp_path / "harmed")}, protocol=2)
-    for content, told in (
+    for content, reason in (
         (b"no weights", "is damaged"),
         (harmful, "is damaged"),
         ((tmp_path / "other").read_bytes(), f"holds other weights than {what} needs"),
     ):
         file.write_bytes(content)
-        with pytest.raises(InputError, match=f"^{file} {told}"):
+        with pytest.raises(InputError, match=f"^{file} {reason}"):
             MAKERS[what]()
     assert not (tmp_path / "harmed").exists()
 

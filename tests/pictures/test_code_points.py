@@ -17,7 +17,7 @@ from showme.data.media.archive import read_members
 from showme.data.media.colours import Colours
 from showme.data.media.pictures import decode_picture
 from showme.data.sources import open_source
-from showme.errors import ClipError, ToldWarning
+from showme.errors import ClipError, ShowMeWarning
 from showme.pictures.light import tone_map
 from showme.pictures.photo import open_photo, upright_rgb
 
@@ -121,7 +121,7 @@ def test_hdr_is_mapped_as_videos_are(tmp_path, curve, name, primaries):
                                    chunk(b"mDCV", bytes(16) + struct.pack(">II", 4000 * 10_000, 1))])  # fmt: skip
 def test_the_brightest_light_is_the_files(light):
     codes = flat((50000, 50000, 50000), np.uint16)
-    with pytest.warns(ToldWarning, match="is HDR"):
+    with pytest.warns(ShowMeWarning, match="is HDR"):
         pixels = decode_picture(tagged_png(codes, BT2020, PQ, light), "x.png")
     assert np.array_equal(pixels, tone_map(codes, PQ, BT2020, 40.0))
 
@@ -130,12 +130,12 @@ def hdr_picture() -> bytes:
     return tagged_png(flat((90, 90, 90)), BT2020, PQ)
 
 
-def test_hdr_pictures_of_a_data_set_are_told_or_refused(tmp_path):
+def test_hdr_pictures_of_a_data_set_are_reported_or_refused(tmp_path):
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "1.png").write_bytes(hdr_picture())
     (tmp_path / "index.jsonl").write_text('{"id": "7", "file": "7", "instruction": "x"}\n')
     (record,) = open_source(str(tmp_path), ["fps=5"]).records()
-    with pytest.warns(ToldWarning, match=r"1.png is HDR \(PQ\): its colours are mapped to SDR"):
+    with pytest.warns(ShowMeWarning, match=r"1.png is HDR \(PQ\): its colours are mapped to SDR"):
         list(record.media.open().read([0]))
     (record,) = open_source(str(tmp_path), ["fps=5", "colours.hdr=refuse"]).records()
     with pytest.raises(ClipError, match=r"it is HDR, PQ.*set colours.hdr=map"):
@@ -182,7 +182,7 @@ def test_transparency_and_greys_and_turns(tmp_path):
         (P3, SRGB, 0, "it is coded in limited range"),
     ],
 )
-def test_what_is_not_read_is_told(tmp_path, primaries, curve, full, reason):
+def test_what_is_not_read_is_reported(tmp_path, primaries, curve, full, reason):
     path = tmp_path / "odd.png"
     path.write_bytes(tagged_png(flat((9, 8, 7)), primaries, curve, full=full))
     photo = open_photo(path)

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from showme.data.media import Video
 from showme.data.media.pictures import decode_picture
-from showme.errors import ToldWarning
+from showme.errors import ShowMeWarning
 from showme.pictures.photo import open_photo
 
 # Colorants of Adobe RGB (1998) under D50, and the matrix from its light to sRGB's.
@@ -94,11 +94,11 @@ def test_a_profile_that_cannot_be_used_is_noted(tmp_path, colours, damaged):
     assert photo.notes[0].startswith("Its colour profile cannot be used (")
 
 
-def test_frames_of_a_folder_tell_of_it_once(tmp_path, colours):
+def test_frames_of_a_folder_warn_of_it_once(tmp_path, colours):
     path = saved(tmp_path, Image.fromarray(colours), icc_profile=b"no profile")
-    with pytest.warns(ToldWarning, match=r"photo\.png has a colour profile that cannot be used") as told:
+    with pytest.warns(ShowMeWarning, match=r"photo\.png has a colour profile that cannot be used") as caught:
         assert all(np.array_equal(decode_picture(path.read_bytes(), path), colours) for _ in range(2))
-    assert len(told) == 1
+    assert len(caught) == 1
 
 
 def test_profiles_of_decoded_frames(tmp_path, colours):

@@ -151,7 +151,7 @@ def test_real_clips_need_an_estimator_for_depth_that_is_named(tmp_path):
         InputError, match=r"a is no rendered clip: name the estimator for its depth with estimators\.depth="
     ):
         annotate(settings(tmp_path, tmp_path / "out", ["depth"]))
-    # What nobody can caption is told before anything is computed.
+    # What nobody can caption is reported before anything is computed.
     with pytest.raises(InputError, match="open the door"):
         annotate(settings(tmp_path, tmp_path / "out", ["edges", "states"]))
     assert not list(tmp_path.rglob("*.safetensors"))

@@ -100,6 +100,6 @@ def test_hands_are_judged_as_they_are_labelled(squares, tmp_path):
     )
     (scores,) = (tmp_path / "curated").glob("hands-scores-*/*.safetensors")
     (labels,) = (tmp_path / "labels").glob("region-*/*.safetensors")
-    with safe_open(scores, "numpy") as told, safe_open(labels, "numpy") as masks:
-        assert (told.get_tensor("hands") == 1).all()
-        assert np.allclose(told.get_tensor("region"), masks.get_tensor("region").mean((1, 2)))
+    with safe_open(scores, "numpy") as values, safe_open(labels, "numpy") as masks:
+        assert (values.get_tensor("hands") == 1).all()
+        assert np.allclose(values.get_tensor("region"), masks.get_tensor("region").mean((1, 2)))

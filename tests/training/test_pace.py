@@ -23,7 +23,7 @@ def test_the_fastest_is_chosen_whatever_the_first_round_cost(monkeypatch):
     assert fastest(run) == "bf16"
 
 
-def test_a_machine_is_told_by_its_threads_too(monkeypatch):
+def test_a_machine_is_known_by_its_threads_too(monkeypatch):
     before = machine_name()
     monkeypatch.setattr(torch, "get_num_threads", lambda: 97)
     assert machine_name() != before

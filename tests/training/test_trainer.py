@@ -11,7 +11,7 @@ import torch
 
 from showme.config import OptimizerConfig
 from showme.data.stream import positions, shuffled
-from showme.errors import InputError, ToldWarning
+from showme.errors import InputError, ShowMeWarning
 from showme.training import CHECKPOINTS, Trainer
 from showme.training.checkpoint import load_weights, newest_checkpoint, read_state
 
@@ -57,7 +57,7 @@ def test_tensorboard_holds_the_same_figures(tmp_path):
 
 def test_a_broken_tensorboard_costs_its_log_and_not_the_run(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.warns(ToldWarning, match=r"goes on without it: The tensorboard log needs .* cannot be imported"):
+    with pytest.warns(ShowMeWarning, match=r"goes on without it: The tensorboard log needs .* cannot be imported"):
         train(tmp_path, steps=1, tensorboard=True)
     assert len(lines(tmp_path)) == 1
     assert not (tmp_path / "tensorboard").exists()

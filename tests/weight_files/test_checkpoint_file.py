@@ -232,9 +232,9 @@ def test_hostile_pickles(tmp_path, code):
     torch.save({"a": NUMBERS}, tmp_path / "model.pt")
     change = {"data.pkl": b"\x80\x02" + code}
     repacked(tmp_path / "model.pt", tmp_path / "hostile.pt", lambda name, data: change.get(name, data))
-    with pytest.raises(ConversionError, match=r"hostile\.pt is (damaged|no checkpoint)") as told:
+    with pytest.raises(ConversionError, match=r"hostile\.pt is (damaged|no checkpoint)") as caught:
         read_weights(tmp_path / "hostile.pt")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_pickle_cannot_change_the_reader(tmp_path):

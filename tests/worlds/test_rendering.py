@@ -29,7 +29,7 @@ def test_the_same_seed_gives_the_same_bytes(opengl):
 
 
 @pytest.mark.parametrize("action", ["push_left", "cut", "put_into"])
-def test_the_first_frame_tells_nothing_of_the_action(opengl, action):
+def test_the_first_frame_shows_nothing_of_the_action(opengl, action):
     clip = drawn(action)
     other = render_scene(wrong_scene(clip.scene), labels=False)
     assert other.frames[0].tobytes() == clip.frames[0].tobytes()
@@ -123,7 +123,7 @@ def test_a_missing_mujoco_package_is_named(monkeypatch):
         gl.load_mujoco()
 
 
-def test_a_mujoco_that_pip_upgraded_from_3_to_4_is_told_with_what_mends_it(monkeypatch):
+def test_a_mujoco_that_pip_upgraded_from_3_to_4_is_reported_with_what_mends_it(monkeypatch):
     def fail(name: str) -> None:
         # As mujoco/__init__.py does where the files of mujoco-core are gone.
         try:

@@ -120,18 +120,18 @@ def test_importing_and_sampling_does_not_load_mujoco():
 
 
 def test_other_scenes_share_the_first_frame_and_say_something_else(known):
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for scene in known[:12]:
         rng = np.random.default_rng(scene.seed)
-        others = list(islice(other_scenes(scene, rng, told), 3))
-        told.update(other.action for other in others)
+        others = list(islice(other_scenes(scene, rng, counts), 3))
+        counts.update(other.action for other in others)
         assert all((other.objects, other.look) == (scene.objects, scene.look) for other in others)
         said = [(each.action, each.target, each.reference) for each in (scene, *others)]
         assert len(set(said)) == len(said)
         assert not any(is_novel(combo(other)) for other in others)
         assert all(action_fits(other) for other in others)
-    assert len(told) >= 9, "rare actions come first"
-    assert max(told.values()) <= 6
+    assert len(counts) >= 9, "rare actions come first"
+    assert max(counts.values()) <= 6
 
 
 def test_cases_are_closed_only_where_they_are_open(known):

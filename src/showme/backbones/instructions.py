@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..errors import CutWarning, InputError
+from ..errors import InputError, TruncationWarning
 from ..long_text import LONG_INSTRUCTIONS, LongInstructions, too_long, unread_ends, windows
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ class InstructionReader:
         if not ends:
             return
         place = places[list(instructions).index(next(iter(ends)))] if places else ""
-        told = too_long(ends, instructions, self.tokenizer.model_max_length, "the model", place)
+        sentence = too_long(ends, instructions, self.tokenizer.model_max_length, "the model", place)
         if self.long_instructions == "refuse":
-            raise InputError(f"{told}: shorten what is too long, or set long_instructions to chunk or cut.")
+            raise InputError(f"{sentence}: shorten what is too long, or set long_instructions to chunk or cut.")
         remedy = "shorten what is too long, or set long_instructions to chunk"
-        warnings.warn(f"{told} and is cut off: {remedy}.", CutWarning, stacklevel=3)
+        warnings.warn(f"{sentence} and is cut off: {remedy}.", TruncationWarning, stacklevel=3)
 
     def windows(self, texts: Sequence[str]) -> list[list[str]]:
         """Each text in the parts that the encoder reads one by one; but for ``chunk``, the text itself."""

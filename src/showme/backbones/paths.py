@@ -37,7 +37,7 @@ class NoisePath(Protocol):
         """What the network should predict."""
 
     def clean(self, noisy: Tensor, prediction: Tensor, level: Tensor) -> Tensor:
-        """z0_hat: the latents that one step foretells, with gradient."""
+        """z0_hat: the latents that one step predicts, with gradient."""
 
     def log_snr(self, level: Tensor) -> Tensor:
         """(B,) -> (B,)."""

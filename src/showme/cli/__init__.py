@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from .. import __version__
-from ..errors import InputError, ToldWarning
+from ..errors import InputError, ShowMeWarning
 from . import bundle, convert, data, doctor, evaluate, generate, train
 
 app = typer.Typer(
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _warn(message: Warning | str, category: type[Warning], filename: str, lineno: int, file=None, line=None) -> None:
     """Our own warnings are sentences; those of libraries keep the place that they come from."""
-    if issubclass(category, ToldWarning):
+    if issubclass(category, ShowMeWarning):
         print(f"warning: {message}", file=sys.stderr)
         return
     print(warnings.formatwarning(message, category, filename, lineno, line).rstrip(), file=sys.stderr)

@@ -19,7 +19,7 @@ app = typer.Typer(help="Turn a published checkpoint into a model for --model.", 
 def dynamicrafter(
     source: Annotated[Path, typer.Argument(help="model.ckpt as published, or the same as .safetensors.")],
     dest: Annotated[Path, typer.Argument(help="Folder for the model.")],
-    size: Annotated[int | None, typer.Option(help="256, 512 or 1024; told from the weights where they do.")] = None,
+    size: Annotated[int | None, typer.Option(help="256, 512 or 1024; read from the weights where they say.")] = None,
 ) -> None:
     """DynamiCrafter-256, -512 or -1024."""
     if size not in (None, 256, 512, 1024):

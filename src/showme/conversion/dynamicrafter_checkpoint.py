@@ -83,7 +83,7 @@ def convert_checkpoint(
     Args:
         source: ``model.ckpt`` as published, or the same weights as ``.safetensors``.
         dest: folder of the bundle.
-        size: 256, 512 or 1024; needed only where the weights do not tell (:func:`dynamicrafter_releases.choose_size`).
+        size: 256, 512 or 1024; needed only where the weights do not say (:func:`dynamicrafter_releases.choose_size`).
         progress: called with the name of each step as it begins.
         vocabulary: ``bpe_simple_vocab_16e6.txt.gz``; looked up beside ``source`` and in open_clip when None.
         head_widths: for networks of other sizes than the published ones.

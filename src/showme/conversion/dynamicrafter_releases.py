@@ -60,7 +60,7 @@ def choose_size(weights: Mapping[str, Tensor], asked: int | None = None) -> int:
     if asked is None and len(possible) == 1:
         return possible[0]
     if asked is None:
-        raise InputError("The weights do not tell whether they are DynamiCrafter-512 or -1024: give the size.")
+        raise InputError("The weights do not show whether they are DynamiCrafter-512 or -1024: give the size.")
     if asked not in possible:
         found = " or ".join(map(str, possible)) or "of no published size"
         raise InputError(f"The weights are not DynamiCrafter-{asked}'s but {found}: give that size or none.")

@@ -22,7 +22,7 @@ def read_unet_config(weights: Mapping[str, Tensor], head_width: int = 64, defaul
         default_scalar: nor does this.
 
     Raises:
-        ConversionError: a weight that tells a size is missing, or heads of ``head_width`` do not fill a layer.
+        ConversionError: a weight that gives a size is missing, or heads of ``head_width`` do not fill a layer.
     """
     widths, layers, attention = _levels(weights)
     for width, attends in zip(widths, attention, strict=True):
@@ -78,7 +78,7 @@ def read_projector_config(weights: Mapping[str, Tensor], head_width: int = 64) -
         head_width: width of one attention head.
 
     Raises:
-        ConversionError: a weight that tells a size is missing, or heads of ``head_width`` do not fill a layer.
+        ConversionError: a weight that gives a size is missing, or heads of ``head_width`` do not fill a layer.
     """
     _, queries, dim = shape_of(weights, "latents")
     return {

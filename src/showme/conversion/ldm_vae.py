@@ -22,7 +22,7 @@ def vae_config(weights: Mapping[str, Tensor], scaling_factor: float) -> dict[str
     """Shapes of the weights -> keyword arguments of AutoencoderKL.
 
     Raises:
-        ConversionError: a weight that tells a size is missing.
+        ConversionError: a weight that gives a size is missing.
     """
     levels = numbered(weights, "encoder.down.")
     widths = [shape_of(weights, f"encoder.down.{level}.block.0.conv2.weight")[0] for level in range(levels)]

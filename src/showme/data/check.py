@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from ..errors import InputError, ToldWarning, tell_once
+from ..errors import InputError, ShowMeWarning, warn_once
 from ..threads import usable_cores
 from .media import Frames
 from .media.base import check_same_size, is_black, one_line
@@ -75,7 +75,7 @@ def check_clips(
         quick: decode the first and the last frame alone; otherwise all.
         processes: at work; None: one per core.
         seconds: that a clip may take.
-        progress: told how many were looked at.
+        progress: called with how many are checked, after each.
     """
     bad: dict[str, str] = {}
     black: set[str] = set()
@@ -86,7 +86,7 @@ def check_clips(
         if finding.black:
             black.add(record.id)
         for about, sentence in finding.warnings:
-            tell_once(about, sentence)
+            warn_once(about, sentence)
         if progress is not None:
             progress(done)
     ids = [record.id for record in records]
@@ -152,7 +152,7 @@ def _fault_of(record: Record, quick: bool, seconds: int) -> Finding:
             # The process that asked says each thing once, however many processes have something to say of it.
             said = []
             for each in caught:
-                if isinstance(each.message, ToldWarning):
+                if isinstance(each.message, ShowMeWarning):
                     said.append((each.message.about, str(each.message)))
                 else:
                     warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import ClipError, tell_once
+from ..errors import ClipError, warn_once
 from ..pictures.window import WINDOWS, Window
 from .media import Frames, Span
 from .sampling import Policy, Sample, draw_sample, is_uneven
@@ -39,7 +39,7 @@ class Look:
                 remedy = f"say them as the source's field fps (reference.fps=8 in an evaluation), or {remedy}"
             raise ClipError(record.media.path, str(error), remedy=remedy) from error
         if self.sampling != "last_at_8_fps" and frames.times is not None and is_uneven(sample, frames.times):
-            tell_once(
+            warn_once(
                 ("variable rate", self.sampling),
                 f"{frames.path} has a variable rate: {self.sampling} goes by the numbers of frames, so that the frames "
                 "taken lie more than half a stride from even times; other clips may be like it.",

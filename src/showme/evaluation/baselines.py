@@ -68,7 +68,7 @@ class NearestTraining(Candidate):
         training: the clips of the training.
         reference: the true clips.
         cache: folder where thumbnails are kept.
-        progress: told how many there are.
+        progress: called with how many thumbnails are computed.
     """
 
     name = "nearest training clip"

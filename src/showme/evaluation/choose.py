@@ -333,7 +333,7 @@ def _given(path: Path | None) -> Path:
 
 @contextmanager
 def _given_as(field: str) -> Iterator[None]:
-    """A model that cannot be had is told with the setting that names a copy of it."""
+    """A model that cannot be had is reported with the setting that names a copy of it."""
     try:
         yield
     except MissingModelError as error:

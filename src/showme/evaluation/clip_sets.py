@@ -19,7 +19,7 @@ from ..data.sources.base import inside
 from ..data.sources.folder import INDEX
 from ..data.sources.record import Record
 from ..data.sources.tables import cell, read_jsonl
-from ..errors import InputError, ToldWarning
+from ..errors import InputError, ShowMeWarning
 
 VIDEOS = (".mp4", ".gif", ".webm", ".avi", ".mov", ".mkv", ".m4v", ".apng")
 # What `showme generate` writes into the folder of one answer.
@@ -76,7 +76,7 @@ def open_clip_set(place: Path) -> ClipSet:
         raise InputError(f"{place} holds no clips: give a folder with {_FORMS}.")
     if passed:
         warnings.warn(f"{place} holds other files too, such as {passed[0]}: {len(passed)} were passed over.",
-                      ToldWarning, stacklevel=2)  # fmt: skip
+                      ShowMeWarning, stacklevel=2)  # fmt: skip
     return ClipSet(place, clips, pictures)
 
 
@@ -152,23 +152,23 @@ def paired(generated: ClipSet, references: Mapping[str, Record], known: Mapping[
     missing = [name for name in references if name not in generated.clips]
     if lonely and missing:
         raise InputError(
-            f"{generated.place} has {_told(lonely)} without a true clip, and lacks {_told(missing)} that the reference "
-            "has: give both the same ids."
+            f"{generated.place} has {_counted(lonely)} without a true clip, and lacks {_counted(missing)} that the "
+            "reference has: give both the same ids."
         )
     if lonely:
         raise InputError(
-            f"{generated.place} has {_told(lonely)} without a true clip: remove {_them(lonely)}, or give the data set "
-            "that they were made from."
+            f"{generated.place} has {_counted(lonely)} without a true clip: remove {_them(lonely)}, or give the data "
+            "set that they were made from."
         )
     if missing:
         raise InputError(
-            f"{generated.place} lacks {_told(missing)} that the reference has: generate {_them(missing)}, or give a "
+            f"{generated.place} lacks {_counted(missing)} that the reference has: generate {_them(missing)}, or give a "
             "reference without."
         )
     return list(references)
 
 
-def _told(names: list[str]) -> str:
+def _counted(names: list[str]) -> str:
     shown = ", ".join(repr(name[:80]) for name in names[:_NAMED])
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{len(names)} clip{'s' if len(names) > 1 else ''}, {shown}{more},"

@@ -18,11 +18,11 @@ _SAMPLINGS = {
 
 def explain(protocol: Protocol) -> list[str]:
     """Sentences that say all that the protocol fixes."""
-    told = [f"{protocol.name}: {protocol.published}."]
+    sentences = [f"{protocol.name}: {protocol.published}."]
     changed = changed_fields(protocol.model_dump(mode="json"))
     if changed:
-        told.append(f"Changed from that: {', '.join(changed)}; figures do not compare with those under it.")
-    return [*told, *_clips(protocol), *_compared(protocol), *_metrics(protocol)]
+        sentences.append(f"Changed from that: {', '.join(changed)}; figures do not compare with those under it.")
+    return [*sentences, *_clips(protocol), *_compared(protocol), *_metrics(protocol)]
 
 
 def _clips(protocol: Protocol) -> list[str]:
@@ -32,23 +32,23 @@ def _clips(protocol: Protocol) -> list[str]:
         f"{protocol.samples:,} of the true clips count, drawn at random with seed {protocol.samples_seed}; "
         "where there are fewer, the evaluation is refused."
     )  # fmt: skip
-    told = [
+    sentences = [
         clips,
         f"Of each, {protocol.frames} frames are taken, {_SAMPLINGS[protocol.sampling]}, and {fit} to {shape} pixels.",
     ]
     if protocol.motion_intensive is not None:
-        told.append(
+        sentences.append(
             f"Only the {100 * protocol.motion_intensive:g}% of them with the largest regions of motion of their hands "
             "count."
         )
     if protocol.through_codec:
-        told.append(
+        sentences.append(
             "True frames go through the model's autoencoder first, so that its losses count for nobody; so the true "
             "clip through the codec is no baseline here."
         )
     if protocol.task == "video":
         exact = protocol.generated_sampling == "exact"
-        told.append(
+        sentences.append(
             f"Generated clips must have exactly {protocol.frames} frames."
             if exact
             else f"Of generated clips, which may be longer, {protocol.frames} evenly spaced frames are taken."
@@ -56,13 +56,15 @@ def _clips(protocol: Protocol) -> list[str]:
     image = protocol.task == "image"
     what, one = ("pictures", "picture") if image else ("clips", "frame")
     own = ", unless it is that of the true clip, which is squashed like it" if protocol.fit == "squash" else ""
-    told.append(f"Generated {what} are scaled to that size and never cropped; one of another shape is refused{own}.")
+    sentences.append(
+        f"Generated {what} are scaled to that size and never cropped; one of another shape is refused{own}."
+    )
     if protocol.generated_range == "min_max":
-        told.append(
+        sentences.append(
             f"A quirk of the release: each generated {one} is stretched from its darkest to its brightest value; the "
             "figures without it stand beside."
         )
-    return told
+    return sentences
 
 
 def _compared(protocol: Protocol) -> list[str]:

@@ -34,9 +34,9 @@ def clip_figure(name: str, measure: Measure, values: Tensor, protocol: Protocol)
     assert isinstance(metric, ClipMetric)
     metric.reset()
     metric.update(values)
-    told = values[~values.isnan()].numpy()
+    known = values[~values.isnan()].numpy()
     # One clip says nothing of others.
-    interval = bootstrap(told, protocol.bootstrap, protocol.seed) if len(told) > 1 else None
+    interval = bootstrap(known, protocol.bootstrap, protocol.seed) if len(known) > 1 else None
     return Figure(
         name,
         measure.title,
@@ -47,7 +47,9 @@ def clip_figure(name: str, measure: Measure, values: Tensor, protocol: Protocol)
         metric.coverage,
         metric.better,
         metric.unit,
-        "; ".join(filter(None, (_partly(len(told), len(values)), _shown(name, protocol), _judged(metric.fingerprint)))),
+        "; ".join(
+            filter(None, (_partly(len(known), len(values)), _shown(name, protocol), _judged(metric.fingerprint)))
+        ),
         metric.fingerprint,
     )
 
@@ -66,9 +68,9 @@ def _judged(fingerprint: Mapping[str, Any]) -> str:
     return "" if accuracy is None else f"the classifier itself is right on {accuracy:.1%} of true renders"
 
 
-def _partly(told: int, count: int) -> str:
+def _partly(known: int, count: int) -> str:
     """A note where not all clips have a value."""
-    return f"of {told} of {count} clips; the others have no value" if 0 < told < count else ""
+    return f"of {known} of {count} clips; the others have no value" if 0 < known < count else ""
 
 
 def set_figures(
@@ -85,11 +87,11 @@ def set_figures(
         count += len(made)
     value = float(metric.compute())
     metric.reset()
-    told = Figure(
+    figure = Figure(
         name, measure.title, value, None, None, count, 1.0, metric.better, metric.unit, "", metric.fingerprint
     )
     if name == "fid":
-        return {name: told}
+        return {name: figure}
     sides = torch.cat(list(generated())), torch.cat(list(truth()))
     distance = _distance(name, protocol)
     resamples = max(protocol.bootstrap // _FEWER, _FEWER)
@@ -97,23 +99,23 @@ def set_figures(
     note = f"of {count} clips"
     if name == "kvd" and protocol.kvd_centred:
         note += "; features were centred before, a quirk of the release"
-    told = Figure(**(vars(told) | {"low": interval.low, "high": interval.high, "note": note}))
+    figure = Figure(**(vars(figure) | {"low": interval.low, "high": interval.high, "note": note}))
     if name != "fvd":
-        return {name: told}
-    return {name: told, "fvd_infinity": _without_bias(told, distance, sides, protocol)}
+        return {name: figure}
+    return {name: figure, "fvd_infinity": _without_bias(figure, distance, sides, protocol)}
 
 
-def _without_bias(told: Figure, distance: Callable, sides: tuple[Tensor, Tensor], protocol: Protocol) -> Figure:
+def _without_bias(figure: Figure, distance: Callable, sides: tuple[Tensor, Tensor], protocol: Protocol) -> Figure:
     """FVD for infinitely many clips (arXiv 1911.07023)."""
     changed = {"name": "fvd_infinity", "title": "FVD, infinitely many clips", "low": None, "high": None}
-    if told.count < _LEAST:
-        return Figure(**(vars(told) | changed | {"value": math.nan, "note": f"needs {_LEAST} clips"}))
+    if figure.count < _LEAST:
+        return Figure(**(vars(figure) | changed | {"value": math.nan, "note": f"needs {_LEAST} clips"}))
     found = extrapolate(distance, *sides, paired=True, seed=protocol.seed)
     note = f"a line in 1/N through {len(found.curve)} sizes; standard error of the fit {found.error:.3g}"
-    if told.count < sides[0].shape[-1]:
+    if figure.count < sides[0].shape[-1]:
         # The bias goes as 1/N only where there are more clips than features.
         note += f"; of fewer clips than features, {sides[0].shape[-1]}, so still too high"
-    return Figure(**(vars(told) | changed | {"value": found.value, "note": note}))
+    return Figure(**(vars(figure) | changed | {"value": found.value, "note": note}))
 
 
 def _distance(name: str, protocol: Protocol) -> Callable[[Tensor, Tensor], Tensor]:

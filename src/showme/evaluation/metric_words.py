@@ -47,13 +47,13 @@ def _fvd(protocol: Protocol) -> list[str]:
 
 
 def _kvd(protocol: Protocol) -> list[str]:
-    told = ["KVD is the unbiased squared MMD with the kernel (x.y / 400 + 1)^3 over all clips."]
+    sentences = ["KVD is the unbiased squared MMD with the kernel (x.y / 400 + 1)^3 over all clips."]
     if protocol.kvd_centred:
-        told.append(
+        sentences.append(
             "A quirk of the release: both means are taken away before KVD, because computing FVD's covariance changes "
             "the features in place; the figure without it stands beside."
         )
-    return told
+    return sentences
 
 
 def _fid(protocol: Protocol) -> list[str]:
@@ -162,7 +162,7 @@ _OF_METRICS: list[tuple[set[str], Words]] = [
         {"hand_structure_error_matched"},
         _says(
             "hand_structure_error_matched pairs the hands of a frame so that they lie nearest, and divides distances "
-            "by the size of the true hand; hands without a partner count nothing, hand_coverage tells their share."
+            "by the size of the true hand; hands without a partner count nothing, hand_coverage reports their share."
         ),
     ),
     (
@@ -178,7 +178,7 @@ _OF_METRICS: list[tuple[set[str], Words]] = [
         {"picture_video_agreement"},
         _says(
             "picture_video_agreement is the PSNR of a clip's last frame and the picture of the result that was "
-            "generated beside it; it does not tell whether either is right."
+            "generated beside it; it does not say whether either is right."
         ),
     ),
     (

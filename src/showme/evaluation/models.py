@@ -20,7 +20,7 @@ from ..data.sources.record import Record
 from ..errors import InputError, first_line
 from ..fingerprint import digest_of
 from ..instruction import prompt_for
-from ..long_text import LongInstructions, told_before
+from ..long_text import LongInstructions, truncation_reported
 from ..methods import find_method
 from ..pipelines import load_pipeline
 from ..staged_files import staged
@@ -101,8 +101,8 @@ class Generated(Candidate):
             )
         self.name = label or model.info.name
         self.model, self.reference, self.protocol = model, reference, protocol
-        told = protocol.model_dump(include={"frames", "sampling", "height", "width", "fit", "seed"})
-        self.fingerprint = {"model": model.settings, "protocol": told}
+        fields = protocol.model_dump(include={"frames", "sampling", "height", "width", "fit", "seed"})
+        self.fingerprint = {"model": model.settings, "protocol": fields}
         self.folder = folder / f"generated-{digest_of(self.fingerprint)[:12]}"
 
     def make_all(self, progress: Progress | None = None) -> None:
@@ -167,7 +167,7 @@ class Generated(Candidate):
         record, protocol = self.reference.records[number], self.protocol
         first = Image.fromarray(self.reference.original(number)[0])
         video = protocol.task == "video"
-        with told_before():
+        with truncation_reported():
             out = self.model.pipeline(
                 first,
                 self._prompt(record),

@@ -108,8 +108,8 @@ class ReferenceRows:
         """What decides the pixels beside the clips."""
         named = ("frames", "sampling", "height", "width", "fit", "condition_frames", "shown_frames", "targets", "task",
                  "through_codec")  # fmt: skip
-        told = self.protocol.model_dump(include=set(named))
-        return {"truth": told, "code": code_digest((media_code, clip_code, sampling_code, picture_code, _here()))}
+        fields = self.protocol.model_dump(include=set(named))
+        return {"truth": fields, "code": code_digest((media_code, clip_code, sampling_code, picture_code, _here()))}
 
 
 class PairRows:
@@ -159,8 +159,8 @@ class PairRows:
     @property
     def fingerprint(self) -> dict[str, Any]:
         """What decides the pixels beside the clips."""
-        told = self.protocol.model_dump(include={"generated_range", "generated_sampling"})
-        return self.reference.fingerprint | {"generated": told}
+        fields = self.protocol.model_dump(include={"generated_range", "generated_sampling"})
+        return self.reference.fingerprint | {"generated": fields}
 
 
 class Files(Candidate):

@@ -21,7 +21,7 @@ from ..data.cache import Part, PartReader, build_parts
 from ..data.cache.build import Progress
 from ..data.media import Media, PictureFiles, Pictures
 from ..data.sources.folder import INDEX
-from ..errors import CutWarning, ToldWarning
+from ..errors import ShowMeWarning, TruncationWarning
 from ..fingerprint import code_digest
 from ..perception import hands
 from ..threads import usable_cores
@@ -48,7 +48,7 @@ class Evaluation:
 
     Args:
         request: what is asked.
-        progress: told how far each part is.
+        progress: called with how far each part is.
         found: the clips of the request, where they were found before.
 
     Raises:
@@ -59,7 +59,7 @@ class Evaluation:
         check_request(request)
         if request.generated is not None and request.generated.resolve() == Path(request.reference).resolve():
             warnings.warn(f"{request.generated} is judged against itself: every figure will be that of equal clips.",
-                          ToldWarning, stacklevel=2)  # fmt: skip
+                          ShowMeWarning, stacklevel=2)  # fmt: skip
         self.request, self.protocol, self.progress = request, request.protocol, progress
         self.cache = request.cache or request.out / "features"
         self.device = request.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -73,7 +73,7 @@ class Evaluation:
         self.candidate = self._candidate(found.given, ids)
         self.measures = make_measures(self.protocol, request.weights, self.reference)
         self.sizes = self._check()
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def run(self) -> Result:
         """Judge the clips and the baselines.
@@ -141,9 +141,9 @@ class Evaluation:
             if self.progress is not None:
                 self.progress("looked at", number + 1, len(self.records), 0)
         if len(sizes) > 1:
-            told = ", ".join(f"{count} of {size}" for size, count in sizes.most_common(_SIZES))
-            warnings.warn(f"The generated clips have {len(sizes)} sizes ({told}): all are scaled to "
-                          f"{self.protocol.width}x{self.protocol.height}.", ToldWarning, stacklevel=2)  # fmt: skip
+            shown = ", ".join(f"{count} of {size}" for size, count in sizes.most_common(_SIZES))
+            warnings.warn(f"The generated clips have {len(sizes)} sizes ({shown}): all are scaled to "
+                          f"{self.protocol.width}x{self.protocol.height}.", ShowMeWarning, stacklevel=2)  # fmt: skip
         return dict(sizes)
 
     def judge(
@@ -163,31 +163,31 @@ class Evaluation:
             InputError: a clip that cannot be read.
         """
         protocol, measures = protocol or self.protocol, measures or self.measures
-        self._tell_cuts(measures)
+        self._warn_of_truncation(measures)
         rows = PairRows(candidate, self.reference, protocol)
         parts = {part.name: part for each in measures.values() for part in self._parts(each, rows)}
         progress = None if self.progress is None else _Sum(self.progress, candidate.name, len(parts))
         readers = build_parts(self.cache, list(parts.values()), progress, self._workers())
-        told: dict[str, Figure] = {}
+        figures: dict[str, Figure] = {}
         clips: dict[str, list[float | None]] = {}
         for name, measure in measures.items():
             if isinstance(measure.metric, ClipMetric):
                 values = _column(readers[measure.part], "value")
-                told[name] = clip_figure(name, measure, values, protocol)
+                figures[name] = clip_figure(name, measure, values, protocol)
                 clips[name] = [None if torch.isnan(each) else float(each) for each in values]
             else:
                 generated, truth = (_side(readers[f"{measure.part}-{side}"]) for side in ("generated", "truth"))
-                told |= set_figures(name, measure, generated, truth, protocol)
-        return Column(candidate.name, told, clips)
+                figures |= set_figures(name, measure, generated, truth, protocol)
+        return Column(candidate.name, figures, clips)
 
-    def _tell_cuts(self, measures: Mapping[str, Measure]) -> None:
+    def _warn_of_truncation(self, measures: Mapping[str, Measure]) -> None:
         """Warn of instructions that a metric reads without their ends: once of each network, whoever is judged."""
         metrics = [each.metric for each in measures.values() if isinstance(each.metric, ClipMetric)]
         for reader in {id(each.text_reader): each.text_reader for each in metrics}.values():
-            told = None if reader is None else reader.cuts([record.instruction for record in self.records])
-            if told is not None and told not in self._told:
-                self._told.add(told)
-                warnings.warn(told, CutWarning, stacklevel=3)
+            sentence = None if reader is None else reader.cuts([record.instruction for record in self.records])
+            if sentence is not None and sentence not in self._warned:
+                self._warned.add(sentence)
+                warnings.warn(sentence, TruncationWarning, stacklevel=3)
 
     def _parts(self, measure: Measure, rows: PairRows) -> Iterator[Part]:
         metric = measure.metric.to(self.device)
@@ -287,16 +287,16 @@ def _code_of(metric: ClipMetric | SetMetric) -> str:
 
 
 class _Sum:
-    """Tells how far all parts of a candidate are together: of clips, each counted once."""
+    """Reports how far all parts of a candidate are together: of clips, each counted once."""
 
     def __init__(self, progress: Progress, name: str, parts: int):
         self.progress, self.name, self.parts = progress, name, parts
-        self.told: dict[str, tuple[int, int]] = {}
+        self.counts: dict[str, tuple[int, int]] = {}
 
     def __call__(self, part: str, done: int, rows: int, size: int) -> None:
-        self.told[part] = done, size
-        share = sum(done for done, _ in self.told.values()) / self.parts
-        self.progress(self.name, int(share), rows, sum(size for _, size in self.told.values()))
+        self.counts[part] = done, size
+        share = sum(done for done, _ in self.counts.values()) / self.parts
+        self.progress(self.name, int(share), rows, sum(size for _, size in self.counts.values()))
 
 
 def _column(reader: PartReader, name: str) -> Tensor:

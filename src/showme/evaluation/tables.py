@@ -17,7 +17,7 @@ from .results import Column, Figure, Result
 
 MISSING = "–"
 ARROWS = {"higher": "↑", "lower": "↓"}
-# Fields of a figure that CSV tells beside its value, as suffixes of the metric's name.
+# Fields of a figure that CSV gives beside its value, as suffixes of the metric's name.
 _BESIDE = ("low", "high", "count", "coverage")
 _LATEX_ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$"}
 # Brackets: after a line's end LaTeX takes them for the height of the row.
@@ -55,14 +55,14 @@ def as_latex(result: Result, intervals: bool = False) -> str:
     """
     names = metric_names(result)
     lines = [" & ".join(["", *(latex_head(heads(result)[name]) for name in names)]) + r" \\", r"\midrule"]
-    told = f"% {one_line(protocol_title(result.protocol))}, {len(result.ids)} clips\n"
+    comment = f"% {one_line(protocol_title(result.protocol))}, {len(result.ids)} clips\n"
     for row, column in enumerate(columns(result)):
         figures = [column.figures.get(name) for name in names]
         cells = [_latex_cell(each, places(result, name), intervals) for name, each in zip(names, figures, strict=True)]
         lines.append(" & ".join([latex(column.name), *cells]) + r" \\")
         if row == 0 and len(columns(result)) > 1:
             lines.append(r"\midrule")
-    return told + latex_tabular(lines, len(names))
+    return comment + latex_tabular(lines, len(names))
 
 
 def as_text(result: Result) -> str:
@@ -111,8 +111,8 @@ def notes_of(result: Result) -> dict[str, list[str]]:
     """What readers of the figures must know, each once, with the titles of the metrics that it is about."""
     notes: dict[str, list[str]] = {}
     for name, head in heads(result).items():
-        told = (column.figures[name].note for column in columns(result) if name in column.figures)
-        for note in filter(None, dict.fromkeys(told)):
+        every = (column.figures[name].note for column in columns(result) if name in column.figures)
+        for note in filter(None, dict.fromkeys(every)):
             notes.setdefault(note, []).append(head.title)
     return notes
 
@@ -156,7 +156,7 @@ def interval(figure: Figure, digits: int) -> str:
 
 def coverage(figure: Figure) -> str:
     """Of how many clips it is, where these are not all; empty otherwise, and where there is no value."""
-    # A share just below one must not be told as all.
+    # A share just below one must not be reported as all.
     return (
         ""
         if figure.coverage >= 1 or not math.isfinite(figure.value)

@@ -1,4 +1,4 @@
-"""Is a photo from the world that a model was trained on? Told from cheap statistics of its pixels.
+"""Is a photo from the world that a model was trained on? Judged from cheap statistics of its pixels.
 
 A small model trained on one world answers any photo, but only photos of that world well. Thirty-odd numbers per picture
 (colour, contrast, the spectrum of its gradients, edges, coarse layout) and their Mahalanobis distance from the training

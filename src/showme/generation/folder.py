@@ -43,7 +43,7 @@ def staged(out: Path) -> Iterator[Path]:
 
     It lies inside ``out`` so that the move stays on one disk. When the block fails, it vanishes with every folder that
     was made for it. Of the files already in ``out`` only our own names are replaced; those of an earlier run that this
-    one does not make are removed, so that the page and its neighbours always tell of one run.
+    one does not make are removed, so that the page and its neighbours are always of one run.
 
     Raises:
         InputError: the folder cannot be made or written to.

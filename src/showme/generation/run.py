@@ -1,6 +1,6 @@
 """The whole of ``showme generate``: check, load, make the picture and the video, write the page.
 
-Every check that can refuse the input runs before torch is imported, so that bad input is told in well under two
+Every check that can refuse the input runs before torch is imported, so that bad input is refused in well under two
 seconds. The files appear together at the end (:mod:`.folder`).
 """
 
@@ -18,7 +18,7 @@ from PIL import Image
 
 from ..bundle import BundleFiles, BundleInfo, open_bundle
 from ..instruction import check_instruction, note_on_length, prompt_for, unknown_words, warnings_for
-from ..long_text import told_before
+from ..long_text import truncation_reported
 from ..manifest import sha256_of
 from ..methods import find_method
 from ..pictures.fit import Fit, fit_photo
@@ -85,7 +85,7 @@ def generate(request: GenerateRequest, progress: Progress | None = None) -> Gene
 
     Args:
         request: the photo, the instruction and the settings.
-        progress: told of every stage and denoising step.
+        progress: called at every stage and denoising step.
 
     Raises:
         InputError: the input is at fault; nothing was written.
@@ -163,7 +163,7 @@ def _run_task(pipeline: Pipeline, prepared: _Prepared, task: str, made: _Made, r
 
     report(task, 0, steps)
     # A note says it, and each task would say it again.
-    with told_before():
+    with truncation_reported():
         output = pipeline(
             prepared.first_frame,
             prepared.prompt,

@@ -1,4 +1,4 @@
-"""One denoising step of training, whatever the method: what went in, what came out, what it foretells."""
+"""One denoising step of training, whatever the method: what went in, what came out, what it predicts."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def _doubled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-# Families of transformers whose relative models foretell disparity; the others foretell metres.
+# Families of transformers whose relative models predict disparity; the others predict metres.
 _DISPARITY_FAMILIES = ("depth_anything", "dpt")
 
 
@@ -182,7 +182,7 @@ class TransformersDepth(nn.Module):
         """A folder, or a model of the hub such as ``depth-anything/Depth-Anything-V2-Small-hf``.
 
         Raises:
-            InputError: as :func:`showme.pretrained.load_pretrained`, or a network that foretells metres.
+            InputError: as :func:`showme.pretrained.load_pretrained`, or a network that predicts metres.
         """
         # Imported here: transformers' registries take seconds, and the tabletop's estimator needs none of them.
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
@@ -192,10 +192,10 @@ class TransformersDepth(nn.Module):
             name, AutoModelForDepthEstimation, AutoImageProcessor, "depth network", files
         )
         config: Any = network.config
-        # DPT models that pad their pictures are DINOv2's, which foretell metres.
+        # DPT models that pad their pictures are DINOv2's, which predict metres.
         metric = getattr(config, "depth_estimation_type", "relative") != "relative" or processor.do_pad
         if config.model_type not in _DISPARITY_FAMILIES or metric:
             raise InputError(
-                f"{name} foretells metres, not relative inverse depth: choose a Depth Anything or MiDaS model."
+                f"{name} predicts metres, not relative inverse depth: choose a Depth Anything or MiDaS model."
             )
         return cls(network, processor)

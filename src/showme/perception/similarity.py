@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..long_text import CutTeller
+from ..long_text import TruncationNotice
 from ..pretrained import load_pretrained
 
 # Pictures and sentences that go through a network together: bounds the memory.
@@ -41,7 +41,7 @@ class ClipSimilarity(nn.Module):
         self.network: Any = network
         self.processor, self.truncate = processor, truncate
         config: Any = network.config
-        self._cuts = CutTeller("CLIP", config.text_config.max_position_embeddings)
+        self._cuts = TruncationNotice("CLIP", config.text_config.max_position_embeddings)
         self.requires_grad_(False).eval()
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ _DECODERS = {"PNG": "png", "TIFF": "tiff"}
 
 
 def at_depth(image: Image.Image) -> Image.Image:
-    """A picture that was opened and not read yet, so that its values can be told from those of all 16 bits.
+    """A picture that was opened and not read yet, so that its values can be taken from those of all 16 bits.
 
     Greys stay as they are, with a note for :func:`white_of` in their ``info``. Of colours Pillow drops the lower 8
     bits: where a file says that they matter, it is decoded by ffmpeg, and a picture of 8 bits comes back.

@@ -31,7 +31,7 @@ def annotate(config: AnnotateConfig, progress: Progress | None = None, ray: str 
 
     Args:
         config: what and how.
-        progress: told how far each label is.
+        progress: called with how far each label is.
         ray: address of a Ray cluster that computes the arrays; None: this process does.
 
     Raises:
@@ -39,7 +39,7 @@ def annotate(config: AnnotateConfig, progress: Progress | None = None, ray: str 
     """
     rows, parts = annotation_parts(config)
     if captions_of(config):
-        # The first question tells what would make all fail, before hours of other work.
+        # The first question shows what would make all fail, before hours of other work.
         ask_about(config, captioner(config.estimators.captions), rows, 0)
     if ray is None:
         build_parts(config.out, parts, progress)
@@ -76,10 +76,10 @@ class CaptionWorker:
         self.speaker = captioner(config.estimators.captions)
 
     def __call__(self, job: dict[str, Any]) -> dict[str, str]:
-        from .on_ray import told
+        from .on_ray import error_row
 
         numbers = range(int(job["start"]), int(job["stop"]))
-        return told(lambda: [ask_about(self.config, self.speaker, self.rows, row) for row in numbers])
+        return error_row(lambda: [ask_about(self.config, self.speaker, self.rows, row) for row in numbers])
 
 
 def _on_ray(config: AnnotateConfig, parts: list[Part], count: int, address: str, progress: Progress | None) -> None:

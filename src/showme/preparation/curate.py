@@ -63,7 +63,7 @@ def curate(config: CurateConfig, progress: Progress | None = None, ray: str | No
 
     Args:
         config: what and how.
-        progress: told how far the scores are.
+        progress: called with how far the scores are.
         ray: address of a Ray cluster that computes the scores; None: this process does.
 
     Raises:
@@ -75,16 +75,16 @@ def curate(config: CurateConfig, progress: Progress | None = None, ray: str | No
 
         build_on_ray(config.out, [part], ScoreMaker(config), ray, progress)
     reader = build_parts(config.out, [part], progress)[part.name]
-    told = {rows.record(row).id: {key: np.asarray(v) for key, v in reader[row].items()} for row in range(len(rows))}
-    verdicts = apply(config.rule, told)
+    scores = {rows.record(row).id: {key: np.asarray(v) for key, v in reader[row].items()} for row in range(len(rows))}
+    verdicts = apply(config.rule, scores)
     spans = {record.id: record.span for record in rows.records}
     kept = {
-        name: _shortened(spans[name], told[name], verdict.last) for name, verdict in verdicts.items() if verdict.kept
+        name: _shortened(spans[name], scores[name], verdict.last) for name, verdict in verdicts.items() if verdict.kept
     }
     curated = Curated(verdicts, config.out / KEPT, config.out / DROPPED, config.out / PAGE)
     write_kept(curated.kept, kept)
     write_exclusions(curated.dropped, {name: each.reason for name, each in verdicts.items() if not each.kept})
-    write_sheet(curated.page, _page(config, rows, verdicts, told))
+    write_sheet(curated.page, _page(config, rows, verdicts, scores))
     return curated
 
 
@@ -106,12 +106,12 @@ def score_part(config: CurateConfig) -> tuple[ClipRows, Part]:
     scorer = _scorer(config.rule.scorer, config.estimators, rows)
 
     def encode(numbers: Sequence[int]) -> dict[str, Tensor]:
-        told = []
+        scored = []
         for number, clip in zip(numbers, rows.read(numbers), strict=True):
             values = scorer(number).score(clip.frames, rows.record(number).instruction)
             stops = np.array([span.stop for span in clip.ends], np.float64)
-            told.append(values | {FRAME_NUMBERS: frame_numbers(clip.sample), _STOPS: stops})
-        return {name: torch.from_numpy(np.stack([row[name] for row in told])) for name in told[0]}
+            scored.append(values | {FRAME_NUMBERS: frame_numbers(clip.sample), _STOPS: stops})
+        return {name: torch.from_numpy(np.stack([row[name] for row in scored])) for name in scored[0]}
 
     code = {"code of the scores": code_digest((scores, sys.modules[__name__]))}
     # What is said of a clip counts beside its pixels.
@@ -133,7 +133,7 @@ class _Always:
 
 
 class _OfHands:
-    """Row -> a scorer of the hands that are the row's labels: sought in the clip's own pixels, told in the look's."""
+    """Row -> a scorer of the hands that are the row's labels: sought in the clip's own pixels, given in the look's."""
 
     def __init__(self, rows: ClipRows, estimators: EstimatorsConfig):
         self.hands, self.hull = HandsOfRows(rows, estimators), estimators.region
@@ -143,15 +143,15 @@ class _OfHands:
         }
 
     def __call__(self, row: int) -> Scorer:
-        (told,) = self.hands([row])
+        (found,) = self.hands([row])
         return HandScores(
-            lambda _: [_seen(*frame) for frame in zip(told["joints"], told["presence"], strict=True)], {}, self.hull
+            lambda _: [_seen(*frame) for frame in zip(found["joints"], found["presence"], strict=True)], {}, self.hull
         )
 
 
 @dataclass(frozen=True, eq=False)
 class _Hand:
-    """joints: (21, 3). presence: None where the estimator does not tell."""
+    """joints: (21, 3). presence: None where the estimator does not give it."""
 
     joints: np.ndarray
     presence: float | None
@@ -178,12 +178,12 @@ def _scorer(name: str, estimators: EstimatorsConfig, rows: ClipRows) -> _Always 
     return _Always(GoalScores(clip, dino_similarity(estimators.dino)))
 
 
-def _shortened(span: Span | None, told: dict[str, np.ndarray], last: int | None) -> Span | None:
+def _shortened(span: Span | None, scores: dict[str, np.ndarray], last: int | None) -> Span | None:
     """A clip's span with the end that its verdict gives it; None where nothing changes."""
     if last is None:
         return None
-    place = int(np.flatnonzero(told[FRAME_NUMBERS] == last)[0])
-    stop = float(told[_STOPS][place])
+    place = int(np.flatnonzero(scores[FRAME_NUMBERS] == last)[0])
+    stop = float(scores[_STOPS][place])
     if span is None:
         return Span(0, stop, "frames")
     return Span(span.start, stop, span.unit)
@@ -200,14 +200,14 @@ def _estimators_of(config: CurateConfig) -> str:
 
 
 def _page(
-    config: CurateConfig, rows: ClipRows, verdicts: dict[str, Verdict], told: dict[str, dict[str, np.ndarray]]
+    config: CurateConfig, rows: ClipRows, verdicts: dict[str, Verdict], scores: dict[str, dict[str, np.ndarray]]
 ) -> str:
     places = {rows.record(row).id: row for row in range(len(rows))}
 
     def look(name: str) -> SheetClip:
         (clip,) = rows.read([places[name]])
         record = rows.record(places[name])
-        return SheetClip(record.instruction, clip.frames, told[name][FRAME_NUMBERS].astype(int).tolist())
+        return SheetClip(record.instruction, clip.frames, scores[name][FRAME_NUMBERS].astype(int).tolist())
 
     rule, seen = config.rule.model_dump(), config.look
     settings = {key.replace("_", " "): str(value) for key, value in rule.items() if key != "kind"}
@@ -216,7 +216,7 @@ def _page(
         "looked at": f"{seen.frames} frames, {seen.sampling}, {seen.height} x {seen.width}, {seen.fit}",
         "estimators": _estimators_of(config),
     }
-    measures = config.rule.measures(list(told.values()))
+    measures = config.rule.measures(list(scores.values()))
     place = config.source.place
     title = f"{rule['kind']}: {(place.resolve().parent if place.name in INDEX else place).name}"
     return render_sheet(Sheet(title, settings, verdicts, measures), look, config.shown)

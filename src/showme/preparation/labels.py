@@ -36,7 +36,7 @@ def label_parts(rows: ClipRows, labels: Sequence[Label], estimators: EstimatorsC
 
     ========  ===============================================================================================
     hands     ``joints`` float32 (T, 2, 21, 3), x and y in pixels of the look, z in the same scale, NaN where
-              there is no hand; ``presence`` float32 (T, 2), NaN of an estimator that does not tell; ``right`` float32
+              there is no hand; ``presence`` float32 (T, 2), NaN of an estimator that gives none; ``right`` float32
               (T, 2), how surely a right hand
     region    ``region`` bool (H, W), of the clip; ``regions`` bool (T, H, W), of each frame
     flow      ``flow`` float16 (T - 1, H / 8, W / 8), mean length in pixels of the look per frame
@@ -61,7 +61,7 @@ def label_parts(rows: ClipRows, labels: Sequence[Label], estimators: EstimatorsC
 
 
 class HandsOfRows:
-    """Rows -> hands, seen in the clips' own pixels and told in those of the look; each thread keeps the last rows."""
+    """Rows -> hands, seen in the clips' own pixels and given in those of the look; each thread keeps the last rows."""
 
     def __init__(self, rows: ClipRows, estimators: EstimatorsConfig):
         self.rows, self.estimators = rows, estimators
@@ -92,27 +92,27 @@ class HandsOfRows:
 
     def _of_row(self, number: int) -> dict[str, np.ndarray]:
         frames = self.rows.look.frames
-        told = {
+        arrays = {
             "joints": np.full((frames, HANDS, JOINTS, 3), np.nan, np.float32),
             "presence": np.zeros((frames, HANDS), np.float32),
             "right": np.full((frames, HANDS), np.nan, np.float32),
         }
         if self.estimator is None:
-            return self._rendered(number, told)
+            return self._rendered(number, arrays)
         pictures, sample, window = self.rows.native(number)
         seen = self.estimator(pictures)
         # A frame of the sample that is blended or repeated has the hands of the frame that weighs most in it.
         places = np.searchsorted(sample.needed, sample.main)
         for time, place in enumerate(places.tolist()):
             for slot, hand in enumerate(seen[place][:HANDS]):
-                told["joints"][time, slot, :, :2] = window.points(hand.joints[:, :2])
-                told["joints"][time, slot, :, 2] = hand.joints[:, 2] * window.scale[0]
-                told["presence"][time, slot] = np.nan if hand.presence is None else hand.presence
+                arrays["joints"][time, slot, :, :2] = window.points(hand.joints[:, :2])
+                arrays["joints"][time, slot, :, 2] = hand.joints[:, 2] * window.scale[0]
+                arrays["presence"][time, slot] = np.nan if hand.presence is None else hand.presence
                 score = hand.handedness_score
-                told["right"][time, slot] = score if hand.handedness == "right" else 1 - score
-        return told
+                arrays["right"][time, slot] = score if hand.handedness == "right" else 1 - score
+        return arrays
 
-    def _rendered(self, number: int, told: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _rendered(self, number: int, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the file of a rendered clip says of its right hand."""
         media = self.rows.record(number).media
         _, sample, window = self.rows.native(number)
@@ -122,10 +122,10 @@ class HandsOfRows:
             if "joints" not in file.keys():  # noqa: SIM118 (not a dict)
                 raise InputError(f"{media.path} has no joints: render it anew, or choose another estimator for hands.")
             joints = file.get_tensor("joints")
-        told["joints"][:, 0, :, :2] = window.points(joints[sample.main, 0])
-        told["joints"][:, 0, :, 2] = 0
-        told["presence"][:, 0] = told["right"][:, 0] = 1
-        return told
+        arrays["joints"][:, 0, :, :2] = window.points(joints[sample.main, 0])
+        arrays["joints"][:, 0, :, 2] = 0
+        arrays["presence"][:, 0] = arrays["right"][:, 0] = 1
+        return arrays
 
 
 def _depth_name(rows: ClipRows, estimators: EstimatorsConfig) -> str:
@@ -155,12 +155,12 @@ def _region_part(rows: ClipRows, hands: HandsOfRows | None, form: str) -> Part:
     hull = regions.hull_per_hand if form == "per_hand" else regions.hull_over_hands
 
     def encode(numbers: Sequence[int]) -> dict[str, Tensor]:
-        told = []
+        values = []
         for seen in hands(numbers):
             joints = [[hand for hand in frame if not np.isnan(hand).any()] for frame in seen["joints"]]
             masks = hull(joints, rows.look.height, rows.look.width)
-            told.append({"region": regions.region_of_motion(masks), "regions": masks})
-        return _stacked(told)
+            values.append({"region": regions.region_of_motion(masks), "regions": masks})
+        return _stacked(values)
 
     code = {"region": form, "code of the region": code_digest([regions])}
     return Part("region", hands.fingerprint | code, rows.identities, encode, chunk=1)

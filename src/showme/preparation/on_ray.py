@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.cache import Part, missing_shards
-from ..data.cache.build import Progress, Teller, prepare_folders, write_shard
+from ..data.cache.build import Progress, ProgressReporter, prepare_folders, write_shard
 from ..errors import InputError, OutsideError
 from ..optional import needed
 
@@ -29,20 +29,20 @@ def build_on_ray(
         parts: as this process made them.
         maker: makes them anew; picklable.
         address: of the cluster; ``local`` starts one on this machine.
-        progress: told how far each part is.
+        progress: called with how far each part is.
 
     Raises:
         InputError: Ray is not installed, there is no cluster at that address, or a clip that cannot be read.
     """
     prepare_folders(folder, parts)
-    teller = Teller(folder, parts, progress)
-    teller.tell()
+    reporter = ProgressReporter(folder, parts, progress)
+    reporter.report()
     jobs = [
         {"names": [part.name for part in group], "shards": [str(part.shard(folder, n)) for part in group], "number": n}
         for group, n in missing_shards(folder, parts)
     ]
     for _ in map_on_ray(ShardWorker, (str(folder), maker), jobs, address):
-        teller.tell()
+        reporter.report()
     if missing_shards(folder, parts):
         raise InputError(
             f"The workers at {address} write elsewhere than to {folder}: name a folder that all of them share."
@@ -57,7 +57,7 @@ class ShardWorker:
         self.parts = {part.name: part for part in maker()}
 
     def __call__(self, job: dict[str, Any]) -> dict[str, str]:
-        return told(lambda: self._write(job))
+        return error_row(lambda: self._write(job))
 
     def _write(self, job: dict[str, Any]) -> None:
         group, number = [self.parts[name] for name in job["names"]], int(job["number"])
@@ -68,7 +68,7 @@ class ShardWorker:
         write_shard(self.folder, group, number)
 
 
-def told(work: Callable[[], Any]) -> dict[str, str]:
+def error_row(work: Callable[[], Any]) -> dict[str, str]:
     """Run ``work``; what a user can mend comes back as a row, so that the driver says it in one sentence."""
     try:
         work()

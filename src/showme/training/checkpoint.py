@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn, optim
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from ..errors import InputError, ToldWarning
+from ..errors import InputError, ShowMeWarning
 from ..manifest import verify_manifest, write_manifest
 from .distributed import fill, whole
 
@@ -107,7 +107,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
         try:
             verify_manifest(path)
         except InputError as error:
-            warnings.warn(f"{path} is passed over: {error}", ToldWarning, stacklevel=2)
+            warnings.warn(f"{path} is passed over: {error}", ShowMeWarning, stacklevel=2)
         else:
             return path
     if found:

@@ -1,4 +1,4 @@
-"""What a run tells: a progress bar, a line of JSON for every step, and tensorboard where it is installed."""
+"""What a run reports: a progress bar, a line of JSON for every step, and tensorboard where it is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..errors import InputError, ToldWarning
+from ..errors import InputError, ShowMeWarning
 from ..optional import needed
 
 LOG = "log.jsonl"
@@ -46,7 +46,7 @@ class RunLog:
                     from torch.utils.tensorboard import SummaryWriter
             except InputError as error:
                 # A run is not lost for a second copy of its log.
-                warnings.warn(f"The run goes on without it: {error}", ToldWarning, stacklevel=2)
+                warnings.warn(f"The run goes on without it: {error}", ShowMeWarning, stacklevel=2)
             else:
                 self.board = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
 

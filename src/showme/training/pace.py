@@ -1,7 +1,7 @@
 """How fast a machine trains in which precision: measured where a run begins, and kept while it stays on that machine.
 
 A CPU with matrix units for bf16 trains twice as fast in it, one without them three times as slowly, and neither can be
-told from its name.
+seen from its name.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def machine_name() -> str:
 
 
 def _processor() -> str:
-    """Model and features of the first processor, where the system tells them."""
+    """Model and features of the first processor, where the system gives them."""
     described = Path("/proc/cpuinfo")
     if not described.exists():
         return platform.processor()

@@ -39,14 +39,14 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_every_row_is_read_back(tmp_path):
-    told = []
-    reader = build_parts(tmp_path, [squares()], lambda *row: told.append(row))["squares"]
+    calls = []
+    reader = build_parts(tmp_path, [squares()], lambda *row: calls.append(row))["squares"]
     assert len(reader) == ROWS
     for row in range(ROWS):
         assert torch.equal(reader[row]["square"], torch.full((3,), float(row**2)))
         assert int(reader[row]["number"]) == row
-    assert told[0] == ("squares", 4, ROWS, 0)
-    assert told[-1] == ("squares", ROWS, ROWS, reader.size)
+    assert calls[0] == ("squares", 4, ROWS, 0)
+    assert calls[-1] == ("squares", ROWS, ROWS, reader.size)
     again = pickle.loads(pickle.dumps(reader))
     assert int(again[24]["number"]) == 24, "worker processes open the files themselves"
 
@@ -181,7 +181,7 @@ def test_a_full_disk_is_said_and_leaves_no_part_of_a_file(tmp_path, monkeypatch)
     assert not [path for path in tmp_path.rglob("*") if "partial" in path.name or path.suffix == ".safetensors"]
 
 
-def test_what_is_missing_is_told_without_computing(tmp_path):
+def test_what_is_missing_is_reported_without_computing(tmp_path):
     calls: list[int] = []
     assert len(missing_shards(tmp_path, [squares(calls=calls)])) == -(-ROWS // SHARD_ROWS)
     build_parts(tmp_path, [squares(20)])

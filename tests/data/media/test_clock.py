@@ -12,10 +12,10 @@ import pytest
 
 from showme.data.check import fault_of
 from showme.data.media import Span, Video
-from showme.data.media.clock import filled, told_apart
+from showme.data.media.clock import filled, separated
 from showme.data.sources import open_source
 from showme.data.sources.record import Record
-from showme.errors import ClipError, ToldWarning
+from showme.errors import ClipError, ShowMeWarning
 
 from .videos import decode_all, picture, write_clip
 
@@ -91,7 +91,7 @@ def level_of(media: Video) -> float:
 def test_the_default_track_is_read_and_said(tmp_path):
     path = two_tracks(tmp_path / "two.mkv", default=1)
     with pytest.warns(
-        ToldWarning, match=r"two\.mkv has 2 video tracks: track 1 is read, which is marked as the default"
+        ShowMeWarning, match=r"two\.mkv has 2 video tracks: track 1 is read, which is marked as the default"
     ):
         assert level_of(Video(path)) > 150
     with warnings.catch_warnings():
@@ -117,7 +117,7 @@ def test_a_stream_that_begins_between_two_keyframes_is_read_from_the_next(tmp_pa
     cut = tmp_path / "cut.ts"
     cut.write_bytes(data[: 188 * 2] + data[188 * (packets // 6) :])
     truth = decode_all(whole)
-    with pytest.warns(ToldWarning, match=r"cut\.ts begins between two keyframes: its first \d+ frames cannot be"):
+    with pytest.warns(ShowMeWarning, match=r"cut\.ts begins between two keyframes: its first \d+ frames cannot be"):
         frames = Video(cut).open()
     assert len(frames) == 40
     for frame, index in zip(frames.read([0, 39]), (20, 59), strict=True):
@@ -159,7 +159,7 @@ def test_a_last_frame_that_is_held_is_no_cut(tmp_path, suffix):
 
 def test_interlaced_video_is_said(tmp_path):
     path = write_clip(tmp_path / "fields.mp4", frames=4, options={"x264-params": "interlaced=1"})
-    with pytest.warns(ToldWarning, match=r"fields\.mp4 is interlaced"), Video(path).open() as frames:
+    with pytest.warns(ShowMeWarning, match=r"fields\.mp4 is interlaced"), Video(path).open() as frames:
         list(frames.read([0, 1]))
 
 
@@ -181,7 +181,7 @@ def test_one_pair_of_equal_time_stamps_leaves_the_clock_as_it_is(tmp_path, suffi
     times = [round(second * 90000) for second in seconds]
     options = {"bf": "0", "preset": "ultrafast"}
     path = write_clip(tmp_path / f"equal.{suffix}", fps=90000, times=times, options=options)
-    with pytest.warns(ToldWarning, match=rf"equal\.{suffix} gives several frames one time stamp"):
+    with pytest.warns(ShowMeWarning, match=rf"equal\.{suffix} gives several frames one time stamp"):
         frames = Video(path).open()
     assert frames.times == pytest.approx(seconds, abs=1e-3)
     assert frames.times[30] < frames.times[31]
@@ -198,6 +198,6 @@ def test_times_that_are_not_known_lie_between_those_that_are():
     assert filled(np.array([nan, 1.0, nan, 3.0, nan]), 0.5).tolist() == [0.5, 1.0, 2.0, 3.0, 3.5]
     # Stamps of decoding.
     assert filled(np.array([1.0, 0.0, nan, 3.0]), 0.5).tolist() == [0.0, 1.0, 2.0, 3.0]
-    rising = told_apart(np.array([0.0, 1.0, 1.0, 1.0, 2.0, 2.0]))
+    rising = separated(np.array([0.0, 1.0, 1.0, 1.0, 2.0, 2.0]))
     assert rising == pytest.approx([0, 1, 1, 1, 2, 2], abs=1e-5)
     assert (np.diff(rising) > 0).all()

@@ -1,4 +1,4 @@
-"""What a video's file leaves open: the matrix of its colours and the clock of GIFs, chosen by fields and told."""
+"""What a video's file leaves open: the matrix of its colours and the clock of GIFs, chosen by fields and reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 from showme.data.media import Video
 from showme.data.media.colours import DEFAULT, Colours
 from showme.data.sources.folder import FolderSource
-from showme.errors import ClipError, ToldWarning
+from showme.errors import ClipError, ShowMeWarning
 
 from .test_rgb import codes_of, frame_of
 
@@ -40,12 +40,12 @@ def colour_of(path, **fields) -> np.ndarray:
         return next(iter(frames.read([0])))[8, 8].astype(int)
 
 
-def test_untagged_hd_is_bt709_and_told_once(tmp_path):
+def test_untagged_hd_is_bt709_and_reported_once(tmp_path):
     paths = [clip(tmp_path / f"{number}.mp4", (1280, 720), 1) for number in range(2)]
     sentence = "0.mp4 does not say which matrix codes its colours: BT.709 is taken, as its 1280x720 pixels suggest"
-    with pytest.warns(ToldWarning, match=sentence) as told:
+    with pytest.warns(ShowMeWarning, match=sentence) as caught:
         assert all(np.abs(colour_of(path) - COLOUR).max() <= 2 for path in paths)
-    assert len(told) == 1
+    assert len(caught) == 1
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_untagged_hd_is_bt709_and_told_once(tmp_path):
         ((1280, 720), 5, True, {}),
     ],
 )
-def test_what_is_said_or_small_is_not_told(tmp_path, size, matrix, tagged, fields):
+def test_what_is_said_or_small_is_not_reported(tmp_path, size, matrix, tagged, fields):
     path = clip(tmp_path / "clip.mp4", size, matrix, tagged)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

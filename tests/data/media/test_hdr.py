@@ -11,7 +11,7 @@ from showme.data.media import Video
 from showme.data.media.colours import Colours
 from showme.data.media.hdr import peak_of
 from showme.data.sources.record import Record
-from showme.errors import ClipError, ToldWarning
+from showme.errors import ClipError, ShowMeWarning
 from showme.pictures.light import tone_map
 
 # ffmpeg 5.1: zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=mobius:desat=0,zscale=t=iec61966-2-1
@@ -66,12 +66,12 @@ def test_darker_than_the_knee_sdr_stays_what_it_is(curve):
 
 
 @pytest.mark.parametrize("name", CURVES)
-def test_hdr_clips_are_mapped_and_told_or_refused(tmp_path, name):
+def test_hdr_clips_are_mapped_and_reported_or_refused(tmp_path, name):
     path = hdr_clip(tmp_path / "hdr.mp4", CURVES[name])
     sentence = rf"hdr.mp4 is HDR \({name}\): its colours are mapped to SDR"
-    with pytest.warns(ToldWarning, match=sentence) as told, Video(path).open() as frames:
+    with pytest.warns(ShowMeWarning, match=sentence) as caught, Video(path).open() as frames:
         pictures = list(frames.read([0, 2]))
-    assert len(told) == 1
+    assert len(caught) == 1
     assert np.abs(pictures[0].astype(int) - {"PQ": 213, "HLG": 163}[name]).max() <= 3
     refused = Video(path, colours=Colours(hdr="refuse"))
     with pytest.raises(ClipError, match=f"it is HDR, {name}.*set colours.hdr=map"), refused.open() as frames:

@@ -20,7 +20,7 @@ PIXELS = np.zeros((32, 32, 3), np.uint8)
     ("suffix", "kind"),
     [("jpg", "JPEG"), ("png", "PNG"), ("webp", "WEBP"), ("bmp", "BMP"), ("tif", "TIFF"), ("avif", "AVIF or HEIF")],
 )
-def test_a_still_picture_is_told_from_a_clip(tmp_path, suffix, kind):
+def test_a_still_picture_is_told_apart_from_a_clip(tmp_path, suffix, kind):
     path = tmp_path / f"x.{suffix}"
     Image.fromarray(PIXELS).save(path)
     sentence = f"it is one picture, {kind}.*: give a video, an animated WebP, PNG or AVIF, or a folder of pictures"

@@ -16,7 +16,7 @@ from showme.data.check import check_clips
 from showme.data.media import Npz, Pictures
 from showme.data.media.archive import read_members
 from showme.data.sources import Record
-from showme.errors import ClipError, ToldWarning
+from showme.errors import ClipError, ShowMeWarning
 
 FORK = b"\0\5\x16\7" + bytes(100)
 
@@ -33,25 +33,25 @@ def shades(media: Pictures) -> list[int]:
         return [int(frame[0, 0, 0]) for frame in frames.read(range(len(frames)))]
 
 
-def test_what_lies_beside_the_frames_is_told_once_for_a_data_set(tmp_path):
+def test_what_lies_beside_the_frames_is_reported_once_for_a_data_set(tmp_path):
     for clip in ("a", "b"):
         write_frames(tmp_path / clip, "rgb_{:02d}.png", range(4))
         write_frames(tmp_path / clip, "depth_{:02d}.png", range(4), lambda _: 255)
     clips = [Pictures(tmp_path / clip, data_set=tmp_path) for clip in ("a", "b")]
-    with pytest.warns(ToldWarning) as told:
+    with pytest.warns(ShowMeWarning) as caught:
         assert [shades(clip) for clip in clips] == [[0, 20, 40, 60]] * 2
-    (only,) = told
+    (only,) = caught
     assert str(only.message).startswith(f"{tmp_path / 'a'}: rgb_*.png are the clip, and depth_*.png beside them")
     assert shades(Pictures(tmp_path / "a", only="depth_*")) == [255] * 4
 
 
-def test_checking_in_processes_tells_once_too(tmp_path):
+def test_checking_in_processes_warns_once_too(tmp_path):
     for clip in "abcd":
         write_frames(tmp_path / clip, "{:02d}.png", (1, 2, 3, 6))
     records = [Record(clip, Pictures(tmp_path / clip, data_set=tmp_path), "x") for clip in "abcd"]
-    with pytest.warns(ToldWarning, match="no pictures have the numbers between 3 and 6") as told:
+    with pytest.warns(ShowMeWarning, match="no pictures have the numbers between 3 and 6") as caught:
         assert check_clips(records, processes=2).bad == {}
-    assert len(told) == 1
+    assert len(caught) == 1
 
 
 def test_two_series_are_refused_by_name(tmp_path):
@@ -93,10 +93,10 @@ def test_frames_in_other_formats_are_refused_by_name(tmp_path, suffix):
         Pictures(tmp_path).open()
 
 
-def test_frames_in_other_formats_beside_the_clip_are_told(tmp_path):
+def test_frames_in_other_formats_beside_the_clip_are_reported(tmp_path):
     for clip in "ab":
         write_frames(tmp_path / clip, "{:02d}.png", range(3))
         write_frames(tmp_path / clip, "{:02d}.tif", range(3, 5))
-    with pytest.warns(ToldWarning, match=r"a: 2 pictures in \.tif beside the frames are passed over") as told:
+    with pytest.warns(ShowMeWarning, match=r"a: 2 pictures in \.tif beside the frames are passed over") as caught:
         assert [shades(Pictures(tmp_path / clip, data_set=tmp_path)) for clip in "ab"] == [[0, 20, 40]] * 2
-    assert len(told) == 1
+    assert len(caught) == 1

@@ -134,7 +134,7 @@ def test_clocks_and_numbers_that_go_on_are_one_clip_in_their_order(names):
     assert list(choose_series(names[::-1]).names) == names
 
 
-def test_a_pattern_may_join_cameras_and_that_is_told():
+def test_a_pattern_may_join_cameras_and_that_is_reported():
     cameras = numbered("cam0_{}.png", 3) + numbered("cam1_{}.png", 3)
     assert choose_series(cameras, "*").joined == ("cam0_*.png", "cam1_*.png")
     assert choose_series(cameras, "cam1_*").joined == ()

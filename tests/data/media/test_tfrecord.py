@@ -142,7 +142,7 @@ def test_compressed_files_are_refused_by_name(clips, pack):
         list(read_records(clips))
 
 
-def test_what_is_no_example_is_told(tmp_path):
+def test_what_is_no_example_is_reported(tmp_path):
     path = write_records(tmp_path / "odd.tfrecord", [b"\xff\xff no message", example({"a/state": bytes(8)})])
     (start, odd), (offset, numbers) = read_records(path)
     with pytest.raises(ClipError, match=r"the record at byte 0 is no tf\.train\.Example"):

@@ -110,8 +110,8 @@ def test_oblong_pixels_become_square(folder, suffix):
         assert next(iter(frames.read([0]))).shape == (48, 128, 3)
 
 
-def test_oblong_pixels_that_the_frames_alone_tell_of(folder):
-    path = write_clip(folder / "told.mp4", frames=3, pixel_aspect=2)
+def test_oblong_pixels_that_the_frames_alone_declare(folder):
+    path = write_clip(folder / "declared.mp4", frames=3, pixel_aspect=2)
     assert path.read_bytes().count(b"pasp") == 1
     path.write_bytes(path.read_bytes().replace(b"pasp", b"free"))
     with Video(path).open() as frames:

@@ -143,7 +143,7 @@ def test_a_hash_of_the_path_splits(tmp_path):
     assert not list(source(tmp_path, without="task", split="validation", validation=0).read())
 
 
-def test_faults_are_told(trajectory, tmp_path):
+def test_faults_are_reported(trajectory, tmp_path):
     with pytest.raises(InputError, match=r"There is no folder .*nowhere: give the one of the data set"):
         source(tmp_path / "nowhere").records()
     (tmp_path / "empty").mkdir()

@@ -100,7 +100,7 @@ def test_critical_frames_are_cut_out_exactly(tmp_path, video):
     assert (record.span.start, record.span.stop) == pytest.approx((19.5 / 15, 47.5 / 15))
 
 
-def test_a_span_past_the_end_is_told(tmp_path, video):
+def test_a_span_past_the_end_is_reported(tmp_path, video):
     path = write(tmp_path, fho(action(end_sec=3.5)))
     (record,) = Ego4dSource(kind="ego4d", annotations=path, videos=video.parent).records()
     with pytest.raises(ClipError, match=r"the span 0\.5 to 3\.5 seconds reaches past the end, which has 90 frames"):
@@ -168,7 +168,7 @@ def test_narrations_lose_the_mark_of_the_camera_wearer(narration, instruction):
         ('{"videos": [{"uid": 99999999999999999999}]}', "is not JSON"),
     ],
 )
-def test_faults_are_told_with_file_and_row(tmp_path, value, sentence):
+def test_faults_are_reported_with_file_and_row(tmp_path, value, sentence):
     path = write(tmp_path, value)
     with pytest.raises(InputError, match=sentence) as caught:
         source(path).records()
@@ -318,7 +318,7 @@ def test_pairs_with_unsure_are_counted(tmp_path):
         (pair(), r"action 7: there is no .*\.mp4: fetch it"),
     ],
 )
-def test_faults_of_pairs_are_told_with_clip_and_action(tmp_path, value, sentence):
+def test_faults_of_pairs_are_reported_with_clip_and_action(tmp_path, value, sentence):
     path = write(tmp_path, value)
     with pytest.raises(InputError, match=sentence) as caught:
         lego(path, videos=tmp_path).records()

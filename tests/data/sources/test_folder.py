@@ -10,7 +10,7 @@ import pytest
 from showme.data.media import Pictures, Span, Video
 from showme.data.sources import open_source
 from showme.data.sources.folder import FolderSource
-from showme.errors import InputError, ToldWarning
+from showme.errors import InputError, ShowMeWarning
 
 
 def write_index(folder: Path, *rows) -> Path:
@@ -157,15 +157,15 @@ def test_a_source_is_named_by_path_kind_or_yaml(tmp_path):
         open_source("folder", ["paths=x"])
 
 
-def test_a_list_of_another_data_set_is_told(tmp_path):
+def test_a_list_of_another_data_set_is_reported(tmp_path):
     (tmp_path / "1.mp4").touch()
     write_index(tmp_path, {"id": "1", "instruction": "push the jar", "split": "train"})
     other = tmp_path / "other.jsonl"
     other.write_text('{"id": "elsewhere/7"}\n')
-    with pytest.warns(ToldWarning, match=r"exclude=.*other\.jsonl names no clip of .*index\.jsonl"):
+    with pytest.warns(ShowMeWarning, match=r"exclude=.*other\.jsonl names no clip of .*index\.jsonl"):
         assert len(records(tmp_path, exclude=other)) == 1
     with (
-        pytest.warns(ToldWarning, match=r"keep=.*other\.jsonl names no clip"),
+        pytest.warns(ShowMeWarning, match=r"keep=.*other\.jsonl names no clip"),
         pytest.raises(InputError, match=r"index\.jsonl lists no clips with keep=.*other\.jsonl: correct what chooses"),
     ):
         records(tmp_path, keep=other)

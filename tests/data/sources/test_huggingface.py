@@ -240,7 +240,7 @@ def test_what_is_no_data_set(tmp_path, videos):
         source(tmp_path / "saved").records()
 
 
-def test_the_hub_is_told_in_one_sentence_where_it_cannot_be_reached(monkeypatch, tmp_path):
+def test_the_hub_is_reported_in_one_sentence_where_it_cannot_be_reached(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)

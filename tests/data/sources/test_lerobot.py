@@ -24,7 +24,7 @@ from showme.data.media import ParquetPictures, Span
 from showme.data.media import parquet as module
 from showme.data.sources import open_source
 from showme.data.sources.lerobot import LeRobotSource
-from showme.errors import ClipError, InputError, ToldWarning
+from showme.errors import ClipError, InputError, ShowMeWarning
 
 from ..media.test_tfrecord import png
 from ..media.videos import decode_all, picture, write_clip
@@ -265,7 +265,7 @@ def test_wrong_rows_are_named(v21, row, sentence):
         source(v21).records()
 
 
-def test_an_episode_twice_or_too_few_are_told(v21):
+def test_an_episode_twice_or_too_few_are_reported(v21):
     row = {"episode_index": 0, "tasks": ["lift it"], "length": 7}
     write_lines(v21 / "meta" / "episodes.jsonl", [row, row])
     with pytest.raises(InputError, match="line 2: the id 'episode_000000' was given before"):
@@ -305,7 +305,7 @@ def test_length_and_video_must_agree(v21):
         frames_of(source(v21, SIDE).records()[0])
 
 
-def test_time_stamps_that_are_not_the_length_are_told(tmp_path):
+def test_time_stamps_that_are_not_the_length_are_reported(tmp_path):
     write_v30(tmp_path, **{f"videos/{TOP}/to_timestamp": [1.0, 2.0, 3.0]})
     with pytest.raises(InputError, match=r"file-000\.parquet, row 1: 0 to 1 s are not 7 frames at 30 per second"):
         source(tmp_path).records()
@@ -317,7 +317,7 @@ def test_time_stamps_that_are_not_the_length_are_told(tmp_path):
         source(tmp_path).records()
 
 
-def test_missing_annotations_are_told(tmp_path, v21):
+def test_missing_annotations_are_reported(tmp_path, v21):
     (v21 / "meta" / "episodes.jsonl").unlink()
     with pytest.raises(InputError, match=r"There is no file .*episodes\.jsonl"):
         source(v21).records()
@@ -408,19 +408,19 @@ def write_shared_video(folder: Path, frames: int) -> np.ndarray:
     return decode_all(path)
 
 
-def test_a_video_that_is_a_frame_short_or_long_is_told_and_gives_no_frame_of_another_episode(tmp_path):
+def test_a_video_that_is_a_frame_short_or_long_is_reported_and_gives_no_frame_of_another_episode(tmp_path):
     # Of 7, 10 and 5 frames in the table the video has 6, 11 and 5, and the time stamps are those of the video.
     write_v30(tmp_path, **stamps((0, 6), (6, 17), (17, 22)))
     truth = write_shared_video(tmp_path, 22)
-    with pytest.warns(ToldWarning, match="row 1: its video has 6 frames, where its table says 7") as told:
+    with pytest.warns(ShowMeWarning, match="row 1: its video has 6 frames, where its table says 7") as caught:
         records = source(tmp_path).records()
-    assert len(told) == 1
+    assert len(caught) == 1
     for record, (start, stop) in zip(records, ((0, 6), (6, 16), (17, 22)), strict=True):
         assert np.array_equal(frames_of(record), truth[start:stop])
 
 
 @pytest.mark.parametrize("frames", [21, 23])
-def test_a_frame_that_no_time_stamp_tells_of_is_found_by_the_whole_video(tmp_path, frames):
+def test_a_frame_that_no_time_stamp_names_is_found_by_the_whole_video(tmp_path, frames):
     records = source(write_v30(tmp_path)).records()
     write_shared_video(tmp_path, frames)
     for record in records:

@@ -20,7 +20,7 @@ from showme.data.clips import Look, read_clip
 from showme.data.media import Span, TFRecordPictures
 from showme.data.sources import open_source
 from showme.data.sources.rlds import RldsSource
-from showme.errors import InputError, ToldWarning
+from showme.errors import InputError, ShowMeWarning
 
 from ..media.test_tfrecord import example, png, write_records
 from ..media.videos import picture
@@ -106,7 +106,7 @@ def test_empty_instructions_are_refused_or_dropped_and_counted(tmp_path):
     assert [record.instruction for record in records] == ["lift it"]
 
 
-def test_a_missing_shard_is_told(tmp_path):
+def test_a_missing_shard_is_reported(tmp_path):
     for number in (0, 2):
         write_shard(tmp_path, [episode([number], ["lift it"])], number=number, count=3)
     with pytest.raises(InputError, match=r"lacks toy-train\.tfrecord-00001-of-00003 \(2 of 3 shards are there\)"):
@@ -229,8 +229,10 @@ def test_episodes_that_the_camera_did_not_see_are_left_out_by_name(tmp_path, cap
             flagged("e", black, image_0=1),
         ],
     )
-    told = r"2 episodes without image_0 \(has_image_0 = 0\) were left out, such as toy-train.tfrecord-00000-of-00001/1"
-    with pytest.warns(ToldWarning, match=told):
+    sentence = (
+        r"2 episodes without image_0 \(has_image_0 = 0\) were left out, such as toy-train.tfrecord-00000-of-00001/1"
+    )
+    with pytest.warns(ShowMeWarning, match=sentence):
         assert [record.instruction for record in source(tmp_path).records()] == ["a", "d", "e"]
     with pytest.raises(SystemExit):
         main(["data", "list", "rlds", f"path={tmp_path}"])
@@ -246,7 +248,7 @@ def test_the_real_shard_has_one_camera_that_saw_nothing(real_data):
     for camera in ("image_1", "image_2"):
         assert len(open_source("rlds", [shard, f"image=steps/observation/{camera}"]).records()) == 25
     with (
-        pytest.warns(ToldWarning, match=r"25 episodes without image_3"),
+        pytest.warns(ShowMeWarning, match=r"25 episodes without image_3"),
         pytest.raises(InputError, match="lists no clips"),
     ):
         open_source("rlds", [shard, "image=steps/observation/image_3"]).records()

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from showme.data.clips import Look, read_clip
 from showme.data.sources import open_source
 from showme.data.sources.ssv2 import Ssv2Source, normalise
-from showme.errors import InputError, ToldWarning
+from showme.errors import InputError, ShowMeWarning
 
 from ..media.videos import HEIGHT, WIDTH, decode_all, picture, write_clip
 
@@ -138,7 +138,7 @@ def test_a_template_that_no_clip_has_is_named(tmp_path):
         (ROWS, r"row 1: there is no .*78687\.webm: fetch it, or leave the clip out"),
     ],
 )
-def test_faults_are_told_with_file_and_row(tmp_path, rows, sentence):
+def test_faults_are_reported_with_file_and_row(tmp_path, rows, sentence):
     path = write_json(tmp_path, rows)
     with pytest.raises(InputError, match=sentence) as caught:
         source(path).records()
@@ -154,10 +154,10 @@ def test_places(tmp_path):
         source(path, videos=tmp_path / "nowhere").records()
 
 
-def test_of_two_files_of_a_clip_the_one_that_is_read_is_told(tmp_path):
+def test_of_two_files_of_a_clip_the_one_that_is_read_is_reported(tmp_path):
     annotations = write_json(tmp_path, [{**ROWS[0], "id": name} for name in "12"])
     for name in ("1.webm", "1.mp4", "2.webm", "2.mp4"):
         (tmp_path / name).touch()
-    with pytest.warns(ToldWarning, match=r"row 1: 1\.webm and 1\.mp4 are both there: the first is read") as told:
+    with pytest.warns(ShowMeWarning, match=r"row 1: 1\.webm and 1\.mp4 are both there: the first is read") as caught:
         records = source(annotations, videos=tmp_path).records()
-    assert ([record.media.path.name for record in records], len(told)) == (["1.webm", "2.webm"], 1)
+    assert ([record.media.path.name for record in records], len(caught)) == (["1.webm", "2.webm"], 1)

@@ -83,7 +83,7 @@ def test_every_real_class_has_a_sentence_of_its_own(real_data):
         ("trainlist02", "", "lists no clips"),
     ],
 )
-def test_faults_are_told_with_file_and_line(folder, name, text, sentence):
+def test_faults_are_reported_with_file_and_line(folder, name, text, sentence):
     path = folder / "ucfTrainTestlist" / f"{name}.txt"
     path.write_text(text)
     with pytest.raises(InputError, match=sentence) as caught:

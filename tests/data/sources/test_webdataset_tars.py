@@ -17,7 +17,7 @@ from showme.data.clips import Look, read_clip
 from showme.data.media import Span
 from showme.data.sources import open_source
 from showme.data.sources.webdataset_tars import WebDatasetSource
-from showme.errors import ClipError, InputError, ToldWarning
+from showme.errors import ClipError, InputError, ShowMeWarning
 
 from ..media.videos import HEIGHT, WIDTH, decode_all, picture, write_clip
 
@@ -123,7 +123,7 @@ TEXT = ("1.txt", "lift")
         ([(".mp4", VIDEO), TEXT], r"its member '\.mp4' is not named <key>"),
     ],
 )  # fmt: skip
-def test_faults_are_told_with_shard_and_sample(tmp_path, members, sentence):
+def test_faults_are_reported_with_shard_and_sample(tmp_path, members, sentence):
     shard = write_shard(tmp_path / "a.tar", *members)
     with pytest.raises(InputError, match=sentence) as caught:
         source(shard).records()
@@ -178,14 +178,14 @@ def test_what_a_disk_of_another_system_left_is_no_sample_and_no_shard(tmp_path):
     assert [record.instruction for record in source(tmp_path / "*.tar").records()] == ["lift"]
 
 
-def test_pictures_beside_the_frames_and_missing_numbers_are_told(tmp_path):
+def test_pictures_beside_the_frames_and_missing_numbers_are_reported(tmp_path):
     members = [(f"7.{kind}.{number}.png", png(number)) for number in (0, 1, 4) for kind in ("rgb", "depth")]
     shard = write_shard(tmp_path / "a.tar", *members, ("7.txt", "lift"))
-    with pytest.warns(ToldWarning) as told:
+    with pytest.warns(ShowMeWarning) as caught:
         (record,) = source(shard).records()
     assert [member.name for member in record.media.members] == [f"7.rgb.{number}.png" for number in (0, 1, 4)]
-    assert len(told) == 2
-    assert "between 1 and 4" in str(told[1].message)
+    assert len(caught) == 2
+    assert "between 1 and 4" in str(caught[1].message)
     (record,) = source(shard, pattern="depth.*").records()
     assert record.media.members[0].name == "7.depth.0.png"
     shard = write_shard(tmp_path / "b.tar", *((f"7.{eye}.{n}.png", VIDEO) for eye in "lr" for n in (0, 1)), TEXT)
@@ -193,10 +193,10 @@ def test_pictures_beside_the_frames_and_missing_numbers_are_told(tmp_path):
         source(shard).records()
 
 
-def test_places_and_lengths_in_a_json_are_told(tmp_path):
+def test_places_and_lengths_in_a_json_are_reported(tmp_path):
     row = {"caption": "lift", "start": 3.5, "end": 7}
     shard = write_shard(tmp_path / "a.tar", ("1.mp4", VIDEO), ("1.json", json.dumps(row)))
-    with pytest.warns(ToldWarning, match="sample '1', json: what it says of end, start is passed over"):
+    with pytest.warns(ShowMeWarning, match="sample '1', json: what it says of end, start is passed over"):
         source(shard).records()
     row = {"caption": "lift", "num_frames": 3}
     shard = write_shard(tmp_path / "b.tar", ("1.0.png", png(0)), ("1.1.png", png(1)), ("1.json", json.dumps(row)))

@@ -71,7 +71,7 @@ def test_a_drift_costs_its_levels_and_each_clip_is_held_against_itself():
     assert float(backwards) == pytest.approx(8, rel=1e-5)
 
 
-def test_clips_that_tell_nothing_get_nan():
+def test_clips_that_show_nothing_get_nan():
     metric = BackgroundStability(estimator, "known")
     lit, black = torch.full((1, 2, 3, _SIDE, _SIDE), 0.5), torch.zeros(1, 2, 3, _SIDE, _SIDE)
     assert metric.score(pairs_of(lit, black)).isnan().all()

@@ -1,4 +1,4 @@
-"""BLIP metrics: what is averaged, and what the record tells."""
+"""BLIP metrics: what is averaged, and what the record holds."""
 
 from __future__ import annotations
 

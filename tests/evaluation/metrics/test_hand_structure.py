@@ -159,7 +159,7 @@ def test_an_estimator_shared_by_metrics_looks_once_and_forgets_the_oldest():
     assert estimator.calls == 4
 
 
-def test_the_record_tells_settings_and_weights():
+def test_the_record_holds_settings_and_weights():
     class Network(torch.nn.Module):
         def __init__(self, value: float):
             super().__init__()

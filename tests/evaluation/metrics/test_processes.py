@@ -25,8 +25,8 @@ def _judge(rank: int, folder: str) -> None:
 
 def test_a_process_without_clips_has_the_mean_of_all(tmp_path):
     torch.multiprocessing.spawn(_judge, (str(tmp_path),), nprocs=len(VALUES))
-    told = [float(torch.load(tmp_path / f"{rank}.pt", weights_only=True)) for rank in range(len(VALUES))]
-    assert told == [pytest.approx(70 / 3)] * 2
+    means = [float(torch.load(tmp_path / f"{rank}.pt", weights_only=True)) for rank in range(len(VALUES))]
+    assert means == [pytest.approx(70 / 3)] * 2
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")

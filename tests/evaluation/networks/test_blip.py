@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import BlipForConditionalGeneration, BlipForImageTextRetrieval, BlipProcessor
 
-from showme.errors import CutWarning, InputError
+from showme.errors import InputError, TruncationWarning
 from showme.evaluation.networks.blip import BlipCaptioner, BlipMatching
 
 from ...perception.test_similarity import make_tiny_clip
@@ -58,7 +58,9 @@ def test_long_sentences_are_refused_or_cut_as_the_release_cuts_them(folders):
     for judge in (matcher.matching, matcher.cosines):
         with pytest.raises(InputError, match="has 42 tokens and BLIP reads 35"):
             judge(_pixels(2), long)
-    with pytest.warns(CutWarning, match="35 tokens that BLIP reads: 'mug mug mug mug mug mug mug' is beyond them"):
+    with pytest.warns(
+        TruncationWarning, match="35 tokens that BLIP reads: 'mug mug mug mug mug mug mug' is beyond them"
+    ):
         found = cut.matching(_pixels(2), long)
     torch.testing.assert_close(found, matcher.matching(_pixels(2), kept))
     assert matcher.fingerprint != cut.fingerprint
@@ -78,7 +80,7 @@ def test_captions_are_those_of_transformers_without_the_prompt(folders):
     assert BlipCaptioner.from_pretrained(folders / "captions").train().captions(_pixels()) == expected
 
 
-def test_what_a_figure_is_made_of_does_not_tell_the_place(folders, tmp_path):
+def test_what_a_figure_is_made_of_does_not_name_the_place(folders, tmp_path):
     shutil.copytree(folders / "matching", tmp_path / "copy")
     matcher, copy = (BlipMatching.from_pretrained(each) for each in (folders / "matching", tmp_path / "copy"))
     assert json.loads(json.dumps(matcher.fingerprint)) == copy.fingerprint
@@ -86,7 +88,7 @@ def test_what_a_figure_is_made_of_does_not_tell_the_place(folders, tmp_path):
     assert json.loads(json.dumps(captioner.fingerprint))["prompt"] == "a picture of"
 
 
-def test_what_is_no_such_network_is_told_in_one_sentence(folders, tmp_path, monkeypatch):
+def test_what_is_no_such_network_is_reported_in_one_sentence(folders, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="is a clip network, not a BLIP model for captions: choose one with config"):
         BlipCaptioner.from_pretrained(folders / "clip")
     with pytest.raises(
@@ -102,7 +104,7 @@ def test_what_is_no_such_network_is_told_in_one_sentence(folders, tmp_path, monk
         BlipMatching.from_pretrained("example/absent@v1")
 
 
-def test_damaged_weights_are_told_and_never_unpickled(folders, tmp_path):
+def test_damaged_weights_are_reported_and_never_unpickled(folders, tmp_path):
     for name in ("cut", "pickled"):
         shutil.copytree(folders / "matching", tmp_path / name)
     whole = (tmp_path / "cut" / "model.safetensors").read_bytes()

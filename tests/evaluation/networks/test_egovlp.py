@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torchvision import transforms
 from transformers import DistilBertConfig, DistilBertModel
 
-from showme.errors import CutWarning, InputError
+from showme.errors import InputError, TruncationWarning
 from showme.evaluation.networks.egovlp import (
     DividedAttention,
     EgoVLP,
@@ -198,7 +198,7 @@ def test_sentences_that_are_too_long_are_refused_or_cut_when_that_is_asked_for()
         encoder.texts(["a", long])
     cut = EgoVLP(encoder.network, encoder.tokenizer, truncate=True)
     with pytest.warns(
-        CutWarning, match=f"{LONGEST} tokens that EgoVLP reads: '{' '.join(LETTERS[LONGEST - 2 :][:2])}'"
+        TruncationWarning, match=f"{LONGEST} tokens that EgoVLP reads: '{' '.join(LETTERS[LONGEST - 2 :][:2])}'"
     ):
         features = cut.texts([long])
     torch.testing.assert_close(features, encoder.texts([" ".join(LETTERS[: LONGEST - 2])]))
@@ -225,11 +225,13 @@ def test_checkpoints_in_every_form_give_the_same_network(tmp_path, tokenizer):
         assert not any(weight.requires_grad for weight in encoder.parameters())
 
 
-def test_other_numbers_of_frames_cut_the_embeddings_of_time_or_fill_them_with_zeros_and_are_told(tmp_path, tokenizer):
+def test_other_numbers_of_frames_cut_the_embeddings_of_time_or_fill_them_with_zeros_and_are_reported(
+    tmp_path, tokenizer
+):
     network = tiny_frozen_in_time()
     path = save_weights(network, tmp_path / "weights.safetensors")
     trained = network.video_model.temporal_embed
-    told = {}
+    recorded = {}
     for frames in (2, 4, 16):
         encoder = EgoVLP.from_file(path, tokenizer=tokenizer, frames=frames, head_width=HEAD_WIDTH)
         embedded = encoder.network.video_model.temporal_embed
@@ -237,8 +239,8 @@ def test_other_numbers_of_frames_cut_the_embeddings_of_time_or_fill_them_with_ze
         torch.testing.assert_close(embedded[:, :4], trained[:, :frames])
         assert not embedded[:, 4:].any()
         assert encoder.videos(torch.rand(1, 1, 3, 32, 32)).shape == (1, 10)
-        told[frames] = encoder.fingerprint["temporal_embeddings"]
-    assert told == {2: "the first 2 of 4", 4: "as they were trained", 16: "4, then zeros"}
+        recorded[frames] = encoder.fingerprint["temporal_embeddings"]
+    assert recorded == {2: "the first 2 of 4", 4: "as they were trained", 16: "4, then zeros"}
     with pytest.raises(ValueError, match="at least at one frame"):
         fit_time(network.state_dict(), 0)
 
@@ -252,15 +254,15 @@ def test_a_file_with_the_trainers_settings_is_read_as_it_is_published(tmp_path, 
     assert read.fingerprint["weights"] == EgoVLP(network, bert_tokenizer()).fingerprint["weights"]
 
 
-def test_files_that_are_no_such_checkpoint_are_told_in_one_sentence(tmp_path, tokenizer):
+def test_files_that_are_no_such_checkpoint_are_reported_in_one_sentence(tmp_path, tokenizer):
     whole = tiny_frozen_in_time().state_dict()
 
     def refused(name: str, weights: dict[str, torch.Tensor], match: str) -> None:
         save_file({key: value.contiguous() for key, value in weights.items()}, tmp_path / name)
-        with pytest.raises(InputError, match=match) as told:
+        with pytest.raises(InputError, match=match) as caught:
             EgoVLP.from_file(tmp_path / name, tokenizer=tokenizer, head_width=HEAD_WIDTH)
-        assert "\n" not in str(told.value)
-        assert name in str(told.value)
+        assert "\n" not in str(caught.value)
+        assert name in str(caught.value)
 
     without = {key: value for key, value in whole.items() if key != "vid_proj.0.bias"}
     refused("lacking.safetensors", without, "vid_proj.0.bias")
@@ -280,13 +282,13 @@ def test_files_that_are_no_such_checkpoint_are_told_in_one_sentence(tmp_path, to
         EgoVLP.from_file(tmp_path / "endless.pth", tokenizer=tokenizer)
 
 
-def test_tokenizers_that_are_missing_or_of_another_network_are_told(tmp_path, tokenizer, monkeypatch):
+def test_tokenizers_that_are_missing_or_of_another_network_are_reported(tmp_path, tokenizer, monkeypatch):
     path = save_weights(tiny_frozen_in_time(), tmp_path / "weights.safetensors")
 
     def refused(name, match: str) -> None:
-        with pytest.raises(InputError, match=match) as told:
+        with pytest.raises(InputError, match=match) as caught:
             EgoVLP.from_file(path, tokenizer=name, head_width=HEAD_WIDTH)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(caught.value)
 
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "empty holds no tokenizer")

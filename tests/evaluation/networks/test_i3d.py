@@ -167,7 +167,7 @@ def test_files_give_the_same_weights(tmp_path, kind):
         assert torch.equal(loaded.state_dict()[key], value)
 
 
-def test_wrong_files_are_told(tmp_path):
+def test_wrong_files_are_reported(tmp_path):
     with pytest.raises(InputError, match=r"There is no I3D file .*nothing.pt: download i3d_pretrained_400.pt"):
         load_i3d(tmp_path / "nothing.pt")
     damaged = tmp_path / "damaged.pt"

@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from showme.conversion.clip_tokenizer import find_vocabulary, make_tokenizer
-from showme.errors import CutWarning, InputError
+from showme.errors import InputError, TruncationWarning
 from showme.evaluation.networks.viclip import (
     PREPROCESSINGS,
     TextTransformer,
@@ -173,7 +173,7 @@ def test_pixels_of_vbench_are_those_of_torchvision():
 
 
 @torch.no_grad()
-def test_frames_are_taken_evenly_features_have_length_1_and_the_preprocessing_is_told():
+def test_frames_are_taken_evenly_features_have_length_1_and_the_preprocessing_is_reported():
     encoder = tiny_viclip()
     clips = torch.rand(5, 15, 3, 40, 60, generator=torch.Generator().manual_seed(0))
     ready = torch.stack([PREPROCESSINGS["internvid"](clip[::2], 32) for clip in clips])
@@ -207,7 +207,7 @@ def test_sentences_that_are_too_long_are_refused_or_cut_when_that_is_asked_for()
     with torch.no_grad():
         expected = encoder.network.text_encoder(torch.tensor([[*row[: LONGEST - 1], row[-1]]]))
     with pytest.warns(
-        CutWarning, match=f"{LONGEST} tokens that ViCLIP reads: '{LETTERS[LONGEST - 2 :]}' is beyond them"
+        TruncationWarning, match=f"{LONGEST} tokens that ViCLIP reads: '{LETTERS[LONGEST - 2 :]}' is beyond them"
     ):
         features = cut.texts([LETTERS])
     torch.testing.assert_close(features, F.normalize(expected, dim=-1))
@@ -228,13 +228,13 @@ def test_checkpoints_in_every_form_give_the_same_network(tmp_path, tokenizer):
         torch.testing.assert_close(encoder.texts(sentences), expected.texts(sentences), rtol=0, atol=0)
 
 
-def test_files_that_are_no_such_checkpoint_are_told_in_one_sentence(tmp_path, tokenizer, monkeypatch):
+def test_files_that_are_no_such_checkpoint_are_reported_in_one_sentence(tmp_path, tokenizer, monkeypatch):
     whole = tiny_video_clip().state_dict()
 
     def refused(name: str, match: str, words=tokenizer) -> None:
-        with pytest.raises(InputError, match=match) as told:
+        with pytest.raises(InputError, match=match) as caught:
             ViCLIP.from_file(tmp_path / name, tokenizer=words, head_width=HEAD_WIDTH)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(caught.value)
 
     save_file({key: value for key, value in whole.items() if key != "temp"}, tmp_path / "lacking.safetensors")
     refused("lacking.safetensors", 'lacking.safetensors does not hold .* "temp"')

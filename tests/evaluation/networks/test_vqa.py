@@ -114,7 +114,7 @@ def test_the_record_is_json_and_tells_precision_apart(folders):
     assert {name for name in full if full[name] != half[name]} == {"weights"}
 
 
-def test_what_is_no_such_network_is_told(tmp_path):
+def test_what_is_no_such_network_is_reported(tmp_path):
     with pytest.raises(InputError, match=r"holds no model that answers questions .*: give a folder with config"):
         QuestionAnswering.from_pretrained(tmp_path)
     # A kind that transformers does not know.

@@ -35,20 +35,20 @@ def test_counts_and_times_are_those_of_the_run(trained, tmp_path):
     weights = load_file(newest_checkpoint(trained.config.out / CHECKPOINTS) / "weights.safetensors")
     exported = [load_file(path) for path in trained.model.rglob("*.safetensors")]
     log = [json.loads(line) for line in (trained.config.out / "log.jsonl").read_text().splitlines()]
-    told = computation_of("training 1 of a", [trained], tmp_path, True)
-    assert told.trainable == sum(value.numel() for value in weights.values())
+    costs = computation_of("training 1 of a", [trained], tmp_path, True)
+    assert costs.trainable == sum(value.numel() for value in weights.values())
     # On disk stand buffers too, few and small ones.
-    assert told.parameters <= sum(v.numel() for file in exported for v in file.values()) <= told.parameters * 1.02
-    assert told.minutes == log[-1]["seconds"] / 60
-    assert told.samples_per_second == np.median([line["samples_per_second"] for line in log])
-    assert told.memory_mib == max(line["memory_mib"] for line in log)
-    assert (told.batch_size, told.seeds, told.largest_batch) == (2, 1, None)
-    assert told.notes == [computation.NO_CUDA]
+    assert costs.parameters <= sum(v.numel() for file in exported for v in file.values()) <= costs.parameters * 1.02
+    assert costs.minutes == log[-1]["seconds"] / 60
+    assert costs.samples_per_second == np.median([line["samples_per_second"] for line in log])
+    assert costs.memory_mib == max(line["memory_mib"] for line in log)
+    assert (costs.batch_size, costs.seeds, costs.largest_batch) == (2, 1, None)
+    assert costs.notes == [computation.NO_CUDA]
     assert computation_of("a", [trained], tmp_path, False).notes == [computation.NOT_WANTED]
     _check_a_step(trained)
     _check_the_probe(trained, tmp_path)
     (trained.config.out / "log.jsonl").write_text("")
-    with pytest.raises(InputError, match=r"log.jsonl does not tell of every step .*remove .* to train anew"):
+    with pytest.raises(InputError, match=r"log.jsonl does not list every step .*remove .* to train anew"):
         computation_of("a", [trained], tmp_path, True)
 
 
@@ -80,24 +80,24 @@ class _Watched:
 
 def _check_the_probe(trained: Training, out) -> None:
     """With a device whose memory is made up: 100 bytes and 10 per sample, out of memory beyond 2,000."""
-    told = []
+    batches = []
     with pytest.MonkeyPatch.context() as patch:
-        _fake_device(patch, told)
+        _fake_device(patch, batches)
         line = computation_of("a", [trained], out, True)
         assert line.largest_batch == 170, "0.9 * 2000 holds 100 + 10 * 170"
         assert line.notes == ["the largest batch is within 90% of the memory of one made-up device"]
-        asked = len(told)
+        asked = len(batches)
         assert computation_of("a", [trained], out, True) == line
-        assert len(told) == asked, "it is looked for once"
+        assert len(batches) == asked, "it is looked for once"
 
 
-def _fake_device(patch, told: list[int]) -> None:
+def _fake_device(patch, batches: list[int]) -> None:
     class Steps:
         def __init__(self, config):
             pass
 
         def __call__(self, batch):
-            told.append(batch)
+            batches.append(batch)
             if 100 + 10 * batch > 2000:
                 raise torch.OutOfMemoryError
 
@@ -107,7 +107,7 @@ def _fake_device(patch, told: list[int]) -> None:
         "current_device": lambda: 0,
         "empty_cache": lambda: None,
         "reset_peak_memory_stats": lambda *_: None,
-        "max_memory_reserved": lambda *_: 100 + 10 * told[-1],
+        "max_memory_reserved": lambda *_: 100 + 10 * batches[-1],
         "get_device_properties": lambda *_: SimpleNamespace(total_memory=2000),
         "get_device_name": lambda: "made-up device",
     }.items():

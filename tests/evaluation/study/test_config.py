@@ -65,7 +65,7 @@ def test_mistakes_in_the_settings_are_one_sentence(study_file, changes, sentence
         ({"model": "embedded", "reference": "nowhere"}, r"row 'b': There is no .*nowhere"),
     ],
 )  # fmt: skip
-def test_what_is_missing_is_told_before_anything_is_trained(study_file, tmp_path, monkeypatch, row, sentence):
+def test_what_is_missing_is_reported_before_anything_is_trained(study_file, tmp_path, monkeypatch, row, sentence):
     monkeypatch.setattr("showme.evaluation.study.run.train", lambda *_: pytest.fail("trained"))
     monkeypatch.chdir(tmp_path)
     good = {"name": "a", "trainings": [STEP]}

@@ -40,8 +40,8 @@ def test_no_clip_keeps_its_own_and_every_sentence_comes_as_often():
 
 def test_seeds_exchange_differently():
     given = records([f"push box {n}" for n in range(12)])
-    told = {tuple(r.instruction for r in wrongly_asked(given, seed)) for seed in range(5)}
-    assert len(told) == 5
+    exchanged = {tuple(r.instruction for r in wrongly_asked(given, seed)) for seed in range(5)}
+    assert len(exchanged) == 5
 
 
 def test_sentences_that_differ_in_case_and_spaces_alone_are_one():

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from showme.bundle import open_bundle
 from showme.cli.evaluate.study import study as command
 from showme.config import load_config
-from showme.errors import InputError, ToldWarning
+from showme.errors import InputError, ShowMeWarning
 from showme.evaluation.results import FILE, read_result
 from showme.evaluation.study import StudyConfig
 from showme.evaluation.study.plan import Cell, plan
@@ -54,7 +54,7 @@ def studied(study_file, tmp_path) -> tuple[Path, Path, Written]:
     return file, out, run(file, out)
 
 
-def test_a_study_trains_judges_and_tells_what_it_found(studied, monkeypatch, tiny_bundle):
+def test_a_study_trains_judges_and_reports_what_it_found(studied, monkeypatch, tiny_bundle):
     file, out, written = studied
     cells = planned(file, out)
     _check_trainings(cells, tiny_bundle)
@@ -86,14 +86,14 @@ def _check_figures(cells: list[Cell], written: Written) -> None:
     rows = {row["name"]: row for row in csv.DictReader(table.open())}
     assert list(rows) == ["plain", "tuned", "first frame repeated", "true clip through the codec"]
     for metric in ("psnr", "ssim"):
-        told = {n: np.array([results[n, seed].model.clips[metric] for seed in SEEDS]) for n in ("plain", "tuned")}
-        assert told["tuned"].shape == (2, CLIPS)
-        means = told["tuned"].mean(axis=1)
+        values = {n: np.array([results[n, seed].model.clips[metric] for seed in SEEDS]) for n in ("plain", "tuned")}
+        assert values["tuned"].shape == (2, CLIPS)
+        means = values["tuned"].mean(axis=1)
         assert float(rows["tuned"][metric]) == pytest.approx(means.mean())
         assert float(rows["tuned"][f"{metric}_spread"]) == pytest.approx(means.std(ddof=1))
         assert float(rows["tuned"][f"{metric}_seed_100"]) == pytest.approx(means[1])
         difference = float(rows["tuned"][f"{metric}_difference"])
-        assert difference == pytest.approx((told["tuned"] - told["plain"]).mean())
+        assert difference == pytest.approx((values["tuned"] - values["plain"]).mean())
         low, high = (float(rows["tuned"][f"{metric}_difference_{side}"]) for side in ("low", "high"))
         assert low <= difference <= high
         assert rows["tuned"][f"{metric}_noise"] == ("inside" if low <= 0 <= high else "outside")
@@ -138,7 +138,7 @@ def _check_that_trainings_on_other_clips_are_no_part_of_it(file: Path, out: Path
     with pytest.raises(InputError, match=r"row 'tuned': .* was begun with other clips \(1 has another instruction"):
         run(file, out)
     record.unlink()
-    with pytest.warns(ToldWarning, match=f"1 finished trainings, such as {record.parent}, kept no record of their"):
+    with pytest.warns(ShowMeWarning, match=f"1 finished trainings, such as {record.parent}, kept no record of their"):
         run(file, out)
     record.write_text(kept)
 
@@ -245,9 +245,9 @@ def test_the_command_says_where_everything_is(study_file, tmp_path, tiny_bundle)
     file, out = study_file(rows=[{"name": "a", "model": str(tiny_bundle)}]), tmp_path / "out"
     app = typer.Typer()
     app.command()(command)
-    told = CliRunner().invoke(app, [str(file), "seeds=[5]", "--out", str(out)])
-    assert told.exit_code == 0, told.output
-    assert f"tables:  {out / 'study.txt'}, study.tex, table-1.csv\n" in told.stdout
-    assert told.stdout.endswith(f"look at: {out / 'index.html'}\n")
-    assert "a, seed 5: evaluation, in" in told.stderr
+    result = CliRunner().invoke(app, [str(file), "seeds=[5]", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert f"tables:  {out / 'study.txt'}, study.tex, table-1.csv\n" in result.stdout
+    assert result.stdout.endswith(f"look at: {out / 'index.html'}\n")
+    assert "a, seed 5: evaluation, in" in result.stderr
     assert "a" in (out / "index.html").read_text()

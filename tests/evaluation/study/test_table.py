@@ -1,4 +1,4 @@
-"""Tables of a study: numbers as numpy and scipy tell them, and never two protocols or references in one column."""
+"""Tables of a study: numbers as numpy and scipy give them, and never two protocols or references in one column."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def cells(name: str, values: np.ndarray, fvd=None, baseline=None, reference: str
     """Results of a row: values (seeds, clips), one FVD per seed."""
     instructions = fields.pop("instructions", "own")
     row = RowConfig(name=name, model="m", instructions=instructions)
-    told = []
+    pairs = []
     for number, seed in enumerate(seeds):
         protocol = load_protocol("embedded", ["metrics=[psnr,fvd]"]).model_copy(update={"seed": seed, **fields})
         model = column(name, values[number], None if fvd is None else fvd[number])
@@ -50,8 +50,8 @@ def cells(name: str, values: np.ndarray, fvd=None, baseline=None, reference: str
         ids = [f"clip {n}" for n in range(values.shape[1])]
         result = Result(protocol.model_dump(mode="json"), ids, model, baselines, [], {})
         request = Request(reference=reference, protocol=protocol, out=Path("out"), model="m")
-        told.append((Cell(row, seed, (), request, f"digest of {reference}"), result))
-    return told
+        pairs.append((Cell(row, seed, (), request, f"digest of {reference}"), result))
+    return pairs
 
 
 def values(seed: int, clips: int = 20) -> np.ndarray:
@@ -68,9 +68,9 @@ def test_means_spreads_and_differences_are_numpys():
     assert first.cells["psnr"].mean == pytest.approx(a.mean())
     assert first.cells["psnr"].spread == pytest.approx(np.std(a.mean(axis=1), ddof=1))
     assert (first.cells["psnr"].difference, first.cells["psnr"].noise) == (None, None)
-    told = second.cells["psnr"]
-    assert told.difference.mean == pytest.approx((b - a).mean())
-    assert (told.noise, told.difference.count) == ("outside", 60)
+    cell = second.cells["psnr"]
+    assert cell.difference.mean == pytest.approx((b - a).mean())
+    assert (cell.noise, cell.difference.count) == ("outside", 60)
     # FVD has no value of single clips: Student's interval over seeds, as scipy's paired test has it.
     oracle = stats.ttest_rel((200, 220, 195), (300, 310, 305)).confidence_interval()
     difference = second.cells["fvd"].difference
@@ -80,54 +80,56 @@ def test_means_spreads_and_differences_are_numpys():
 
 def test_the_interval_is_that_of_naive_resampling():
     differences = values(3) - 20
-    told = paired_interval(differences, 4000, seed=0)
+    interval = paired_interval(differences, 4000, seed=0)
     rng, means = np.random.default_rng(99), []
     for _ in range(4000):
         seeds, clips = rng.choice(3, 3), rng.choice(20, 20)
         means.append(np.mean([[differences[s, c] for c in clips] for s in seeds]))
     low, high = np.quantile(means, [0.025, 0.975])
-    assert (told.low, told.high) == pytest.approx((low, high), abs=0.06 * (high - low))
-    assert told.mean == pytest.approx(differences.mean())
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.06 * (high - low))
+    assert interval.mean == pytest.approx(differences.mean())
 
 
 def test_one_seed_is_the_bootstrap_over_clips():
     differences = values(4)[:1] - 20
-    told = paired_interval(differences, 4000, seed=0)
+    interval = paired_interval(differences, 4000, seed=0)
     oracle = stats.bootstrap(
         (differences[0],), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(5)
     ).confidence_interval
-    assert (told.low, told.high) == pytest.approx((oracle.low, oracle.high), abs=0.06 * (oracle.high - oracle.low))
+    assert (interval.low, interval.high) == pytest.approx(
+        (oracle.low, oracle.high), abs=0.06 * (oracle.high - oracle.low)
+    )
 
 
 def test_a_difference_of_seeds_alone_counts_each_seed_once():
     # All clips of a seed differ alike: 60 pairs say no more than three.
     differences = np.repeat([[1.0], [-1.0], [0.6]], 20, axis=1)
-    told = paired_interval(differences, 4000, seed=0)
-    assert told.low == pytest.approx(-1.0)
-    assert told.high == pytest.approx(1.0)
+    interval = paired_interval(differences, 4000, seed=0)
+    assert interval.low == pytest.approx(-1.0)
+    assert interval.high == pytest.approx(1.0)
 
 
 def test_clips_without_a_value_are_left_out_of_their_pair():
     a, b = values(0), values(1)
     a[0, 3] = b[2, 5] = np.nan
-    told = paired_interval(b - a, 200, seed=0)
-    assert told.mean == pytest.approx(np.nanmean(b - a))
-    assert told.count == 58
+    interval = paired_interval(b - a, 200, seed=0)
+    assert interval.mean == pytest.approx(np.nanmean(b - a))
+    assert interval.count == 58
     assert paired_interval(np.full((3, 4), np.nan), 200, seed=0) is None
     assert seeds_interval(np.array([1.0])) is None
     (table,) = tables_of(cells("a", a) + cells("b", b))
     assert table.notes == ["PSNR is the mean of those that have a value, at least 95% of clips (a), 95% of clips (b)."]
 
 
-def test_noise_is_marked_and_one_seed_cannot_tell_fvd():
+def test_noise_is_marked_and_one_seed_does_not_decide_fvd():
     a = values(0)
     noisy = a + np.random.default_rng(2).normal(0, 0.5, a.shape)
     (table,) = tables_of(cells("a", a, (3, 4, 5)) + cells("b", noisy, (3, 4.5, 4)))
     assert table.rows[1].cells["psnr"].noise == table.rows[1].cells["fvd"].noise == "inside"
     assert "≈" in study_text([table], [])
     (table,) = tables_of(cells("a", a, (3,), seeds=(7,)) + cells("b", noisy, (4,), seeds=(7,)))
-    told = table.rows[1].cells["fvd"]
-    assert (told.noise, told.difference, told.spread) == ("unknown", None, None)
+    cell = table.rows[1].cells["fvd"]
+    assert (cell.noise, cell.difference, cell.spread) == ("unknown", None, None)
     assert "One seed: its spread is not known." in table.rule
 
 
@@ -188,7 +190,7 @@ def test_figures_of_other_networks_are_refused():
         tables_of(a + b)
 
 
-def test_every_form_tells_the_same_numbers_and_escapes_names():
+def test_every_form_gives_the_same_numbers_and_escapes_names():
     name = r"<script>&_\\'"
     a, b = values(0), values(0) + 1 + values(5) / 100
     tables = tables_of(cells(name, a, (300, 310, 305)) + cells("b", b, (200, 220, 195)))
@@ -212,5 +214,5 @@ def test_every_form_tells_the_same_numbers_and_escapes_names():
     assert name in text
     assert {"script", "i", "b", "r"}.isdisjoint(tag for tag, _ in page.elements)
     assert "96" in text
-    (told,) = csv.DictReader(io.StringIO(computation_csv([line])))
-    assert (told["trainable"], told["minutes"], told["largest_batch"]) == ("1500000", "1.25", "96")
+    (record,) = csv.DictReader(io.StringIO(computation_csv([line])))
+    assert (record["trainable"], record["minutes"], record["largest_batch"]) == ("1500000", "1.25", "96")

@@ -103,14 +103,14 @@ def test_what_is_of_another_library_is_taken(pipe):
     assert np.array_equal(ours, pipe(PHOTO, WORDS, **FAST, guidance_scale=2.0).image)
 
 
-def test_words_that_the_model_has_never_seen_are_told(pipe):
+def test_words_that_the_model_has_never_seen_are_reported(pipe):
     whole = load_pipeline(open_bundle("embedded"), "cpu")
     whole.set_progress_bar_config(disable=True)
     for each in (pipe, whole):
         sentence = 'never seen the word "botle" and passes over it; the nearest that it knows: bottle'
-        with pytest.warns(InstructionWarning, match=sentence) as told:
+        with pytest.warns(InstructionWarning, match=sentence) as caught:
             each(PHOTO, "push the red botle to the left", **FAST)
-        assert len(told) == 1
+        assert len(caught) == 1
         with pytest.warns(InstructionWarning, match='never seen the word "cup": write "mug" instead'):
             each(PHOTO, "push the red cup to the left", **FAST)
         with warnings.catch_warnings():
@@ -118,7 +118,7 @@ def test_words_that_the_model_has_never_seen_are_told(pipe):
             each(PHOTO, WORDS, **FAST)
 
 
-def test_a_generator_and_an_own_model_tell_nothing(tiny_pipeline):
+def test_a_generator_and_an_own_model_warn_of_nothing(tiny_pipeline):
     with warnings.catch_warnings():
         warnings.simplefilter("error", InstructionWarning)
         tiny_pipeline(PHOTO, "frobnicate it", task="image", generator=torch.Generator().manual_seed(1))

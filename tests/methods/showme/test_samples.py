@@ -25,7 +25,7 @@ PATH = DiscretePath(DDIMScheduler())
 
 
 class NumberedClips:
-    """Every frame's latent holds 10 times its clip's number plus its own, so that a value tells where it came from."""
+    """Every frame's latent holds 10 times its clip's number plus its own, so that a value shows where it came from."""
 
     def __init__(self, **more):
         self.ids = [str(number) for number in range(50)]
@@ -112,7 +112,7 @@ def test_timesteps_are_uniform_or_lean_to_the_noisy_end(power, mean):
     assert float(timesteps.max()) <= 999
 
 
-def test_rewards_targets_come_with_the_frame_that_is_foretold():
+def test_rewards_targets_come_with_the_frame_that_is_predicted():
     seen = {"edge": lambda row: torch.arange(3.0).reshape(3, 1, 1, 1).expand(3, 1, 4, 4)}
     for sample in draw_many(StateImageSamples(NumberedClips(**seen), Draw(0, PATH)), 60):
         assert float(sample["edge"][0, 0, 0]) == float(sample["latents"][0, 0, 0, 0]) % 10 - 3

@@ -199,7 +199,7 @@ def test_pauses_double_and_the_server_may_ask_for_longer_ones(server, picture, m
         (_talks_no_http, "no web server"),
     ],
 )
-def test_lasting_faults_are_told_with_the_address(server, picture, fault, reason):
+def test_lasting_faults_are_reported_with_the_address(server, picture, fault, reason):
     server.moves = [fault]
     with pytest.raises(OutsideError, match=reason) as caught:
         server.captioner(tries=3).answer(picture, ENRICHMENT, "open")
@@ -256,7 +256,7 @@ def test_no_more_is_read_than_an_answer_can_be_long(server, picture, move):
         (307, "sends to another address .status 307."),
     ],
 )
-def test_refusals_are_told_at_once(server, picture, monkeypatch, status, message):
+def test_refusals_are_reported_at_once(server, picture, monkeypatch, status, message):
     monkeypatch.setenv(KEY_VARIABLE, _SECRET)
     elsewhere = f"http://localhost:{server.http.server_port}/elsewhere"
     server.moves = [_says(b"no \x1b[31m\npicture" + b"!" * 5000, status, Location=elsewhere)]

@@ -111,7 +111,7 @@ def test_hands_must_be_in_enough_frames():
     assert hand_presence(np.zeros(8), np.zeros(8), min_share=0).kept
 
 
-def test_a_confidence_needs_an_estimator_that_tells_it():
+def test_a_confidence_needs_an_estimator_that_gives_it():
     hands, sure = np.ones(2, np.float32), np.array([np.nan, 0.5], np.float32)
     assert hand_presence(hands, sure).kept
     with pytest.raises(InputError, match="set min_confidence to 0"):
@@ -143,7 +143,7 @@ def test_ties_are_kept_together_whatever_the_order_and_no_region_is_never_large(
     assert motion_intensive(np.zeros(0, np.float32)) == []
 
 
-def test_the_reason_of_the_subset_tells_the_areas():
+def test_the_reason_of_the_subset_names_the_areas():
     reasons = [verdict.reason for verdict in motion_intensive(np.array([0.25, 0.125], np.float32), 0.5)]
     rest = "0.25, the least among the largest 50% of 2 clips."
     assert reasons == [f"Hands move in 0.25 of the picture, at least {rest}",
@@ -207,7 +207,7 @@ def test_settings_reach_the_rule():
     assert sum(verdict.kept for verdict in verdicts.values()) == 6
 
 
-def test_wrong_settings_are_told():
+def test_wrong_settings_are_reported():
     for kind, fields, words in (
         ("lego_window", {"low": 0.98}, "low 0.98 is above high 0.97"),
         ("handi_motion", {"treshold": 3}, "there is no field treshold"),
@@ -218,7 +218,7 @@ def test_wrong_settings_are_told():
             parse_config({"kind": kind} | fields, RULES[kind], [], "rule")
 
 
-def test_scores_that_are_missing_or_no_numbers_are_told_with_the_clip():
+def test_scores_that_are_missing_or_no_numbers_are_reported_with_the_clip():
     clips = _clips(3)
     del clips["clip 1"]["change"]
     with pytest.raises(ValueError, match="clip 1: the rule reads change, which the scorer 'change' gives"):

@@ -162,7 +162,7 @@ def test_hands_are_counted_and_their_region_is_the_union_over_the_clip():
     assert float(over["region"]) == pytest.approx((33 * 5 + 2 * 2) / 800)
 
 
-def test_an_estimator_that_does_not_tell_how_sure_it_is_gives_no_number():
+def test_an_estimator_that_does_not_say_how_sure_it_is_gives_no_number():
     found = [[Hand(_square(1, 1, 2), None)], []]
     scores = HandScores(lambda frames: found, {}).score(np.zeros((2, 8, 8, 3), np.uint8), "")
     assert np.isnan(scores["hand_confidence"]).tolist() == [True, False]

@@ -28,7 +28,7 @@ def study(
         import torchmetrics  # noqa: F401 (the metrics' base class)
     from ...evaluation.study.run import run_study
 
-    written = run_study(settings, config, out, lambda told: typer.echo(told, err=True), cache_bars)
+    written = run_study(settings, config, out, lambda sentence: typer.echo(sentence, err=True), cache_bars)
     typer.echo(written.table)
     typer.echo(f"tables:  {written.text}, {written.latex.name}, {', '.join(path.name for path in written.csv)}")
     typer.echo(f"look at: {written.page}")

@@ -46,19 +46,19 @@ def build_parts(
         InputError: the cache cannot be a folder, or a clip cannot be read.
     """
     prepare_folders(folder, parts)
-    teller = Teller(folder, parts, progress)
+    reporter = ProgressReporter(folder, parts, progress)
     workers = workers or usable_cores()
     waiting = missing_shards(folder, parts)
     while waiting:
         later = []
         for group, number in waiting:
-            if not write_shard(folder, group, number, partial(teller.ahead, group), workers):
+            if not write_shard(folder, group, number, partial(reporter.report_ahead, group), workers):
                 later.append((group, number))
-            teller.tell()
+            reporter.report()
         waiting = [(group, number) for group, number in later if lacking(folder, group, number)]
         if waiting:
             time.sleep(_WAIT_SECONDS)
-    teller.tell()
+    reporter.report()
     return {part.name: PartReader(part.shard_files(folder), part.rows) for part in parts}
 
 
@@ -93,7 +93,7 @@ def write_shard(
         folder: the cache's.
         group: parts of the same rows.
         number: of the shard.
-        advance: told how many of the shard's rows are computed.
+        advance: called with how many of the shard's rows are computed.
         workers: chunks that are computed at a time.
     """
     name = digest_of([str(part.shard(Path(), number)) for part in group])[:20]
@@ -103,8 +103,8 @@ def write_shard(
         parts = lacking(folder, group, number)
         rows = range(number * SHARD_ROWS, min((number + 1) * SHARD_ROWS, group[0].rows))
         chunks: dict[str, list[dict[str, Tensor]]] = {part.name: [] for part in parts}
-        for told in _computed(parts, rows, workers) if parts else ():
-            for part, values in zip(parts, told, strict=True):
+        for computed in _computed(parts, rows, workers) if parts else ():
+            for part, values in zip(parts, computed, strict=True):
                 chunks[part.name].append(values)
             claim.touch()
             advance(min(len(chunks[parts[0].name]) * group[0].chunk, len(rows)))
@@ -177,14 +177,14 @@ def _save(path: Path, chunks: Sequence[dict[str, Tensor]], identities: Sequence[
         raise InputError(f"{path.parent} cannot be written to ({reason}): make room, then run again.") from error
 
 
-class Teller:
-    """Tells how far each part is, whoever computes it."""
+class ProgressReporter:
+    """Reports how far each part is, whoever computes it."""
 
     def __init__(self, folder: Path, parts: Sequence[Part], progress: Progress | None):
         self.folder, self.parts, self.progress = folder, parts, progress
         self.sizes: dict[str, dict[str, int]] = {part.name: {} for part in parts}
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Look which shards are there, and say so."""
         if self.progress is None:
             return
@@ -192,9 +192,9 @@ class Teller:
             wanted = set(part.shard_names)
             with os.scandir(self.folder / part.folder_name) as entries:
                 self.sizes[part.name] = {each.name: each.stat().st_size for each in entries if each.name in wanted}
-        self.ahead((), 0)
+        self.report_ahead((), 0)
 
-    def ahead(self, group: Sequence[Part], rows: int) -> None:
+    def report_ahead(self, group: Sequence[Part], rows: int) -> None:
         """Say the same with so many rows more of these parts, which are computed and not yet written."""
         if self.progress is None:
             return

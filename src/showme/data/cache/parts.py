@@ -143,7 +143,7 @@ def is_whole(path: Path) -> bool:
     """Whether a shard is there and can be read: it is written in one step, but a disk may have been full."""
     try:
         with safe_open(path, "pt") as file:
-            told = json.loads(file.metadata()[ROWS])
-            return bool(told["ids"]) and set(told["crc32"]) == set(file.keys())
+            record = json.loads(file.metadata()[ROWS])
+            return bool(record["ids"]) and set(record["crc32"]) == set(file.keys())
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return False

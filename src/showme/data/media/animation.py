@@ -23,7 +23,7 @@ from .containers import MAX_FRAMES
 
 # Of those that are clips where they are animated, and pictures of no kind that is read otherwise.
 SUFFIXES = (".avif",)
-# Of a file: what tells an animated WebP, or an AVIF, whose brands fill a box of any length.
+# Of a file: what shows an animated WebP, or an AVIF, whose brands fill a box of any length.
 _HEAD, _BRANDS = 32, 1024
 _ANIMATED = 0x02
 # Seconds of frames that are given none, as browsers have it.

@@ -170,7 +170,7 @@ def check_span(
 ) -> None:
     """Refuse a span that is empty or leaves the ``count`` frames of a clip of so many ``seconds``.
 
-    counted: these are all frames of the clip, which the message tells.
+    counted: these are all frames of the clip, which the message says.
     """
     said = f"{span.start:g} to {span.stop:g} {span.unit}"
     has = ", ".join(([f"{count} frames"] if counted else []) + ([] if seconds is None else [f"{seconds:.3f} s"]))

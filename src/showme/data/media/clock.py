@@ -22,7 +22,7 @@ def filled(times: np.ndarray, step: float) -> np.ndarray:
     return inner + step * (np.minimum(places - first, 0) + np.maximum(places - last, 0))
 
 
-def told_apart(times: np.ndarray) -> np.ndarray:
+def separated(times: np.ndarray) -> np.ndarray:
     """Times that rise: a frame of the same time as the one before it is shown right after that.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from ...config import Settings
-from ...errors import ClipError, tell_once
+from ...errors import ClipError, warn_once
 from ...pictures.light import HDR_CURVES
 from ...pictures.profile import HDR_MAPPED, PROFILE_UNUSED
 
@@ -71,7 +71,7 @@ def check_colours(path: Path, frame: av.VideoFrame, stream: Any, colours: Colour
     if curve := hdr_curve(stream):
         _check_hdr(path, HDR_CURVES[curve], colours, time)
     elif colours.untagged == "by_size" and _is_open(frame) and matrix_of(frame, colours) == BT709:
-        warn_once(path, "untagged", "does not say which matrix codes its colours: BT.709 is taken, as its "
+        warn_of_kind(path, "untagged", "does not say which matrix codes its colours: BT.709 is taken, as its "
                   f"{frame.width}x{frame.height} pixels suggest; the field colours.untagged names another")  # fmt: skip
 
 
@@ -91,9 +91,9 @@ def hdr_curve(stream: Any) -> int | None:
     return curve if curve in HDR_CURVES else None
 
 
-def warn_once(path: Path, kind: str, what: str) -> None:
+def warn_of_kind(path: Path, kind: str, what: str) -> None:
     """Warn of the first clip of a kind; data sets have thousands that are alike."""
-    tell_once(kind, f"{path} {what}. Other such clips are not named.")
+    warn_once(kind, f"{path} {what}. Other such clips are not named.")
 
 
 def check_notes(path: Path, notes: Sequence[str], colours: Colours, time: float | None) -> None:
@@ -104,7 +104,7 @@ def check_notes(path: Path, notes: Sequence[str], colours: Colours, time: float 
     """
     for note in notes:
         if note.startswith(PROFILE_UNUSED):
-            warn_once(path, "profile", "has a colour profile that cannot be used: its colours are taken for sRGB")
+            warn_of_kind(path, "profile", "has a colour profile that cannot be used: its colours are taken for sRGB")
         for name in HDR_CURVES.values():
             if note.startswith(f"{HDR_MAPPED} ({name})"):
                 _check_hdr(path, name, colours, time)
@@ -113,7 +113,7 @@ def check_notes(path: Path, notes: Sequence[str], colours: Colours, time: float 
 def _check_hdr(path: Path, name: str, colours: Colours, time: float | None) -> None:
     if colours.hdr == "refuse":
         raise ClipError(path, f"it is HDR, {name}", time, remedy="convert it to SDR once, or set colours.hdr=map")
-    warn_once(path, name, f"is HDR ({name}): its colours are mapped to SDR by the Mobius curve; colours.hdr=refuse "
+    warn_of_kind(path, name, f"is HDR ({name}): its colours are mapped to SDR by the Mobius curve; colours.hdr=refuse "
               "leaves such clips out")  # fmt: skip
 
 

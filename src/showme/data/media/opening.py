@@ -9,7 +9,7 @@ import av
 from av.stream import Disposition
 from PIL import Image
 
-from ...errors import ClipError, tell_once
+from ...errors import ClipError, warn_once
 from .base import MAX_PIXELS
 
 # Containers that hold a video and nothing else: no playlists, which would fetch what they name.
@@ -20,7 +20,7 @@ _DECODING = {"max_pixels": str(MAX_PIXELS)}
 _STRICT = {"err_detect": "explode"}
 # Of AVIF and HEIF; those of their sequences are others.
 _STILL_BRANDS = ("avif", "mif1", "heic", "heix")
-# Streams of a file at most that are told not to be decoded while it is opened.
+# Streams of a file at most that are set not to be decoded while it is opened.
 _STREAMS = 64
 # Of looking for a header; in a damaged file of many gigabytes it is looked for everywhere.
 OPEN_SECONDS = 120.0
@@ -108,7 +108,7 @@ def video_stream(path: Path, container: Any, track: int | None = None) -> Any:
         chosen = marked[0] if marked else 0
         if len(streams) > 1:
             why = "which is marked as the default" if marked else "the first"
-            tell_once(
+            warn_once(
                 "video tracks",
                 f"{path} has {len(streams)} video tracks: track {chosen} is read, {why}; the field track chooses. "
                 "Other such clips are not named.",

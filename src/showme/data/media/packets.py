@@ -121,7 +121,7 @@ def clock_start(container: Any) -> float:
 
 
 def identity_of(packet: av.Packet) -> Identity:
-    """What tells a packet from the others when it is read again."""
+    """What distinguishes a packet from the others when it is read again."""
     return packet.pts, packet.dts, packet.size
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ...errors import ClipError, tell_once
+from ...errors import ClipError, warn_once
 from ...pictures.photo import upright_rgb
 from .base import (
     MAX_PIXELS,
@@ -29,7 +29,7 @@ from .base import (
 )
 from .colours import DEFAULT, Colours, check_notes
 from .companions import visible_names
-from .series import Series, SeriesError, choose_series, natural_key, tell_series
+from .series import Series, SeriesError, choose_series, natural_key, warn_of_series
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 # Pictures that are no frames here: of many pages, of floats, or of the makers' own colours.
@@ -97,24 +97,24 @@ class Pictures(Media):
     def _series(self) -> Series:
         every = visible_names(self.path)
         names = [name for name in every if name.lower().endswith(SUFFIXES)]
-        self._tell_unread([name for name in every if name.lower().endswith(UNREAD)], bool(names))
+        self._check_unread([name for name in every if name.lower().endswith(UNREAD)], bool(names))
         if not names:
             raise ClipError(self.path, f"it holds no pictures of {_READ}")
         try:
             series = choose_series(names, self.only)
         except SeriesError as error:
             raise ClipError(self.path, error.reason, remedy=error.remedy) from error
-        tell_series(self.path, self.data_set or self.path.parent, series)
+        warn_of_series(self.path, self.data_set or self.path.parent, series)
         return series
 
-    def _tell_unread(self, names: list[str], others: bool) -> None:
-        """Refuse, or where there are ``others`` tell of, pictures in formats that are not read as frames."""
+    def _check_unread(self, names: list[str], others: bool) -> None:
+        """Refuse, or where there are ``others`` warn of, pictures in formats that are not read as frames."""
         kinds = ", ".join(sorted({f".{name.lower().rpartition('.')[2]}" for name in names}))
         if names and not others:
             remedy = "convert them to PNG, or make a video of them"
             raise ClipError(self.path, f"its pictures are {kinds}, and frames in folders are {_READ}", remedy=remedy)
         if names:
-            tell_once(
+            warn_once(
                 ("unread", str(self.data_set or self.path.parent), kinds),
                 f"{self.path}: {len(names)} pictures in {kinds} beside the frames are passed over, here and in clips "
                 f"alike, as frames in folders are {_READ}: convert them to PNG if they belong to the clip.",

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import numpy as np
 
-from ...errors import ClipError, tell_once
+from ...errors import ClipError, warn_once
 from ...pictures.light import tone_map
 from ...pictures.profile import to_srgb
 from .base import check_size
@@ -54,7 +54,7 @@ def check_frame(
     check_size(path, width, height, time)
     check_colours(path, frame, stream, colours, time)
     if frame.interlaced_frame:
-        tell_once(
+        warn_once(
             "interlaced video",
             f"{path} is interlaced: its frames are read as they are stored, with two moments in one; deinterlace it "
             "first, for example with ffmpeg's filter bwdif. Other such clips are not named.",

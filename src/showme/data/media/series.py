@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from statistics import median_low
 
-from ...errors import tell_once
+from ...errors import warn_once
 from .numbering import NUMBER, are_of_one_clip, by_camera, keys_of
 
 _WORD = re.compile(r"[a-z]+")
@@ -74,7 +74,7 @@ def choose_series(names: Iterable[str], pattern: str | None = None) -> Series:
         raise _undecided(error.series, every, pattern) from error
 
 
-def tell_series(place: object, data_set: object, series: Series) -> None:
+def warn_of_series(place: object, data_set: object, series: Series) -> None:
     """Warn, once for a data set, of pictures that are passed over, and of numbers that are missing.
 
     Args:
@@ -83,19 +83,19 @@ def tell_series(place: object, data_set: object, series: Series) -> None:
         series: of the clip.
     """
     if series.others:
-        tell_once(
+        warn_once(
             ("series", str(data_set), series.kind, series.others),
             f"{place}: {series.kind} are the clip, and {', '.join(series.others[:_NAMED])} beside them are passed "
             "over, here and in clips alike: set pattern to take others.",
         )
     if series.joined:
-        tell_once(
+        warn_once(
             ("joined", str(data_set)),
             f"{place}: the pattern takes {' and '.join(series.joined[:_NAMED])} for one clip, one after the other, "
             "here and in clips alike; if they are of several cameras, name one of these.",
         )
     if series.jump is not None:
-        tell_once(
+        warn_once(
             ("jump", str(data_set)),
             f"{place}: no pictures have the numbers between {series.jump[0]} and {series.jump[1]}; the clip goes on "
             "without them, as others of the data set may: fetch it again if it should have them.",

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import av
 import numpy as np
 
-from ...errors import ClipError, tell_once
+from ...errors import ClipError, warn_once
 from ...threads import usable_cores
 from .animation import Animation, is_animation, opened
 from .base import (
@@ -38,7 +38,7 @@ from .base import (
     file_identity,
     span_identity,
 )
-from .clock import filled, told_apart
+from .clock import filled, separated
 from .colours import DEFAULT, Colours
 from .containers import MAX_FRAMES, Structure, check_container
 from .decoders import decoded
@@ -210,7 +210,7 @@ class VideoFrames(Frames):
         finally:
             decoder.close()
         if warn:
-            tell_once(
+            warn_once(
                 "begins between two keyframes",
                 f"{self.path} begins between two keyframes: its first {count} frames cannot be decoded and are left "
                 "out; other clips may be like it.",
@@ -366,19 +366,19 @@ class VideoFrames(Frames):
         else:
             candidates = [stamps - clock, filled(own - clock, step)]
         if self.container.format.name == "mpeg" and np.isnan(own).any():
-            # Program streams stamp a packet of several pictures once: what it means for each is not told.
+            # Program streams stamp a packet of several pictures once: what it means for each is not said.
             candidates = [np.arange(len(frames)) * step]
         candidates = [times for times in candidates if len(times) == len(frames)]
         for times in candidates:
             if (np.diff(times) > 0).all():
                 return times
-        return self._told_apart(candidates[0]) if candidates else np.arange(len(frames)) * step
+        return self._separated(candidates[0]) if candidates else np.arange(len(frames)) * step
 
-    def _told_apart(self, times: np.ndarray) -> np.ndarray:
+    def _separated(self, times: np.ndarray) -> np.ndarray:
         """Times in their order, of which some are equal, made to rise."""
-        rising = told_apart(times)
+        rising = separated(times)
         if not np.array_equal(rising, times):
-            tell_once(
+            warn_once(
                 "equal time stamps",
                 f"{self.path} gives several frames one time stamp: they are taken one right after the other, and all "
                 "other times are the file's. Other such clips are not named.",

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ...config import Settings
-from ...errors import InputError, ToldWarning, absent
+from ...errors import InputError, ShowMeWarning, absent
 from ..media import Media, Span
 from ..media.base import UNPRINTABLE, one_line
 from ..media.colours import DEFAULT, Colours
@@ -119,8 +119,8 @@ class Source(Settings):
     def none_left(self) -> InputError:
         """What is said of a data set of which nothing is left."""
         chosen = [f"{field}={getattr(self, field)}" for field in _CHOOSE if getattr(self, field, None) is not None]
-        told = f" with {', '.join(chosen)}: correct what chooses" if chosen else ": give another data set"
-        return InputError(f"{self.place} lists no clips{told}.")
+        remedy = f" with {', '.join(chosen)}: correct what chooses" if chosen else ": give another data set"
+        return InputError(f"{self.place} lists no clips{remedy}.")
 
     @property
     def _check_command(self) -> str:
@@ -217,8 +217,8 @@ def _list(field: str, path: Path) -> Path:
 
 
 def _warn_foreign(field: str, path: Path | None, place: Path) -> None:
-    told = f"{field}={path} names no clip of {place}: it may be the list of another data set."
-    warnings.warn(told, ToldWarning, stacklevel=3)
+    sentence = f"{field}={path} names no clip of {place}: it may be the list of another data set."
+    warnings.warn(sentence, ShowMeWarning, stacklevel=3)
 
 
 def _missing(record: Record) -> Fault | None:

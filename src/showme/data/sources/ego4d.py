@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ...errors import InputError, ToldWarning, absent
+from ...errors import InputError, ShowMeWarning, absent
 from ...optional import needed
 from ..media import Media, PictureFiles, Span, Video
 from .base import Source, check_folder, inside
@@ -165,7 +165,7 @@ class LegoSource(Source):
             warnings.warn(
                 f"{self.annotations}: the numbers of the pictures are taken for the videos' own frames; if they are of "
                 "EPIC-KITCHENS' rgb_frames, set fps=60 (50 for P01_101 and its like), which those were extracted at.",
-                ToldWarning,
+                ShowMeWarning,
                 stacklevel=2,
             )
         yield from entries_of_rows(_pairs(self.annotations), self._action, lambda pair: _pair_id(*pair[:2]))

@@ -127,7 +127,7 @@ class EpicKitchensSource(Source):
                     continue
                 moments.setdefault(cell(origin, row, "video_id"), []).extend(_moments(origin, row))
             except InputError:
-                # Told when the row is read.
+                # Reported when the row is read.
                 continue
         rates = {video: rate for video, of in moments.items() if (rate := proven_rate(video, of)) is not None}
         for video, rate in rates.items():

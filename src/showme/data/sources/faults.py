@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from ...errors import InputError, ToldWarning
+from ...errors import InputError, ShowMeWarning
 from ..media.base import one_line
 from .record import Entry, Fault, LeftOut, Record
 
@@ -109,4 +109,4 @@ def counted(entries: Iterable[Entry], place: Path, noun: str) -> Iterator[Record
                 yield entry
     finally:
         if left_out.first:
-            warnings.warn(f"{place}: {left_out.sentence(noun)}.", ToldWarning, stacklevel=3)
+            warnings.warn(f"{place}: {left_out.sentence(noun)}.", ShowMeWarning, stacklevel=3)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ...errors import InputError, ToldWarning
+from ...errors import InputError, ShowMeWarning
 from ..media import Media, Pictures, Rendered, Span, Video
 from ..media.base import one_line
 from ..media.rendered import SUFFIX as RENDERED
@@ -57,7 +57,7 @@ class FolderSource(Source):
         unknown: set[str] = set()
 
         def entries_of(origin: str, row: Mapping[str, Any]) -> Iterator[Record]:
-            # Told once for each: a misnamed start would take the whole clip in silence.
+            # Warned of once for each: a misnamed start would take the whole clip in silence.
             if strange := row.keys() - _FIELDS - unknown:
                 unknown.update(strange)
                 named = one_line(", ".join(sorted(strange)))[:80]
@@ -99,7 +99,7 @@ def _instruction(origin: str, row: Mapping[str, Any]) -> str:
 
 
 def _warn(sentence: str) -> None:
-    warnings.warn(sentence, ToldWarning, stacklevel=3)
+    warnings.warn(sentence, ShowMeWarning, stacklevel=3)
 
 
 def media_at(path: Path, fps: float | None = None, pattern: str | None = None, data_set: Path | None = None) -> Media:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from ...errors import InputError, tell_once
+from ...errors import InputError, warn_once
 from ..media import Span
 from .tables import cell
 
@@ -53,7 +53,7 @@ class SharedVideos:
             try:
                 part = (*self._edges(origin, row), origin)
             except InputError:
-                # Told when the episode's place is asked for.
+                # Reported when the episode's place is asked for.
                 continue
             files.setdefault(self._file(row), []).append(part)
         for file, parts in files.items():
@@ -76,7 +76,7 @@ class SharedVideos:
             raise InputError(f"{origin}: {self.faults[origin]}: fetch the data set again.")
         stored = round(stop - start)
         if stored != length:
-            tell_once(
+            warn_once(
                 ("lost frame", self.group, PurePath(origin).parent),
                 f"{origin}: its video has {stored} frames, where its table says {length}: what both have is read, of "
                 "this and of any other episode that is a frame off.",

@@ -121,7 +121,7 @@ class RldsSource(Source):
         try:
             features = parse_example(path, offset, payload)
         except ClipError:
-            # A fault of this record, which is told with its name.
+            # A fault of this record, which is reported with its name.
             return
         for field in ("image", "instruction"):
             self._check_name(f"{path}, record 0", features, field)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from ...errors import InputError, tell_once
+from ...errors import InputError, warn_once
 from ..media import Media, Pictures, Video
 from .base import Source, check_folder, inside
 from .faults import entries_of_rows, field_id
@@ -89,7 +89,7 @@ class Ssv2Source(Source):
         found = [path for path in paths if path.exists()]
         if len(found) > 1:
             both = f"{found[0].name} and {found[1].name} are both there"
-            tell_once(("two files", self.videos), f"{origin}: {both}: the first is read, here and for other clips.")
+            warn_once(("two files", self.videos), f"{origin}: {both}: the first is read, here and for other clips.")
         return Video(next(iter(found), paths[0]))
 
     def _kept(self, rows: list[_Row]) -> Iterator[_Row]:
@@ -104,7 +104,7 @@ class Ssv2Source(Source):
                 near = difflib.get_close_matches(normal, there, n=1)
                 meant = f"did you mean {near[0]!r}" if near else "correct templates"
                 raise InputError(f"{self.annotations} has no clip of the template {name[:200]!r}: {meant}.")
-        # Rows whose class nobody can read are told, not passed over.
+        # Rows whose class nobody can read are reported, not passed over.
         yield from ((origin, row) for origin, row in rows if not _template(row) or _template(row) in wanted)
 
 

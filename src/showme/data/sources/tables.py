@@ -1,4 +1,4 @@
-"""Annotation files: JSON, JSON lines and CSV, read with bounds, every fault told with file and row."""
+"""Annotation files: JSON, JSON lines and CSV, read with bounds, every fault reported with file and row."""
 
 from __future__ import annotations
 

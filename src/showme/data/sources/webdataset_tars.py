@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ...errors import InputError, tell_once
+from ...errors import InputError, warn_once
 from ..media import Media, TarPictures, TarVideo
 from ..media.animation import SUFFIXES as ANIMATED
 from ..media.animation import is_animation
@@ -19,7 +19,7 @@ from ..media.archive import Member, open_member, read_members
 from ..media.companions import is_companion
 from ..media.pictures import SUFFIXES as PICTURES
 from ..media.pictures import natural_order
-from ..media.series import SeriesError, choose_series, tell_series
+from ..media.series import SeriesError, choose_series, warn_of_series
 from .base import Source
 from .faults import entries_of_rows
 from .record import Entry, Record
@@ -76,7 +76,7 @@ class WebDatasetSource(Source):
         media = self._pixels(origin, shard, sample.members)
         row = _read_object(origin, shard, sample.members["json"]) if "json" in sample.members else None
         if row is not None and not isinstance(row, InputError):
-            self._tell_passed_over(origin, row, media)
+            self._check_row(origin, row, media)
         yield Record(
             id=sample.key,
             media=media,
@@ -121,13 +121,13 @@ class WebDatasetSource(Source):
             series = choose_series(pictures, self.pattern)
         except SeriesError as error:
             raise InputError(f"{origin}: {error}.") from error
-        tell_series(origin, self.place, series)
+        warn_of_series(origin, self.place, series)
         return TarPictures(shard, tuple(members[name] for name in series.names), self.fps)
 
-    def _tell_passed_over(self, origin: str, row: dict[str, Any], media: Media) -> None:
+    def _check_row(self, origin: str, row: dict[str, Any], media: Media) -> None:
         """Warn, once, of a place in a longer video: whether the clip is cut already, nobody knows. Refuse a length."""
         if places := sorted(row.keys() & _PLACES):
-            tell_once(
+            warn_once(
                 ("places", self.place),
                 f"{origin}, json: what it says of {', '.join(places)} is passed over, here and in other samples: clips "
                 "are read from their first frame to their last; give their parts as spans in keep.",

@@ -11,7 +11,7 @@ from ...errors import InputError
 from ..results import Result
 from ..tables import flat
 
-# They name a protocol and decide nothing: told last, when all the rest agrees.
+# They name a protocol and decide nothing: reported last, when all the rest agrees.
 _NAMES = ("name", "published")
 # Tables show which metrics were asked for, and each figure carries what decides it.
 _FREE = ("metrics",)

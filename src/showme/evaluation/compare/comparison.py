@@ -52,7 +52,7 @@ class Comparison:
     """The table.
 
     protocol: all fields, the same for all. clips: how many. heads: metric -> a figure to take title, unit and direction
-    from. rows: models in their order, then baselines. rule: how noise was told, in words. notes: what differs and is
+    from. rows: models in their order, then baselines. rule: how noise was judged, in words. notes: what differs and is
     still comparable.
     """
 
@@ -164,8 +164,8 @@ def _noise(metric: str, column: Column, best: Column, resamples: int, seed: int)
         differences = (ours - theirs)[np.isfinite(ours) & np.isfinite(theirs)]
         if len(differences) < 2:
             return "unknown", None
-        told = bootstrap(differences, resamples, seed)
-        return ("inside" if told.low <= 0 <= told.high else "outside"), told
+        interval = bootstrap(differences, resamples, seed)
+        return ("inside" if interval.low <= 0 <= interval.high else "outside"), interval
     one, other = column.figures[metric], best.figures[metric]
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return "unknown", None
@@ -176,7 +176,7 @@ def _rule(resamples: int) -> str:
     return (
         "≈ is not told apart from the best model: where clips have values, the 95% interval of the mean difference, "
         f"over the clips that have both, holds zero ({resamples} bootstrap resamples of the pairs); where only the set "
-        "has one, the two intervals overlap. ? cannot be told: there is no interval, or there are fewer than two such "
+        "has one, the two intervals overlap. ? is undecided: there is no interval, or there are fewer than two such "
         "clips. Baselines take no part in best and second."
     )
 
@@ -189,20 +189,20 @@ def _notes(results: Mapping[str, Result], rows: Sequence[Row]) -> list[str]:
         partly = {name: coverage(each) for name, each in figures.items() if each is not None and coverage(each)}
         if partly:
             title = next(each.title for each in figures.values() if each is not None)
-            shares = [f"{told} ({name})" for name, told in partly.items()]
+            shares = [f"{share} ({name})" for name, share in partly.items()]
             if len(partly) == len(figures) and len(set(partly.values())) == 1:
                 shares = [f"{next(iter(partly.values()))} in each row"]
             notes.append(f"{title} is the mean of {', '.join(shares)}.")
         # What is said of every figure of a column; what is said of some alone stands in their results.
-        told = [each.note for each in figures.values() if each is not None and math.isfinite(each.value)]
-        if told and told[0] and len(set(told)) == 1:
+        texts = [each.note for each in figures.values() if each is not None and math.isfinite(each.value)]
+        if texts and texts[0] and len(set(texts)) == 1:
             title = next(each.title for each in figures.values() if each is not None)
-            notes.append(f"{title}: {told[0].removesuffix('.')}.")
+            notes.append(f"{title}: {texts[0].removesuffix('.')}.")
     if any(result.without_quirks for result in results.values()):
         notes.append("The figures follow the protocol's quirks; the results hold them without these as well.")
     came = {name: _came(result.record) for name, result in results.items()}
     if len(set(came.values())) > 1:
-        notes.append(f"Clips came as {'; '.join(f'{told} ({name})' for name, told in came.items())}.")
+        notes.append(f"Clips came as {'; '.join(f'{way} ({name})' for name, way in came.items())}.")
     ours = _shared(reference)
     for name, result in others:
         theirs = _shared(result)
@@ -225,4 +225,4 @@ def _came(record: Mapping[str, Any]) -> str:
 
 def _shared(result: Result) -> dict[str, str]:
     """What of the record is the same for all results that were made alike, whichever model they judge."""
-    return flat({name: told for name, told in result.record.items() if name != "generated"})
+    return flat({name: value for name, value in result.record.items() if name != "generated"})

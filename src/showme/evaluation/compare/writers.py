@@ -37,7 +37,7 @@ def comparison_text(comparison: Comparison) -> str:
         cells = [_text_cell(cell, comparison.places(name)) for name, cell in row.cells.items()]
         lines.append([one_line(row.name), *cells])
     under = [f"* is best, + second. {comparison.rule}", *comparison.notes]
-    return _told(comparison) + "\n" + aligned(lines) + "".join(f"{line}\n" for line in under)
+    return _caption(comparison) + "\n" + aligned(lines) + "".join(f"{line}\n" for line in under)
 
 
 def comparison_csv(comparison: Comparison) -> str:
@@ -68,8 +68,8 @@ def comparison_latex(comparison: Comparison) -> str:
         cells = [_latex_cell(cell, comparison.places(name)) for name, cell in row.cells.items()]
         lines.append(" & ".join([latex(row.name), *cells]) + r" \\")
     under = " ".join(["Best in bold, second underlined.", comparison.rule, *comparison.notes])
-    told = latex(under).replace("≈", r"$\approx$")
-    return f"% {_told(comparison)}\n{latex_tabular(lines, len(heads))}\n\\smallskip\n{{\\footnotesize {told}}}\n"
+    text = latex(under).replace("≈", r"$\approx$")
+    return f"% {_caption(comparison)}\n{latex_tabular(lines, len(heads))}\n\\smallskip\n{{\\footnotesize {text}}}\n"
 
 
 def comparison_html(comparison: Comparison) -> str:
@@ -90,7 +90,7 @@ def comparison_html(comparison: Comparison) -> str:
     return render_page("Models side by side", body)
 
 
-def _told(comparison: Comparison) -> str:
+def _caption(comparison: Comparison) -> str:
     return f"{one_line(protocol_title(comparison.protocol))}, {comparison.clips} clips"
 
 

@@ -13,7 +13,7 @@ class PictureVideoAgreement(ClipMetric):
     """PSNR of the video's last frame against the picture of the result that was generated beside it, 100 dB at most.
 
     10 log10(255^2 / mean squared error) over pixels and channels in the 256 levels that files hold, in
-    float64. It tells whether a model's two answers are consistent, not whether either is right. NaN for all clips where
+    float64. It says whether a model's two answers are consistent, not whether either is right. NaN for all clips where
     no pictures were generated.
     """
 

@@ -138,7 +138,7 @@ class MatchedHandStructureError(_OfHands):
     In each frame, generated and true hands are assigned to each other so that the sum of the mean distances of their 21
     joints, in pixels, is the least; a pair's error is its mean distance divided by the size of the true hand, at least
     a pixel. A clip's error is the mean over all its pairs, NaN where there is none. A hand that was not generated costs
-    nothing here: :class:`HandCoverage` tells.
+    nothing here: :class:`HandCoverage` counts it.
 
     Args:
         hands: the estimator, as in :class:`HandStructureError`.

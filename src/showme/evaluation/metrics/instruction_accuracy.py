@@ -21,7 +21,7 @@ class InstructionAccuracy(ClipMetric):
 
     The classifier sees changes since the first frame and what lies right beside them, and a clip that stands still
     shows no action, so that a model cannot score by what its first frame gives away. It looks at the action alone:
-    whether it is done to the right object, :class:`ObjectNear` tells. The classifier errs as well: its accuracy on true
+    whether it is done to the right object, :class:`ObjectNear` says. The classifier errs as well: its accuracy on true
     renders of 16 frames is in the record.
 
     Args:

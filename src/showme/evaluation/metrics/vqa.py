@@ -52,8 +52,8 @@ class VqaScore(ClipMetric):
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        told = {"question": self.question, "answer": self.answer, "probability": self.probability}
-        return {"vqa": self.network.fingerprint} | told
+        settings = {"question": self.question, "answer": self.answer, "probability": self.probability}
+        return {"vqa": self.network.fingerprint} | settings
 
     def score(self, pairs: Pairs) -> Tensor:
         """(B,), 0 to 1.

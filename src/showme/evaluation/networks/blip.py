@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import InputError
-from ...long_text import CutTeller
+from ...long_text import TruncationNotice
 from ...perception.similarity import _fingerprint, _prepared
 from ...pretrained import load_pretrained
 
@@ -41,7 +41,7 @@ class BlipMatching(nn.Module):
         super().__init__()
         self.network: Any = network
         self.processor, self.truncate, self.max_tokens = processor, truncate, max_tokens
-        self._cuts = CutTeller("BLIP", max_tokens)
+        self._cuts = TruncationNotice("BLIP", max_tokens)
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> BlipMatching:

@@ -1,4 +1,4 @@
-"""Files of published weights: found, told from programs, and put into networks."""
+"""Files of published weights: found, checked to hold no program, and put into networks."""
 
 from __future__ import annotations
 

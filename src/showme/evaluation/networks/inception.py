@@ -118,7 +118,7 @@ def _layers() -> OrderedDict[str, nn.Module]:
 
 
 def _torchmetrics(pictures: Tensor) -> Tensor:
-    """torchmetrics from 1.8 on, as it does unless told ``antialias=False``: bilinear with antialiasing."""
+    """torchmetrics from 1.8 on, as it does unless called with ``antialias=False``: bilinear with antialiasing."""
     return _centred(F.interpolate(pictures, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True))
 
 

@@ -16,7 +16,7 @@ Preprocessing = Literal["videogpt", "stylegan-v", "cd-fvd"]
 
 # Frames that are made ready and looked at together: bounds the memory. A clip is never divided.
 _TOGETHER = 64
-# What cd-fvd's loader makes of a clip before its network sees it, unless it is told another size.
+# What cd-fvd's loader makes of a clip before its network sees it, unless it is given another size.
 _CD_FVD_SIDE = 256
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...data.sampling import evenly_spaced
 from ...errors import InputError
-from ...long_text import CutTeller
+from ...long_text import TruncationNotice
 from .blip import vocabulary_digest
 
 
@@ -41,7 +41,7 @@ class VideoText(nn.Module, ABC):
     def __init__(self, network: Any, tokenizer: Any, frames: int, longest: int, truncate: bool):
         super().__init__()
         self.network, self.tokenizer, self.frames, self.truncate = network, tokenizer, frames, truncate
-        self._cuts = CutTeller(self.name, longest)
+        self._cuts = TruncationNotice(self.name, longest)
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:

@@ -67,7 +67,7 @@ class QuestionAnswering(nn.Module):
         """Generation that may say nothing but the answer, which does for every kind of network; what it thought."""
         from transformers import LogitsProcessorList
 
-        told = self.network.generate(
+        generated = self.network.generate(
             **self._inputs([Image.fromarray(each) for each in pixels], question),
             logits_processor=LogitsProcessorList([_Force(answer)]),
             max_new_tokens=len(answer),
@@ -77,7 +77,7 @@ class QuestionAnswering(nn.Module):
             return_dict_in_generate=True,
             output_logits=True,
         )
-        thought = torch.stack(told.logits, dim=1).double().log_softmax(-1)
+        thought = torch.stack(generated.logits, dim=1).double().log_softmax(-1)
         return thought[:, torch.arange(len(answer)), answer]
 
     def _inputs(self, pictures: list[Image.Image], question: str) -> Any:
@@ -122,7 +122,7 @@ class QuestionAnswering(nn.Module):
 
         Args:
             name: folder, or name on the hub.
-            dtype: of the weights; bfloat16 halves the memory and moves the figures, which the record tells.
+            dtype: of the weights; bfloat16 halves the memory and moves the figures; the record says which it is.
 
         Raises:
             InputError: as :func:`showme.pretrained.load_pretrained`.

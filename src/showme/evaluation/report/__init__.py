@@ -50,10 +50,10 @@ def write_report(
         shown = {}
         for number, name in enumerate((name for group in groups for name in group.ids), 1):
             clip = look(name)
-            with _told(folder):
+            with _write_errors(folder):
                 shown[name] = Shown(clip.instruction, write_clip(fresh, number, clip, pictures, flow))
         page = render_report(result, words, groups, shown, CLIPS)
-        with _told(folder):
+        with _write_errors(folder):
             if any(each.files.flows for each in shown.values()):
                 write_wheel(fresh / WHEEL)
             with staged(folder / PAGE) as neighbour:
@@ -71,7 +71,7 @@ def _staged_clips(folder: Path) -> Iterator[Path]:
         raise InputError(f"{clips} is there and no report wrote it: move it away, or choose another --out.")
     fresh = folder / f"{CLIPS}.{owner()}.partial"
     try:
-        with _told(folder):
+        with _write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             _sweep(folder)
             fresh.mkdir()
@@ -100,7 +100,7 @@ def _sweep(folder: Path) -> None:
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def _write_errors(folder: Path) -> Iterator[None]:
     """Failures to write, as one sentence."""
     try:
         yield

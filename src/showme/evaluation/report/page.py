@@ -35,7 +35,7 @@ def render_report(
     """The page.
 
     Args:
-        result: what is told.
+        result: what is shown.
         words: the protocol in sentences.
         groups: of the clips that are shown.
         shown: by id.
@@ -68,14 +68,14 @@ def _figures(result: Result) -> str:
         _figure_row(name, head, every, places(result, name), notes) for name, head in heads(result).items()
     )
     items = "".join(f'<li id="note-{number}">{escape(note)}</li>' for note, number in notes.items())
-    told = f'<ol class="soft under">{items}</ol>' if notes else ""
+    listed = f'<ol class="soft under">{items}</ol>' if notes else ""
     return f"""<div class="card scroll"><table class="figures"><thead><tr><th></th>{top}</tr></thead>
 <tbody>
 {rows}
 </tbody></table></div>
 <p class="soft under">↑ higher is better, ↓ lower is better; in brackets the 95% interval, by bootstrap over clips;
 {MISSING} there is no value.</p>
-{told}"""
+{listed}"""
 
 
 def _figure_row(name: str, head: Figure, every: Sequence[Column], digits: int, notes: Mapping[str, int]) -> str:
@@ -174,17 +174,17 @@ def _flows(files: ClipFiles, folder: str) -> str:
 
 def _wheel(shown: Mapping[str, Shown], folder: str) -> str:
     moving = any(each.files.video for each in shown.values())
-    told = (
+    playback = (
         f"Videos play {FPS} frames per second. All that stands side by side is one file, so that it stays in step."
         if moving
         else ""
     )
     if not any(each.files.flows for each in shown.values()):
         lacks = f"Pictures of optical flow need OpenCV: {install_command('perception')}."
-        return f'<p class="soft under">{told} {escape(lacks)}</p>' if told else ""
+        return f'<p class="soft under">{playback} {escape(lacks)}</p>' if playback else ""
     wheel = _image(f"{folder}/{WHEEL}", "colour wheel of optical flow", (WHEEL_SIDE, WHEEL_SIDE))
     return (
-        f'<div class="wheel">{wheel}<p class="soft">{told} In the pictures of optical flow the colour is the '
+        f'<div class="wheel">{wheel}<p class="soft">{playback} In the pictures of optical flow the colour is the '
         "direction, as on this wheel, and its strength the speed; what stands still is white. Generated and true flow "
         "of a clip share one scale.</p></div>"
     )

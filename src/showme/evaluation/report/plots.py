@@ -61,7 +61,7 @@ def draw_plot(result: Result, name: str) -> str:
 <text x="{_LEFT - 6}" y="{_BASE}" text-anchor="end">{say(axes.low, digits)}</text>
 <text x="{_LEFT}" y="{_HEIGHT - 6}">worst</text>
 <text x="{_WIDTH}" y="{_HEIGHT - 6}" text-anchor="end">best</text>
-</svg><p class="soft">{_told(figure, digits, len(drawn), len(points), len(result.ids))}</p></div>"""
+</svg><p class="soft">{_caption(figure, digits, len(drawn), len(points), len(result.ids))}</p></div>"""
 
 
 def _mean(figure: Figure, axes: _Axes) -> str:
@@ -101,7 +101,7 @@ def draw_legend(result: Result) -> str:
     return f'<p class="legend">{items}</p>'
 
 
-def _told(figure: Figure, digits: int, drawn: int, known: int, clips: int) -> str:
+def _caption(figure: Figure, digits: int, drawn: int, known: int, clips: int) -> str:
     words = f"Mean {say(figure.value, digits)} {interval(figure, digits)}".rstrip() + f", {known} clips."
     if drawn < known:
         words += f" {drawn} of them are drawn, evenly spread."

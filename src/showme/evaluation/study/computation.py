@@ -56,7 +56,7 @@ def computation_of(
     runs: Sequence[Training],
     out: Path,
     probe: bool,
-    tell: Callable[[str], object] = lambda _: None,
+    report: Callable[[str], object] = lambda _: None,
 ) -> Computation:
     """One line of the table.
 
@@ -65,7 +65,7 @@ def computation_of(
         runs: the same training with each seed, finished.
         out: folder of the study; what was counted and probed is kept there.
         probe: whether to look for the largest batch, which needs CUDA.
-        tell: called with a sentence before that.
+        report: called with a sentence before that.
 
     Raises:
         InputError: a log that is damaged.
@@ -73,7 +73,7 @@ def computation_of(
     first = runs[0]
     logs = [_log(run) for run in runs]
     cuda = torch.cuda.is_available()
-    counted = _counted(first, out, probe and cuda, tell)
+    counted = _counted(first, out, probe and cuda, report)
     notes = [NOT_WANTED] if not probe else [NO_CUDA] if counted["largest_batch"] is None else []
     if counted["largest_batch"] is not None:
         notes = [f"the largest batch is within {SHARE:.0%} of the memory of one {counted['device']}"]
@@ -104,15 +104,15 @@ def count_parameters(training: Training) -> tuple[int, int]:
     return trainable, sum(each.numel() for each in parameters)
 
 
-def _counted(training: Training, out: Path, probe: bool, tell: Callable[[str], object]) -> dict[str, Any]:
-    """What is told of a training beside its log, computed once for all seeds."""
+def _counted(training: Training, out: Path, probe: bool, report: Callable[[str], object]) -> dict[str, Any]:
+    """What is reported of a training beside its log, computed once for all seeds."""
     path = out / FOLDER / f"{training.kind}.json"
     known = before = _kept(path)
     if not known:
         trainable, parameters = count_parameters(training)
         known = {"trainable": trainable, "parameters": parameters, "largest_batch": None, "device": None}
     if probe and known["largest_batch"] is None:
-        tell(f"{training.config.out.name}: looking for its largest batch")
+        report(f"{training.config.out.name}: looking for its largest batch")
         gc.collect()
         batch = largest_batch_of(training.config)
         known = known | {"largest_batch": batch, "device": torch.cuda.get_device_name()}
@@ -126,11 +126,11 @@ def _counted(training: Training, out: Path, probe: bool, tell: Callable[[str], o
 def _kept(path: Path) -> dict[str, Any]:
     """What was counted before; nothing where the file is not there, or damaged."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    whole = isinstance(told, dict) and told.keys() == {"trainable", "parameters", "largest_batch", "device"}
-    return told if whole else {}
+    whole = isinstance(record, dict) and record.keys() == {"trainable", "parameters", "largest_batch", "device"}
+    return record if whole else {}
 
 
 def _log(training: Training) -> list[dict[str, Any]]:
@@ -142,6 +142,6 @@ def _log(training: Training) -> list[dict[str, Any]]:
             raise ValueError("no steps")
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(
-            f"{path} does not tell of every step of the training: remove {path.parent} to train anew."
+            f"{path} does not list every step of the training: remove {path.parent} to train anew."
         ) from error
     return lines

@@ -1,4 +1,4 @@
-"""What readers of a study's table must know: what sets it apart, how noise was told, what the figures are of."""
+"""What readers of a study's table must know: what sets it apart, how noise was judged, what the figures are of."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def apart(ours: Mapping[str, Any], theirs: Mapping[str, Any], places: tuple[str,
         for field in dict.fromkeys([*ours, *theirs])
         if ours.get(field) != theirs.get(field) and field != "published"
     ]
-    told = [] if places is None else [f"reference is {short(places[1])} instead of {short(places[0])}"]
-    return told + differs
+    reference = [] if places is None else [f"reference is {short(places[1])} instead of {short(places[0])}"]
+    return reference + differs
 
 
 def rule(seeds: int, resamples: int) -> str:
-    """How the noise of a table was told."""
+    """How the noise of a table was judged."""
     several = seeds > 1
     spread = "After ± stands the standard deviation over seeds. " if several else "One seed: its spread is not known. "
     both = "seeds and clips" if several else "clips alone, so that it leaves the seed out of account"
     return (
         f"{spread}Δ is the mean difference to the first row, paired by clip and seed, with its 95% interval: where "
         f"clips have values, of {resamples} bootstrap resamples of {both}; where only the set has one, Student's over "
-        "seeds. ≈ is not told apart from the first row: the interval holds zero. ? cannot be told: there are fewer "
+        "seeds. ≈ is not told apart from the first row: the interval holds zero. ? is undecided: there are fewer "
         "than two seeds, or clips."
     )
 
@@ -50,7 +50,7 @@ def notes(rows: Mapping[str, Sequence[Column]], heads: Mapping[str, Figure], wro
         wrong: whether a row was asked with wrong instructions.
         quirks: whether the protocol has quirks.
     """
-    told = []
+    sentences = []
     for metric, head in heads.items():
         least: dict[str, Figure] = {}
         for name, columns in rows.items():
@@ -60,12 +60,12 @@ def notes(rows: Mapping[str, Sequence[Column]], heads: Mapping[str, Figure], wro
                 least[name] = lowest
         if least:
             shares = ", ".join(f"{coverage(figure)} ({name})" for name, figure in least.items())
-            told.append(f"{head.title} is the mean of those that have a value, at least {shares}.")
+            sentences.append(f"{head.title} is the mean of those that have a value, at least {shares}.")
     if wrong:
-        told.append(
+        sentences.append(
             "Of rows asked wrongly, metrics of pixels compare with the true clips all the same, and fall where the "
             "model listens; metrics of text read what was asked."
         )
     if quirks:
-        told.append("The figures follow the protocol's quirks; the results hold them without these as well.")
-    return [one_line(each) for each in told]
+        sentences.append("The figures follow the protocol's quirks; the results hold them without these as well.")
+    return [one_line(each) for each in sentences]

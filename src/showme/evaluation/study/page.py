@@ -32,7 +32,7 @@ def _table(number: int, table: StudyTable) -> str:
     heads = "".join(f'<th class="number">{escape(title(head))}</th>' for head in table.heads.values())
     rows = "\n".join(_row(row, table) for row in table.rows)
     notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
-    told = f'<ul class="soft">{notes}</ul>' if notes else ""
+    listed = f'<ul class="soft">{notes}</ul>' if notes else ""
     seeds = " Beneath stand the means of the single seeds." if len(table.seeds) > 1 else ""
     return f"""<h2>Table {number}</h2>
 <p class="soft">{escape(heading(number, table).partition(": ")[2])}</p>
@@ -41,7 +41,7 @@ def _table(number: int, table: StudyTable) -> str:
 {rows}
 </tbody></table></div>
 <p class="soft under">{escape(table.rule)}{seeds}</p>
-{told}"""
+{listed}"""
 
 
 def _row(row: StudyRow, table: StudyTable) -> str:
@@ -72,15 +72,15 @@ def _rows(study: StudyConfig) -> str:
 
 
 def _fingerprint(row: RowConfig) -> list[str]:
-    told = [] if row.model is None else [f"the model {row.model}"]
+    parts = [] if row.model is None else [f"the model {row.model}"]
     for number, step in enumerate(row.trainings, 1):
         start = f", from {step.model}" if step.model else ""
-        told.append(" ".join([f"{number}. {step.recipe}{start}", *step.fields]))
+        parts.append(" ".join([f"{number}. {step.recipe}{start}", *step.fields]))
     if row.reference is not None:
-        told.append(" ".join(["judged on", row.reference, *row.reference_fields]))
+        parts.append(" ".join(["judged on", row.reference, *row.reference_fields]))
     if row.protocol is not None or row.protocol_fields:
-        told.append(" ".join(["protocol", *([row.protocol] if row.protocol else []), *row.protocol_fields]))
-    return told + (["asked with wrong instructions"] if row.instructions == "wrong" else [])
+        parts.append(" ".join(["protocol", *([row.protocol] if row.protocol else []), *row.protocol_fields]))
+    return parts + (["asked with wrong instructions"] if row.instructions == "wrong" else [])
 
 
 def _computation(costs: Sequence[Computation]) -> str:

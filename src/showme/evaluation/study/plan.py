@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from ...bundle import open_bundle
-from ...errors import InputError, ToldWarning
+from ...errors import InputError, ShowMeWarning
 from ...experiment import check_clips
 from ...fingerprint import digest_of
 from ...methods.recipes import load_recipe
@@ -118,7 +118,7 @@ def _warn_of_unrecorded(finished: set[Path]) -> None:
         warnings.warn(
             f"{len(unrecorded)} finished trainings, such as {unrecorded[0]}, kept no record of their clips: whether "
             "these are the same cannot be told.",
-            ToldWarning,
+            ShowMeWarning,
             stacklevel=3,
         )
 
@@ -214,9 +214,9 @@ class _Planner:
     def _fingerprint(self, row: RowConfig, protocol: Protocol, reference: str, weights: str) -> str:
         study = self.study
         codec = None if study.codec is None else self._hash(study.codec)
-        told = [protocol.model_dump(mode="json"), study.weights.model_dump(mode="json")]
+        settings = [protocol.model_dump(mode="json"), study.weights.model_dump(mode="json")]
         training = None if study.training_clips is None else self._identity(study.training_clips, [], protocol)
-        return digest_of([*told, reference, weights, codec, training, row.instructions])
+        return digest_of([*settings, reference, weights, codec, training, row.instructions])
 
 
 def _recipe(path: Path, fields: list[str], number: int) -> RunConfig:
@@ -233,8 +233,8 @@ def _own_words(place: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        told = str(error).replace(" on the command line", f" in {place}").replace("the command line", place)
-        raise InputError(told) from error
+        message = str(error).replace(" on the command line", f" in {place}").replace("the command line", place)
+        raise InputError(message) from error
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The largest batch that a device holds: real steps of training, and the peak of memory that torch tells of them."""
+"""The largest batch that a device holds: real steps of training, and the peak of memory that torch reports of them."""
 
 from __future__ import annotations
 

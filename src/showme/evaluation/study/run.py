@@ -36,7 +36,7 @@ def run_study(
     study: StudyConfig,
     file: Path,
     out: Path,
-    tell: Callable[[str], object] = lambda _: None,
+    report: Callable[[str], object] = lambda _: None,
     bars: Bars = lambda _: nullcontext(),
 ) -> Written:
     """Train, judge and set side by side; the same call again goes on where it stopped.
@@ -45,7 +45,7 @@ def run_study(
         study: settings.
         file: that they come from; recipes lie relative to it.
         out: folder of everything that is made; the tables are written after each seed.
-        tell: called with a sentence before each piece of work.
+        report: called with a sentence before each piece of work.
         bars: makes the progress bars of one.
 
     Raises:
@@ -64,24 +64,24 @@ def run_study(
         results: list[tuple[Cell, Result]] = []
         for seed in study.seeds:
             for cell in (each for each in cells if each.seed == seed):
-                results.append((cell, _finish(cell, tell, bars)))
+                results.append((cell, _finish(cell, report, bars)))
             tables = tables_of(results)
             written = write_study(out, study, tables, [])
-        costs = _costs(study, cells, out, tell)
+        costs = _costs(study, cells, out, report)
         return write_study(out, study, tables, costs) if costs else written
 
 
-def _finish(cell: Cell, tell: Callable[[str], object], bars: Bars) -> Result:
+def _finish(cell: Cell, report: Callable[[str], object], bars: Bars) -> Result:
     """What was found for a cell; what is there already is read."""
-    told = f"{cell.row.name}, seed {cell.seed}"
+    label = f"{cell.row.name}, seed {cell.seed}"
     for number, training in enumerate(cell.trainings, 1):
         if not training.model.is_dir():
-            tell(f"{told}: training {number} of {len(cell.trainings)}, in {training.config.out}")
+            report(f"{label}: training {number} of {len(cell.trainings)}, in {training.config.out}")
             _train(training, bars)
     request = cell.request
     if (request.out / FILE).is_file():
         return read_result(request.out / FILE)
-    tell(f"{told}: evaluation, in {request.out}")
+    report(f"{label}: evaluation, in {request.out}")
     with bars("evaluating") as progress:
         if cell.row.instructions == "wrong":
             return WronglyAsked(request, progress).run()
@@ -118,7 +118,7 @@ def _write_settings(study: StudyConfig, out: Path, cells: list[Cell]) -> None:
         raise InputError(f"{out} cannot be written to ({error.strerror}): choose another --out.") from error
 
 
-def _costs(study: StudyConfig, cells: list[Cell], out: Path, tell: Callable[[str], object]) -> list[Computation]:
+def _costs(study: StudyConfig, cells: list[Cell], out: Path, report: Callable[[str], object]) -> list[Computation]:
     """One line per training, over its seeds; rows that share one are named together."""
     users: dict[str, dict[int, list[str]]] = {}
     runs: dict[str, dict[str, Training]] = {}
@@ -131,7 +131,7 @@ def _costs(study: StudyConfig, cells: list[Cell], out: Path, tell: Callable[[str
     costs = []
     for kind, numbers in users.items():
         name = "; ".join(f"training {number} of {', '.join(names)}" for number, names in numbers.items())
-        costs.append(computation_of(name, list(runs[kind].values()), out, study.largest_batch, tell))
+        costs.append(computation_of(name, list(runs[kind].values()), out, study.largest_batch, report))
     return costs
 
 

@@ -32,7 +32,7 @@ class StudyCell:
 
     values: of each seed; NaN where it has none. mean: of them. spread: their standard deviation (N - 1); None of a
     single seed, and of baselines. difference: to the first row, with its 95% interval; None of the first row itself, or
-    where it cannot be told. noise: whether that interval holds zero; None of the first row, or
+    where it cannot be computed. noise: whether that interval holds zero; None of the first row, or
     where there is no mean.
     """
 
@@ -60,7 +60,7 @@ class StudyTable:
 
     protocol: all fields but the seed. reference: the place of the true clips, with its fields. apart: what differs from
     the first table; empty of that. heads: metric -> a figure to take title, unit and direction from. rule: how noise
-    was told. notes: what readers must know.
+    was judged. notes: what readers must know.
     """
 
     protocol: dict[str, Any]
@@ -134,7 +134,7 @@ def _table(group: Sequence[tuple[Cell, Result]], differs: list[str]) -> StudyTab
         cells = {metric: _cell(metric, row, rows[0], resamples) for metric in found if _has(row, metric)}
         summed.append(StudyRow(row.name, row.baseline, row.wrong, cells))
     quirks = any(result.without_quirks for _, result in group)
-    told = notes({row.name: row.columns for row in rows}, found, any(row.wrong for row in rows), quirks)
+    sentences = notes({row.name: row.columns for row in rows}, found, any(row.wrong for row in rows), quirks)
     return StudyTable(
         protocol=_protocol(first),
         reference=_place(first_cell),
@@ -144,7 +144,7 @@ def _table(group: Sequence[tuple[Cell, Result]], differs: list[str]) -> StudyTab
         rows=summed,
         apart=differs,
         rule=rule(len(seeds), resamples),
-        notes=told,
+        notes=sentences,
     )
 
 
@@ -156,13 +156,13 @@ def _cell(metric: str, row: _Columns, first: _Columns, resamples: int) -> StudyC
     values = np.array([column.figures[metric].value for column in row.columns])
     # What needs no training has no seed.
     spread = float(values.std(ddof=1)) if len(values) > 1 and not row.baseline else None
-    told = tuple(values.tolist()), float(values.mean()), spread
-    if row is first or not math.isfinite(told[1]):
-        return StudyCell(*told)
+    summary = tuple(values.tolist()), float(values.mean()), spread
+    if row is first or not math.isfinite(summary[1]):
+        return StudyCell(*summary)
     difference = _difference(metric, row, first, resamples) if _has(first, metric) else None
     if difference is None:
-        return StudyCell(*told, noise="unknown")
-    return StudyCell(*told, difference, "inside" if difference.low <= 0 <= difference.high else "outside")
+        return StudyCell(*summary, noise="unknown")
+    return StudyCell(*summary, difference, "inside" if difference.low <= 0 <= difference.high else "outside")
 
 
 def _difference(metric: str, row: _Columns, first: _Columns, resamples: int) -> Interval | None:

@@ -19,9 +19,9 @@ COMPUTATION_HEADS = (
 def heading(number: int, table: StudyTable) -> str:
     """What a table is of, on one line."""
     seeds = f"seed{'s' if len(table.seeds) > 1 else ''} {', '.join(map(str, table.seeds))}"
-    told = f"Table {number}: {table.clips} clips of {table.reference}, protocol {table.protocol['name']}, {seeds}"
+    text = f"Table {number}: {table.clips} clips of {table.reference}, protocol {table.protocol['name']}, {seeds}"
     apart = f"; apart from table 1, because {', '.join(table.apart)}" if table.apart else ""
-    return one_line(told + apart)
+    return one_line(text + apart)
 
 
 def difference(cell: StudyCell | None, digits: int) -> tuple[str, str]:
@@ -29,9 +29,9 @@ def difference(cell: StudyCell | None, digits: int) -> tuple[str, str]:
     none."""
     if cell is None or cell.difference is None:
         return "", ""
-    told = cell.difference.mean, cell.difference.low, cell.difference.high
-    digits = max(digits, decimals(told) - 1)
-    mean, low, high = (f"{'+' if value > 0 else ''}{say(value, digits)}" for value in told)
+    values = cell.difference.mean, cell.difference.low, cell.difference.high
+    digits = max(digits, decimals(values) - 1)
+    mean, low, high = (f"{'+' if value > 0 else ''}{say(value, digits)}" for value in values)
     return f"Δ {mean}", f"[{low}, {high}]"
 
 

@@ -62,8 +62,8 @@ def study_text(tables: Sequence[StudyTable], costs: Sequence[Computation]) -> st
         lines = [["", *(title(head) for head in table.heads.values())]]
         for row in table.rows:
             lines.append([_name(row), *(_text_value(row.cells.get(m), table.places(m)) for m in table.heads)])
-            told = [difference(row.cells.get(m), table.places(m)) for m in table.heads]
-            lines += [["", *beneath] for beneath in zip(*told, strict=True) if any(beneath)]
+            differences = [difference(row.cells.get(m), table.places(m)) for m in table.heads]
+            lines += [["", *beneath] for beneath in zip(*differences, strict=True) if any(beneath)]
         under = "".join(f"{line}\n" for line in (table.rule, *table.notes))
         parts.append(f"{heading(number, table)}\n\n{aligned(lines)}\n{under}")
     if costs:
@@ -127,15 +127,15 @@ def study_latex(tables: Sequence[StudyTable], costs: Sequence[Computation]) -> s
 
 
 def _latex_part(head: str, tabular: str, under: Sequence[str]) -> str:
-    told = _latex_text(" ".join(under))
-    return f"{_latex_text(head)}\n\n\\smallskip\n{tabular}\n\\smallskip\n{{\\footnotesize {told}}}\n"
+    text = _latex_text(" ".join(under))
+    return f"{_latex_text(head)}\n\n\\smallskip\n{tabular}\n\\smallskip\n{{\\footnotesize {text}}}\n"
 
 
 def _latex_text(text: str) -> str:
-    told = latex(text).replace(MISSING, "--")
+    escaped = latex(text).replace(MISSING, "--")
     for symbol, command in _SYMBOLS:
-        told = told.replace(symbol, command)
-    return told
+        escaped = escaped.replace(symbol, command)
+    return escaped
 
 
 def _latex_value(cell: StudyCell | None, digits: int) -> str:
@@ -155,9 +155,9 @@ def _text_value(cell: StudyCell | None, digits: int) -> str:
 def _csv_cells(cell: StudyCell | None, count: int) -> list[str]:
     if cell is None:
         return [""] * count
-    told = cell.difference
+    interval = cell.difference
     numbers = [cell.mean, cell.spread, *cell.values]
-    numbers += [None] * 3 if told is None else [told.mean, told.low, told.high]
+    numbers += [None] * 3 if interval is None else [interval.mean, interval.low, interval.high]
     return [*("" if value is None or value != value else str(value) for value in numbers), cell.noise or ""]
 
 

@@ -28,15 +28,15 @@ def reward_parts(backbone: Backbone, rows: ClipRows, rewards: RewardConfig) -> l
     parts = []
     for name, estimator_name in rewards.structure.items():
         estimator = ESTIMATORS[name](estimator_name).to(backbone.device)
-        told = fingerprint | {"last": LAST_FRAMES} | _identity(estimator_name, estimator)
-        parts.append(Part(name, told, rows.identities, partial(targets.structure, name, estimator)))
+        identity = fingerprint | {"last": LAST_FRAMES} | _identity(estimator_name, estimator)
+        parts.append(Part(name, identity, rows.identities, partial(targets.structure, name, estimator)))
     if rewards.motion:
         flow = flow_estimator(rewards.motion)
         size = [side // backbone.facts.space for side in (rows.look.height, rows.look.width)]
-        told = fingerprint | {"latent size": size} | _identity(rewards.motion, flow)
+        identity = fingerprint | {"latent size": size} | _identity(rewards.motion, flow)
         if (frames := backbone.facts.time) > 1:
-            told |= {"frames of a latent": frames}
-        parts.append(Part("flow", told, rows.identities, partial(targets.flow, flow, size)))
+            identity |= {"frames of a latent": frames}
+        parts.append(Part("flow", identity, rows.identities, partial(targets.flow, flow, size)))
     return parts
 
 

@@ -1,4 +1,4 @@
-"""ShowMe's training objective (arXiv 2511.17839): a denoising step of either stage, and rewards on what it foretells.
+"""ShowMe's training objective (arXiv 2511.17839): a denoising step of either stage, and rewards on what it predicts.
 
 Nothing is drawn here (see :mod:`.samples`): a batch decides its loss.
 """

@@ -1,7 +1,7 @@
 """ShowMe's reward tuning (arXiv 2511.17839, method figure): terms added to the denoising loss after each stage.
 
-The structure reward looks at the picture that one denoising step of stage 1 foretells, the motion reward at the latents
-that one step of stage 2 foretells. Both pass their gradient to the network; the released structure reward does not.
+The structure reward looks at the picture that one denoising step of stage 1 predicts, the motion reward at the latents
+that one step of stage 2 predicts. Both pass their gradient to the network; the released structure reward does not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STRUCTURE_REWARDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "edge": structure.edge_reward,
     "depth": structure.depth_reward,
 }
-# t <= 200: only then is the picture that one step foretells sharp enough to have edges.
+# t <= 200: only then is the picture that one step predicts sharp enough to have edges.
 _LAST_TIMESTEP = 200
 # t >= 700: motion is decided while little else is.
 _FIRST_TIMESTEP = 700
@@ -56,7 +56,7 @@ def structure_terms(
     estimators: Mapping[str, Estimator],
     targets: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """One term per estimator: E of the foretold picture against E of the true one, for samples inside the gate.
+    """One term per estimator: E of the predicted picture against E of the true one, for samples inside the gate.
 
     Args:
         step: of stage 1; the picture is its last slot.
@@ -82,7 +82,7 @@ def structure_terms(
 
 
 def motion_terms(step: Step, flow_magnitude: Tensor) -> dict[str, Tensor]:
-    """KL between when each place moves by the true flow and by the foretold latents, for samples inside the gate.
+    """KL between when each place moves by the true flow and by the predicted latents, for samples inside the gate.
 
     Args:
         step: of stage 2.

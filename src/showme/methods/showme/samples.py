@@ -79,7 +79,7 @@ class ShuffledClips(Dataset, ABC):
 
 
 class StateImageSamples(ShuffledClips):
-    """Stage 1, state manipulation: a last frame to be foretold from a first, [z*_t; z^0], T = 1."""
+    """Stage 1, state manipulation: a last frame to be predicted from a first, [z*_t; z^0], T = 1."""
 
     def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         start, end = state_image_pair(len(clip["latents"]), generator)

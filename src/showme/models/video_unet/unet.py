@@ -23,7 +23,7 @@ __all__ = ["VideoUNet", "VideoUNetLayers"]
 
 
 def __getattr__(name: str) -> Any:
-    # diffusers looks beside a class for the one that tells how it is loaded.
+    # diffusers looks beside a class for the one that says how it is loaded.
     if name not in ("VideoUNet", "ModelMixin"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .. import saved

@@ -34,7 +34,7 @@ class Hand:
             thumb, index, middle, ring and little finger, four joints each from the base to the tip.
         handedness: ``left`` or ``right``: the person's, in a frame that is not mirrored; a selfie's mirror swaps them.
         handedness_score: in [0.5, 1], how sure that is.
-        presence: in [0, 1], how sure it is a hand; None where the detector does not tell.
+        presence: in [0, 1], how sure it is a hand; None where the detector does not give it.
     """
 
     joints: np.ndarray

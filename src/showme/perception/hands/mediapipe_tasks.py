@@ -19,7 +19,7 @@ _WHAT = "Finding hands by MediaPipe"
 class MediapipeHands:
     """Frames -> the hands in each, by MediaPipe's HandLandmarker in image mode: every frame for itself.
 
-    Called as :class:`~showme.perception.hands.detector.TorchHands`, with the same defaults; it does not tell a hand's
+    Called as :class:`~showme.perception.hands.detector.TorchHands`, with the same defaults; it does not give a hand's
     presence. Its native library writes a few lines of its own to standard error, once for each object.
 
     Args:

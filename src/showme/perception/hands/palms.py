@@ -1,6 +1,6 @@
 """Palms: MediaPipe's single-shot detector for 192x192 pictures (arXiv 2006.10214, section 3.1).
 
-The network foretells, for each of 2016 anchors, a box, seven points of the palm and a score. Pixel coordinates here and
+The network predicts, for each of 2016 anchors, a box, seven points of the palm and a score. Pixel coordinates here and
 in the neighbouring files are those of arrays: the centre of the top left pixel is (0, 0).
 """
 
@@ -102,7 +102,7 @@ def ssd_anchors(size: int = PALM_SIZE) -> Tensor:
     """Centres of the anchors, (2016, 2) for 192: x and y as fractions of the side, row by row in each grid.
 
     Two of each layer stand in the middle of every cell; layers of one stride share their grid. Their size is fixed to
-    the picture's, so that boxes are foretold in pixels.
+    the picture's, so that boxes are predicted in pixels.
     """
     grids = []
     for stride in sorted(set(_LAYER_STRIDES)):

@@ -74,8 +74,8 @@ def showme_goal(
     best = int(np.argmax(products))
     score, last = float(products[best]), int(frame_numbers[-candidates:][best])
     if not _reaches(score, min_score):
-        told = _told(score, min_score)
-        return Verdict(False, "goal not seen", f"The goal's best score is {told}, less than {min_score:g}.", last)
+        shown = _distinct(score, min_score)
+        return Verdict(False, "goal not seen", f"The goal's best score is {shown}, less than {min_score:g}.", last)
     if last < min_last:
         reason = f"The goal is seen best in frame {last}, before frame {min_last}."
         return Verdict(False, "goal too early", reason, last)
@@ -91,10 +91,10 @@ def lego_window(change: float, low: float = 0.81, high: float = 0.97) -> Verdict
         high: largest.
     """
     if not _reaches(change, low):
-        reason = f"First and last frame have a similarity of {_told(change, low)}, less than {low:g}."
+        reason = f"First and last frame have a similarity of {_distinct(change, low)}, less than {low:g}."
         return Verdict(False, "changes too much", reason)
     if not _reaches(high, change):
-        reason = f"First and last frame have a similarity of {_told(change, high)}, more than {high:g}."
+        reason = f"First and last frame have a similarity of {_distinct(change, high)}, more than {high:g}."
         return Verdict(False, "changes too little", reason)
     reason = f"First and last frame have a similarity of {change:.3g}, within {low:g} and {high:g}."
     return Verdict(True, "changes enough", reason)
@@ -110,10 +110,10 @@ def handi_motion(motion: float, minimum: int = 50) -> Verdict:
         motion: :func:`~showme.preparation.curation.scores.motion_score`.
         minimum: least.
     """
-    told = f"The motion score is {motion:.1f}, rounded {round(motion)}"
+    reason = f"The motion score is {motion:.1f}, rounded {round(motion)}"
     if round(motion) < minimum:
-        return Verdict(False, "too little motion", f"{told}, less than {minimum}.")
-    return Verdict(True, "enough motion", f"{told}, at least {minimum}.")
+        return Verdict(False, "too little motion", f"{reason}, less than {minimum}.")
+    return Verdict(True, "enough motion", f"{reason}, at least {minimum}.")
 
 
 def hand_presence(
@@ -123,12 +123,12 @@ def hand_presence(
 
     Args:
         hands: (T,) how many.
-        hand_confidence: (T,) the surest one's presence; not a number where the estimator does not tell.
+        hand_confidence: (T,) the surest one's presence; not a number where the estimator gives none.
         min_share: of frames with a hand.
         min_confidence: frames whose surest hand is less sure do not count; 0: all count.
 
     Raises:
-        InputError: a confidence is asked for and the estimator does not tell.
+        InputError: a confidence is asked for and the estimator gives none.
     """
     share = _hand_share(hands, hand_confidence, min_confidence)
     seen, frames = round(share * len(hands)), len(hands)
@@ -159,7 +159,7 @@ def _intensive(region: float, bound: float, threshold: str) -> Verdict:
     if not region > 0:
         return Verdict(False, "no region", "No hand was found in the clip.")
     if region < bound:
-        reason = f"Hands move in {_told(region, bound)} of the picture, less than {threshold}."
+        reason = f"Hands move in {_distinct(region, bound)} of the picture, less than {threshold}."
         return Verdict(False, "smaller region", reason)
     return Verdict(True, "large region", f"Hands move in {region:.3g} of the picture, at least {threshold}.")
 
@@ -303,7 +303,7 @@ def apply(rule: Rule, clips: Mapping[str, Scores]) -> dict[str, Verdict]:
         for need in rule.needs:
             if need not in scores:
                 raise ValueError(f"clip {name}: the rule reads {need}, which the scorer {rule.scorer!r} gives.")
-            # An estimator that tells no confidence says so by numbers that are none.
+            # An estimator that gives no confidence says so by numbers that are none.
             if need != "hand_confidence" and not np.isfinite(scores[need]).all():
                 raise InputError(
                     f"clip {name}: {need} is no finite number: check the weights of the estimator that scored it."
@@ -319,7 +319,7 @@ def _reaches(value: float, bound: float) -> bool:
     return bool(np.float32(value) >= np.float32(bound))
 
 
-def _told(value: float, bound: float) -> str:
+def _distinct(value: float, bound: float) -> str:
     """A number with as many digits as it takes to differ from its threshold."""
     digits = next((each for each in range(3, 9) if f"{value:.{each}g}" != f"{bound:.{each}g}"), 9)
     return f"{value:.{digits}g}"
@@ -329,7 +329,7 @@ def _hand_share(hands: np.ndarray, hand_confidence: np.ndarray, min_confidence: 
     there = hands > 0
     if min_confidence > 0:
         if np.isnan(hand_confidence).any():
-            raise InputError("This estimator for hands does not tell how sure it is: set min_confidence to 0.")
+            raise InputError("This estimator for hands does not say how sure it is: set min_confidence to 0.")
         there = there & (hand_confidence >= np.float32(min_confidence))
     return float(there.mean())
 

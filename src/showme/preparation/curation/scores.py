@@ -169,7 +169,7 @@ class HandScores:
 
     def score(self, frames: np.ndarray, instruction: str) -> dict[str, np.ndarray]:
         """``hands``: how many, (T,). ``hand_confidence``: the surest one's presence, (T,); 0 in a frame without hands,
-        not a number where the estimator does not tell. ``region``: share of the picture, ()."""
+        not a number where the estimator gives none. ``region``: share of the picture, ()."""
         found = self.estimator(frames)
         masks = _HULLS[self.hull]([[hand.joints for hand in hands] for hands in found], *frames.shape[1:3])
         return {

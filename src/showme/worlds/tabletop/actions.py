@@ -195,7 +195,7 @@ def put_goal(scene: Scene) -> np.ndarray:
     target, reference = scene.objects[scene.target], scene.second
     place = np.array([reference.x, reference.y, 0.0])
     if scene.action == "put_next_to":
-        # Always on the right, so that the words alone tell where it goes.
+        # Always on the right, so that the words alone say where it goes.
         reach = EXTENTS[reference.shape][0] + EXTENTS[target.shape][0] + NEXT_TO_GAP
         extra = 0.024 if reference.shape == "mug" else 0.0
         return place + np.array([reach + extra, 0, 0])

@@ -96,7 +96,7 @@ def wrong_instruction(scene: Scene) -> str:
     return other.instruction
 
 
-def other_scenes(scene: Scene, rng: np.random.Generator, told: Counter[str]) -> Iterator[Scene]:
+def other_scenes(scene: Scene, rng: np.random.Generator, chosen: Counter[str]) -> Iterator[Scene]:
     """Feasible scenes with the same first frame and another instruction, those of the rarest action first.
 
     Held-out combinations are left out, as in every split but ``test_novel``.
@@ -104,12 +104,12 @@ def other_scenes(scene: Scene, rng: np.random.Generator, told: Counter[str]) -> 
     Args:
         scene: whose first frame it is.
         rng: draws the order within an action, and the wordings.
-        told: how often each action was chosen; the caller counts what it takes, and so balances the actions.
+        chosen: how often each action was chosen; the caller counts what it takes, and so balances the actions.
     """
     candidates = [c for c in _instructions(scene) if not is_novel(_combo(c))]
     shuffled = [candidates[i] for i in rng.permutation(len(candidates))]
     while shuffled:
-        candidate = min(shuffled, key=lambda c: told[c.action])
+        candidate = min(shuffled, key=lambda c: chosen[c.action])
         shuffled.remove(candidate)
         if action_fits(candidate):
             yield replace(candidate, wording=int(rng.integers(len(TEMPLATES[candidate.action]))))

@@ -32,7 +32,7 @@ class MpegOrder:
     def key(self, packet: memoryview) -> tuple[int, int]:
         """Of the packet's picture, as :class:`~showme.data.media.order.Order`: references so far, 1 for such a one.
 
-        Not told are packets of several pictures, and pictures that are not coded.
+        Packets of several pictures, and pictures that are not coded, are not recognised.
         """
         data = bytes(packet)
         place = data.find(self.start)

@@ -19,7 +19,7 @@ def split_lengths(data: memoryview, size: int, whole: set[int]) -> Iterator[byte
 
     Args:
         data: of a packet.
-        size: of the field that tells a unit's length.
+        size: of the field that holds a unit's length.
         whole: first bytes of units that are wanted whole.
     """
     place, stop = 0, len(data)
