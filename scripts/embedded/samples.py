@@ -10,8 +10,8 @@ from showme.backbones.base import Known
 from showme.backbones.placing import in_slots
 from showme.data.sampling import evenly_spaced
 from showme.data.stream import generator_at, mixed_seed, shuffled
-from showme.methods.showme.config import DropoutConfig
-from showme.methods.showme.samples import conditions
+from showme.methods.dropout import DropoutConfig
+from showme.methods.samples import conditions
 
 from .cache import EncodedClips
 from .pair_cache import EncodedPairs

@@ -10,7 +10,8 @@ import torch
 from torch.utils.data import default_collate
 
 from showme.experiment import open_run
-from showme.methods.showme.config import DropoutConfig, RewardConfig, ShowMeConfig
+from showme.methods.dropout import DropoutConfig
+from showme.methods.showme.config import RewardConfig, ShowMeConfig
 from showme.run_config import DataConfig
 from showme.worlds.render import render_dataset
 

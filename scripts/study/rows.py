@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import Field
 
 from showme.config import OptimizerConfig, Settings, TrainingConfig
-from showme.methods.showme.config import AdapterConfig, DropoutConfig, ShowMeConfig
+from showme.methods.dropout import DropoutConfig
+from showme.methods.showme.config import AdapterConfig, ShowMeConfig
 from showme.run_config import DataConfig, ValidationConfig
 
 BASE = "base"

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .backbones.lora import is_of_an_adapter
 from .base_model import record_base
 from .bundle import BundleFiles, BundleInfo, open_bundle
 from .data.cache import Part, build_parts, missing_shards
@@ -243,7 +244,7 @@ def _trained_whole(pipeline: Any) -> tuple[str, ...]:
         name
         for name, component in pipeline.components.items()
         if isinstance(component, nn.Module)
-        and any(p.requires_grad and ".lora_" not in key for key, p in component.named_parameters())
+        and any(p.requires_grad and not is_of_an_adapter(component, key) for key, p in component.named_parameters())
     )
 
 
@@ -252,7 +253,7 @@ def _narrow_frozen(pipeline: Any, dtype: torch.dtype) -> None:
     for component in pipeline.components.values():
         if isinstance(component, nn.Module):
             for name, parameter in component.named_parameters():
-                if not parameter.requires_grad and ".lora_" not in name:
+                if not parameter.requires_grad and not is_of_an_adapter(component, name):
                     parameter.data = parameter.data.to(dtype)
 
 

@@ -46,10 +46,13 @@ def read_pipeline(
     """
     device = choose_device(device)
     index = json.loads(files.path(INDEX).read_text(encoding="utf-8"))
-    parts = {name: value for name, value in index.items() if isinstance(value, list)}
+    # What a model does without, such as an image encoder, stands there as two nulls.
+    parts = {name: value for name, value in index.items() if isinstance(value, list) and value[0] is not None}
     if dtype is None:
         dtype = torch.float32 if device.type == "cpu" else stored_dtype(files.path(denoiser_of(parts)))
-    settings = {name: value for name, value in index.items() if name not in parts and not name.startswith("_")}
+    settings = {
+        name: value for name, value in index.items() if not isinstance(value, list) and not name.startswith("_")
+    }
     if not own:
         settings = {name: value for name, value in settings.items() if name in inspect.signature(cls).parameters}
     with _quiet():

@@ -88,7 +88,7 @@ def _settle(pipeline: Pipeline, files: BundleFiles, method: str) -> None:
     stack = [*(find_method(each.info.method) for each in files.stack[:-1]), find_method(method)]
     pipeline.active_adapters = {
         task: list(dict.fromkeys(name for each in stack for name in each.active_adapters(task)))
-        for task in find_method(method).tasks
+        for task in (*find_method(method).tasks, *find_method(method).parts)
     }
 
 

@@ -33,7 +33,7 @@ class Validator:
 
     Args:
         config: the run's settings.
-        task: what the pipeline is asked for, ``image`` or ``video``.
+        task: what the pipeline is asked for, ``image``, ``video`` or ``region``.
         size: (height, width) of the model's pictures.
 
     Raises:
@@ -58,14 +58,20 @@ class Validator:
         self._own_folder()
         scenes = [self._scene(number) for number in range(len(self.records))]
         pipeline.set_progress_bar_config(disable=True)
-        files, gains = [], []
+        files, values = [], []
         for number, (record, clip) in enumerate(zip(self.records, self.clips, strict=True)):
-            name, end = self._generate(pipeline, number, record, clip, step)
+            name, made = self._generate(pipeline, number, record, clip, step)
             files.append(name)
-            gains.append(psnr(end, clip[-1]) - psnr(clip[0], clip[-1]))
-        figures = {"gain over the first frame, dB": float(np.mean(gains))}
+            values.append(self._figure(made, clip))
+        what = "share of the picture in the region" if self.task == "region" else "gain over the first frame, dB"
+        figures = {what: float(np.mean(values))}
         add_validation(self.folder, self.config.title, scenes, Validated(step, files, figures))
         return figures
+
+    def _figure(self, made: np.ndarray, clip: np.ndarray) -> float:
+        if self.task == "region":
+            return float(made.mean()) / 255
+        return psnr(made, clip[-1]) - psnr(clip[0], clip[-1])
 
     def _own_folder(self) -> None:
         """Make the folder; one that shows other scenes steps aside: pictures of two do not belong in one row."""
@@ -84,20 +90,20 @@ class Validator:
             neighbour.write_text(json.dumps(scenes))
 
     def _scene(self, number: int) -> Scene:
-        first, truth = f"scene{number}-first.png", f"scene{number}-truth." + ("png" if self.task == "image" else "mp4")
+        first, truth = f"scene{number}-first.png", f"scene{number}-truth." + ("mp4" if self.task == "video" else "png")
         if not (self.folder / truth).exists():
             clip = [Image.fromarray(frame) for frame in self.clips[number]]
             write_png(clip[0], self.folder / first)
-            if self.task == "image":
-                write_png(clip[-1], self.folder / truth)
-            else:
+            if self.task == "video":
                 write_video(clip, self.folder / truth, _FPS)
+            else:
+                write_png(clip[-1], self.folder / truth)
         return Scene(self.records[number].instruction, first, truth)
 
     def _generate(
         self, pipeline: Pipeline, number: int, record: Record, clip: np.ndarray, step: int
     ) -> tuple[str, np.ndarray]:
-        """The file that was written, and the end that the model predicts."""
+        """The file that was written, and the end or the region that the model predicts."""
         stem = f"scene{number}-step{step:07d}"
         # The beginning of the run warns of instructions that are cut; every validation would warn again.
         with truncation_reported():
@@ -109,8 +115,9 @@ class Validator:
                 num_inference_steps=self.config.validation.steps,
                 seed=number,
             )
-        if self.task == "image":
-            write_png(output.image, self.folder / f"{stem}.png")
-            return f"{stem}.png", np.asarray(output.image)
-        write_video(output.frames, self.folder / f"{stem}.mp4", _FPS)
-        return f"{stem}.mp4", np.asarray(output.frames[-1])
+        if self.task == "video":
+            write_video(output.frames, self.folder / f"{stem}.mp4", _FPS)
+            return f"{stem}.mp4", np.asarray(output.frames[-1])
+        picture = getattr(output, self.task)
+        write_png(picture, self.folder / f"{stem}.png")
+        return f"{stem}.png", np.asarray(picture)

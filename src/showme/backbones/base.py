@@ -69,7 +69,7 @@ class Conditions:
         image: projected tokens of the image encoder (B, N, D), as :meth:`Backbone.project` makes them.
         known: of the clip.
         scalar: (B,); None: the network's default.
-        region: (B, 1, 1, h, w) in {0, 1}, where the action happens; None: no such condition.
+        region: (B, 1, 1, h, w) in {0, 1}, where the action happens; None: unknown.
     """
 
     text: Tensor
@@ -102,8 +102,9 @@ class Backbone(ABC):
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """Trainable components by name."""
-        return {name: getattr(self.parts, name) for name in self.trainable}
+        """Trainable components by name, those that the model has."""
+        found = {name: getattr(self.parts, name, None) for name in self.trainable}
+        return {name: network for name, network in found.items() if network is not None}
 
     @property
     @abstractmethod
@@ -231,6 +232,15 @@ class Backbone(ABC):
             feed_forward: whether feed-forward layers are among them.
         """
         raise InputError(f"{type(self).__name__} names no layers for LoRA: choose another backbone or full tuning.")
+
+    def add_region(self, adapter: str) -> None:
+        """Give the denoiser a place for :attr:`Conditions.region`, which changes nothing yet and is kept with an
+        adapter; a denoiser whose base has one is left as it is.
+
+        Raises:
+            InputError: the family has no such place.
+        """
+        raise InputError(f"{type(self).__name__} has no place for a region: choose a model on video_unet.")
 
     def projector_targets(self) -> dict[str, int]:
         """Names of the image projector's layers that LoRA adapts, with the multiple of the rank that each gets; none

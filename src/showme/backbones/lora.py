@@ -21,6 +21,10 @@ from ..bundle import LORA_CONFIG
 from ..errors import InputError, first_line
 from .merging import merged
 
+# In an adapter's settings: modules that are kept with it. And the network's method that adds each.
+_KEPT = "kept_modules"
+_ADDED_BY = {"conv_in_masked": "add_mask_entrance"}
+
 # A network of ours or of diffusers: mypy does not see what diffusers' mixins give them.
 Network = Any
 
@@ -86,6 +90,17 @@ def adapter_state(network: nn.Module, name: str) -> dict[str, Tensor]:
     return get_peft_model_state_dict(network, adapter_name=name)
 
 
+def kept_modules(network: nn.Module) -> dict[str, tuple[str, ...]]:
+    """Adapter -> names of modules that are kept with it, whole: what it adds to the network beside LoRA."""
+    return network.__dict__.setdefault("_showme_kept_modules", {})
+
+
+def is_of_an_adapter(network: nn.Module, parameter: str) -> bool:
+    """Whether a parameter of ``network`` belongs to one of its adapters."""
+    names = [name for names in kept_modules(network).values() for name in names]
+    return ".lora_" in parameter or any(parameter.startswith(f"{name}.") for name in names)
+
+
 def save_adapters(network: nn.Module, folder: Path, dtype: torch.dtype | None = None) -> None:
     """One safetensors file per adapter of ``network``; its LoraConfig stands in the header under ``lora_config``.
 
@@ -97,8 +112,12 @@ def save_adapters(network: nn.Module, folder: Path, dtype: torch.dtype | None = 
     for name, config in getattr(network, "peft_config", {}).items():
         folder.mkdir(parents=True, exist_ok=True)
         state = {key: cast(value, dtype).contiguous() for key, value in adapter_state(network, name).items()}
+        settings = _config_dict(config, state)
+        if kept := kept_modules(network).get(name):
+            settings[_KEPT] = list(kept)
+            state |= {key: cast(value, dtype).contiguous() for key, value in _kept_state(network, kept).items()}
         # A single entry: safetensors writes several in an order that changes from run to run.
-        metadata = {LORA_CONFIG: json.dumps(_config_dict(config, state), sort_keys=True)}
+        metadata = {LORA_CONFIG: json.dumps(settings, sort_keys=True)}
         save_file(state, folder / f"{name}.safetensors", metadata)
 
 
@@ -114,7 +133,35 @@ def load_adapter(network: Network, path: Path) -> None:
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     if LORA_CONFIG not in metadata:
         raise InputError(f"{path} has no {LORA_CONFIG} in its header: save the adapter with save_adapters.")
-    attach_adapter(network, name, LoraConfig(**json.loads(metadata[LORA_CONFIG])), state, path)
+    settings = json.loads(metadata[LORA_CONFIG])
+    kept = tuple(settings.pop(_KEPT, ()))
+    own = {key: state.pop(key) for key in list(state) if any(key.startswith(f"{module}.") for module in kept)}
+    if kept:
+        _load_kept(network, name, kept, own, path)
+    attach_adapter(network, name, LoraConfig(**settings), state, path)
+
+
+def _kept_state(network: nn.Module, kept: Iterable[str]) -> dict[str, Tensor]:
+    return {f"{name}.{key}": each for name in kept for key, each in network.get_submodule(name).state_dict().items()}
+
+
+def _load_kept(network: Network, adapter: str, kept: tuple[str, ...], state: dict[str, Tensor], origin: Path) -> None:
+    """Add the modules that are kept with an adapter, and fill them.
+
+    Raises:
+        InputError: a module that the network does not know how to add, or a tensor missing, unknown or misshapen.
+    """
+    for module in kept:
+        if module not in _ADDED_BY:
+            raise InputError(f"{origin} holds a module {module!r}, which is none of this version: update showme-video.")
+        getattr(network, _ADDED_BY[module])()
+    expected = _kept_state(network, kept)
+    check_keys(origin, expected.keys() - state.keys(), state.keys() - expected.keys())
+    try:
+        network.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise InputError(f"{origin} does not fit the network ({first_line(error)}).") from error
+    kept_modules(network)[adapter] = kept
 
 
 def attach_adapter(network: Network, name: str, config: LoraConfig, state: dict[str, Tensor], origin: Path) -> None:

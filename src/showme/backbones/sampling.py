@@ -27,6 +27,7 @@ class Sampling:
         branches: K, how many rows of the conditions belong to one clip.
         eta: DDIM's stochasticity.
         generator: of the noise; None: the global one.
+        start: latents that sampling begins at, noised to the first timestep; None: pure noise.
         after_step: called as ``after_step(index, timestep, latents) -> latents``.
         bar: opens a progress bar over a number of steps.
     """
@@ -36,6 +37,7 @@ class Sampling:
     branches: int = 1
     eta: float = 0.0
     generator: torch.Generator | None = None
+    start: Tensor | None = None
     after_step: Callable[[int, Tensor, Tensor], Tensor] | None = None
     bar: Callable[..., AbstractContextManager[Any]] | None = None
 
@@ -43,7 +45,7 @@ class Sampling:
 def sample(
     backbone: Backbone, scheduler: Any, conditions: Conditions, shape: Sequence[int], how: Sampling, still: bool = False
 ) -> Tensor:
-    """Latents (B, C, T', h, w) from pure noise.
+    """Latents (B, C, T', h, w) from noise.
 
     Args:
         backbone: predicts, with the adapters that are active.
@@ -55,10 +57,14 @@ def sample(
     """
     known = conditions.known
     conditions = conditions.repeated(how.branches) if how.branches > 1 else conditions
-    latents = noise(shape, how.generator, known.latents)
-    scheduler.set_timesteps(how.steps, device=latents.device)
-    # Flow-matching schedulers know neither a first sigma nor a scaling: theirs are 1.
-    latents = backbone.hold(latents * getattr(scheduler, "init_noise_sigma", 1.0), known)
+    drawn = noise(shape, how.generator, known.latents)
+    scheduler.set_timesteps(how.steps, device=drawn.device)
+    if how.start is None:
+        # Flow-matching schedulers know neither a first sigma nor a scaling: theirs are 1.
+        latents = drawn * getattr(scheduler, "init_noise_sigma", 1.0)
+    else:
+        latents = scheduler.add_noise(how.start, drawn, scheduler.timesteps[:1])
+    latents = backbone.hold(latents, known)
     scaled = getattr(scheduler, "scale_model_input", lambda latents, t: latents)
     arguments = _step_arguments(scheduler, how)
     with how.bar(total=how.steps) if how.bar else _NoBar() as bar:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,12 +28,15 @@ _HALVES: dict[str, tuple[str, ...]] = {
 }
 _HALVES["all"] = _HALVES["spatial"] + _HALVES["temporal"]
 _PROJECTOR = r"attentions\.\d+\.to_(q|kv)"
+# Where a region comes in.
+_ENTRANCE = "conv_in_masked"
 # Pictures that the codec encodes at a time.
 _TOGETHER = 16
 
 
 class VideoUNetBackbone(Backbone):
-    """A ``VideoUNet`` with diffusers' ``AutoencoderKL``, CLIP encoders and an image projector, or without the latter.
+    """A ``VideoUNet`` with diffusers' ``AutoencoderKL`` and CLIP's text encoder; image encoder and projector are None
+    where a model has none (AnimateAnything).
 
     Known slots enter as further channels (``condition_axis: channel``) or as a slot in front (``time``).
     """
@@ -55,7 +58,8 @@ class VideoUNetBackbone(Backbone):
 
     @property
     def encoders(self) -> dict[str, nn.Module]:
-        return {"latents": self.parts.vae, "text": self.parts.text_encoder, "image": self.parts.image_encoder}
+        found = {"latents": self.parts.vae, "text": self.parts.text_encoder, "image": self.parts.image_encoder}
+        return {name: encoder for name, encoder in found.items() if encoder is not None}
 
     @property
     def vocabulary(self) -> Any:
@@ -133,8 +137,10 @@ class VideoUNetBackbone(Backbone):
     ) -> None:
         self.reader(long_instructions).check(sentences, places)
 
-    def encode_image(self, pixels: Tensor) -> Tensor:
+    def encode_image(self, pixels: Tensor) -> Tensor | None:
         """Pictures (n, 3, H, W) -> the image encoder's tokens (n, 1 + patches, D_img)."""
+        if self.parts.image_encoder is None:
+            return None
         encoder, extractor = self.parts.image_encoder, self.parts.feature_extractor
         size = encoder.config.image_size
         mean, std = (
@@ -149,7 +155,7 @@ class VideoUNetBackbone(Backbone):
         return encoder(pixels.to(encoder.dtype)).last_hidden_state
 
     def project(self, image: Tensor | None) -> Tensor | None:
-        return self.parts.image_projector(image)
+        return None if image is None else self.parts.image_projector(image)
 
     def predict(self, noisy: Tensor, level: Tensor, conditions: Conditions, still: bool = False) -> Tensor:
         unet: Any = self.parts.unet
@@ -158,8 +164,11 @@ class VideoUNetBackbone(Backbone):
             sample = beside(noisy, conditions.known)
         else:
             extra["condition_latent"] = conditions.known.latents[:, :, :1]
-        if unet.config.mask_channel:
-            extra["mask"] = cast(Tensor, conditions.region)
+        if conditions.region is not None:
+            extra["mask"] = conditions.region
+        elif unet.config.mask_channel and unet.config.condition_axis == "time":
+            # AnimateAnything never ran without one: where nothing is known, everything may move.
+            extra["mask"] = noisy.new_ones(len(noisy), 1, 1, *noisy.shape[-2:])
         image = None if conditions.image is None else split_image_tokens(conditions.image, noisy.shape[2])
         return unet(sample, level, conditions.text, image, conditions.scalar, temporal=not still, **extra)
 
@@ -168,7 +177,17 @@ class VideoUNetBackbone(Backbone):
         pattern = re.compile("|".join(f"({place}{leaf})" for place in _HALVES[half]))
         return [name for name, _ in self.parts.unet.named_modules() if pattern.fullmatch(name)]
 
+    def add_region(self, adapter: str) -> None:
+        from .lora import kept_modules
+
+        unet = self.parts.unet
+        if not unet.config.mask_channel or kept_modules(unet).get(adapter):
+            unet.add_mask_entrance()
+            kept_modules(unet)[adapter] = (_ENTRANCE,)
+
     def projector_targets(self) -> dict[str, int]:
+        if self.parts.image_projector is None:
+            return {}
         names = [name for name, _ in self.parts.image_projector.named_modules() if re.fullmatch(_PROJECTOR, name)]
         # Keys and values are one matrix here.
         return {name: 2 if name.endswith("to_kv") else 1 for name in names}

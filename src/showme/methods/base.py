@@ -37,8 +37,13 @@ class Method(ABC):
     name: ClassVar[str]
     #: What its models make, in the order of their making: of ``image`` and ``video``.
     tasks: ClassVar[tuple[str, ...]]
+    #: What its pipeline does beside the tasks with adapters of its own, such as finding a region.
+    parts: ClassVar[tuple[str, ...]] = ()
     #: Names of the backbones that it can be run on; None: any.
     backbones: ClassVar[tuple[str, ...] | None] = None
+
+    #: Whether its pipeline takes ``region=``, a picture of where the action happens, and gives ``.region``.
+    regions: ClassVar[bool] = False
 
     def check_backbone(self, files: BundleFiles) -> None:
         """Refuse a model whose network cannot carry the method.
@@ -69,7 +74,7 @@ class Method(ABC):
         """
 
     def active_adapters(self, task: str) -> Sequence[str]:
-        """Names of the denoiser's adapters that a task runs with, those that are there."""
+        """Names of the denoiser's adapters that a task or a part runs with, those that are there."""
         return ()
 
     def read_plain(
@@ -94,7 +99,7 @@ class Stage(ABC):
     on a pipeline that was read anew.
     """
 
-    #: What validation asks the pipeline for: ``image`` or ``video``.
+    #: What validation asks the pipeline for: ``image``, ``video`` or ``region``.
     task: str
 
     def __init__(self, config: Any, pipeline: Pipeline):

@@ -11,12 +11,13 @@ class Output(OrderedDict):
 
     image: the result, a PIL image (or an array (H, W, 3) in [0, 1], a tensor (3, H, W), or a latent (C, h, w)).
     frames: the action, a list of T PIL images (or (T, H, W, 3), (T, 3, H, W), or (T, C, h, w)).
-    A task that was not asked for leaves its field None.
+    region: where the action happens, a PIL image of mode L (or bool (H, W)), of methods that find or take one.
+    What was not asked for, or is not made, leaves its field None.
     """
 
-    def __init__(self, image: Any = None, frames: Any = None):
+    def __init__(self, image: Any = None, frames: Any = None, region: Any = None):
         super().__init__()
-        self.image, self.frames = image, frames
+        self.image, self.frames, self.region = image, frames, region
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

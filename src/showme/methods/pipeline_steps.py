@@ -14,8 +14,10 @@ from ..arguments import a_kind
 from ..backbones import open_backbone
 from ..backbones.base import Backbone
 from ..instruction import KnownWords
+from ..long_text import LongInstructions
 from ..pictures.fit import fit_photo
 from ..pictures.photo import upright_rgb
+from .call import Given
 from .inputs import as_pixels, check_large_enough
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
@@ -55,6 +57,19 @@ class PipelineSteps:
         """A picture that was given as ``field`` -> its latent (1, C, 1, h, w)."""
         pixels = self.pixels(picture, field).to(self._execution_device, self.backbone.dtype)
         return self.backbone.encode(pixels[:, None])
+
+    def given(self, image: Any, instruction: str, guided: bool, long: LongInstructions | None) -> Given:
+        """What a call gives the model, encoded; ``guided``: the empty conditions too."""
+        backbone, device = self.backbone, self._execution_device
+        pixels = self.pixels(image, "image").to(device, backbone.dtype)
+        texts, views = [instruction], [pixels]
+        if guided:
+            texts, views = ["", instruction], [torch.zeros_like(pixels), pixels]
+        return Given(
+            text=backbone.encode_text(texts, device=device, long_instructions=long),
+            image=backbone.project(backbone.encode_image(torch.cat(views))),
+            first=backbone.encode(pixels[:, None]),
+        )
 
     def pictures(self, latents: Tensor, output_type: str):
         """Latents (1, C, T', h, w) -> T pictures of the output type asked for."""

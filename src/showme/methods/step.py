@@ -44,12 +44,13 @@ def denoising_step(backbone: Backbone, batch: Mapping[str, Tensor], still: bool)
     Args:
         backbone: predicts.
         batch: collated samples: latents, known, noise (B, C, T', h, w), where (B, 1, T', 1, 1), level (B,), text (B, L,
-            D), image (B, N, D) and scalar (B,) or absent.
+            D); image (B, N, D), scalar (B,) and region (B, 1, 1, h, w) or absent.
         still: whether single pictures are wanted.
     """
     latents, level, path = batch["latents"], batch["level"], backbone.path
     noisy = path.noised(latents, batch["noise"], level)
     known = Known(batch["known"], batch["where"])
-    conditions = Conditions(batch["text"], backbone.project(batch.get("image")), known, batch.get("scalar"))
+    image = backbone.project(batch.get("image"))
+    conditions = Conditions(batch["text"], image, known, batch.get("scalar"), batch.get("region"))
     prediction = backbone.predict(noisy, level, conditions, still)
     return Step(path, noisy, prediction, path.target(latents, batch["noise"], level), level)

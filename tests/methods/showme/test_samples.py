@@ -11,10 +11,11 @@ from torch.utils.data import default_collate
 
 from showme.backbones.paths import DiscretePath
 from showme.backbones.placing import in_slots
-from showme.methods.showme.config import DropoutConfig
+from showme.methods.dropout import DropoutConfig
+from showme.methods.samples import Draw
 from showme.methods.showme.objective import ShowMeObjective
 from showme.methods.showme.rewards import motion_gate, structure_gate
-from showme.methods.showme.samples import Draw, StateImageSamples, StateVideoSamples
+from showme.methods.showme.samples import StateImageSamples, StateVideoSamples
 from showme.methods.step import denoising_step
 
 from ...conftest import backbone_of

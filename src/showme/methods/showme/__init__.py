@@ -48,7 +48,7 @@ class ShowMe(Method):
         return ShowMeStage(config, pipeline)
 
     def active_adapters(self, task: str) -> list[str]:
-        return ACTIVE_ADAPTERS[task]
+        return ACTIVE_ADAPTERS.get(task, [])
 
     def read_plain(self, files, device, dtype):
         from .plain import read_plain_pipeline

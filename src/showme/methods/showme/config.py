@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from ...config import Settings
 from ...run_config import RunConfig
+from ..dropout import DropoutConfig
 
 
 class AdapterConfig(Settings):
@@ -18,20 +19,6 @@ class AdapterConfig(Settings):
     dropout: float = Field(0.1, ge=0, lt=1, description="on the adapter's input")
     projector: Literal["lora", "full", "frozen"] = Field("lora", description="the Q-Former's training, in state_image")
     projector_rank: int = Field(128, ge=1, description="of the Q-Former's attention, with projector: lora")
-
-
-class DropoutConfig(Settings):
-    """Probabilities of dropping a condition, disjoint."""
-
-    text: float = Field(0.05, ge=0, le=1, description="the instruction alone")
-    image: float = Field(0.05, ge=0, le=1, description="the image tokens alone")
-    both: float = Field(0.05, ge=0, le=1, description="the two together")
-
-    @model_validator(mode="after")
-    def _no_more_than_all(self) -> DropoutConfig:
-        if self.text + self.image + self.both > 1:
-            raise ValueError("text, image and both add up to more than 1")
-        return self
 
 
 class RewardConfig(Settings):

@@ -7,7 +7,6 @@ moved and swapped, and plain ones in :mod:`.plain`, which are there sooner.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,48 +15,14 @@ from torch import Tensor
 
 from ...arguments import named_arguments
 from ...backbones.base import Conditions
-from ...backbones.sampling import Sampling, sample
+from ...backbones.sampling import sample
 from ...instruction import check_says_something
 from ...long_text import LongInstructions
-from ...models.guidance import rescale_guidance
+from ..call import Call, Given, settings_of
 from ..inputs import check_objects, check_settings
 from ..output import Output
 from ..pipeline_steps import OUTPUT_TYPES, PipelineSteps, resolve_tasks
 from .tasks import ACTIVE_ADAPTERS, TASKS
-
-
-@dataclass(frozen=True)
-class _Call:
-    """The settings of one call, defaults filled in."""
-
-    steps: int
-    guidance: float
-    rescale: float
-    eta: float
-    generator: torch.Generator | None
-    seed: int | None
-    callback: Callable | None
-
-    def draws(self) -> torch.Generator | None:
-        """What a task draws its noise from: with a seed, each from its own."""
-        return self.generator if self.seed is None else torch.Generator("cpu").manual_seed(int(self.seed))
-
-    def combine(self, predictions: Tensor) -> Tensor:
-        """e_uncond + w (e_cond - e_uncond), where guidance is on."""
-        if self.guidance == 1.0:
-            return predictions
-        unconditional, conditional = predictions.chunk(2)
-        guided = unconditional + self.guidance * (conditional - unconditional)
-        return rescale_guidance(guided, conditional, self.rescale) if self.rescale else guided
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What a call gives the model, each computed once; with guidance the empty conditions come first."""
-
-    text: Tensor
-    image: Tensor | None
-    first: Tensor
 
 
 class ShowMeSteps(PipelineSteps):
@@ -134,21 +99,14 @@ class ShowMeSteps(PipelineSteps):
             raise ValueError('goal=True takes the picture of the result: ask for task="both", or give a picture.')
         if output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type {output_type!r}: choose pil, np, pt or latent.")
-        if seed is not None and generator is not None:
-            raise ValueError("Give seed or generator, not both.")
-        call = _Call(
-            steps=self.config.num_inference_steps if num_inference_steps is None else num_inference_steps,
-            guidance=self.config.guidance_scale if guidance_scale is None else guidance_scale,
-            rescale=self.config.guidance_rescale if guidance_rescale is None else guidance_rescale,
-            eta=self.config.eta if eta is None else eta,
-            generator=generator,
-            seed=seed,
-            callback=callback_on_step_end,
-        )
+        call = settings_of(
+            self.config, num_inference_steps, guidance_scale, guidance_rescale, eta, generator, seed,
+            callback_on_step_end,
+        )  # fmt: skip
         self.backbone.check_lengths([instruction], None, long_instructions)
         if self.known_words is not None:
             self.known_words.warn(instruction)
-        given = self._encode(image, instruction, call.guidance != 1.0, long_instructions)
+        given = self.given(image, instruction, call.guided, long_instructions)
         output = Output()
         end = None if isinstance(goal, bool) else self.latent(goal, "goal")
         for name in tasks:
@@ -165,40 +123,14 @@ class ShowMeSteps(PipelineSteps):
                 output.frames = frames
         return output
 
-    def _encode(self, image, instruction: str, guided: bool, long: LongInstructions | None) -> _Given:
-        backbone, device = self.backbone, self._execution_device
-        pixels = self.pixels(image, "image").to(device, backbone.dtype)
-        texts, views = [instruction], [pixels]
-        if guided:
-            texts, views = ["", instruction], [torch.zeros_like(pixels), pixels]
-        return _Given(
-            text=backbone.encode_text(texts, device=device, long_instructions=long),
-            image=backbone.project(backbone.encode_image(torch.cat(views))),
-            first=backbone.encode(pixels[:, None]),
-        )
-
     def _denoise(
-        self, given: _Given, task: str, count: int, call: _Call, scalar: float | None, goal: Tensor | None
+        self, given: Given, task: str, count: int, call: Call, scalar: float | None, goal: Tensor | None
     ) -> Tensor:
         """Latents (1, C, T', h, w) of a task, from pure noise."""
         backbone, branches = self.backbone, len(given.text)
         pictures, slots = (given.first, (0,)) if goal is None else (torch.cat([given.first, goal], dim=2), (0, -1))
         scalars = None if scalar is None else torch.full((branches,), scalar, device=given.first.device)
         conditions = Conditions(given.text, given.image, backbone.known(pictures, slots, count), scalars)
-
-        def after_step(index: int, t: Tensor, latents: Tensor) -> Tensor:
-            assert call.callback is not None
-            return call.callback(self, index, t, {"latents": latents}).pop("latents", latents)
-
-        how = Sampling(
-            steps=call.steps,
-            combine=call.combine,
-            branches=branches,
-            eta=call.eta,
-            generator=call.draws(),
-            after_step=after_step if call.callback else None,
-            bar=self.progress_bar,
-        )
         shape = (1, *given.first.shape[1:2], count, *given.first.shape[-2:])
         with backbone.adapted(self.active_adapters[task]):
-            return sample(backbone, self.scheduler, conditions, shape, how, task == "image")
+            return sample(backbone, self.scheduler, conditions, shape, call.sampling(self, branches), task == "image")

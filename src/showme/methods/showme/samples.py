@@ -1,81 +1,15 @@
-"""Training samples of ShowMe's two stages: everything random about a sample is drawn here, from its position alone."""
+"""Training samples of ShowMe's two stages; ``edge`` and ``depth`` (3, 1, H, W) of the last three frames and ``flow``
+(T - 1, h, w) come with clips whose rewards ask for them."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from ...backbones.paths import NoisePath
-from ...backbones.placing import in_slots
 from ...data.sampling import state_image_pair
-from ...data.stream import generator_at, shuffled
-from .config import DropoutConfig
-
-
-class Clips(Protocol):
-    """What samples are made of: row -> ``latents`` (T, C, h, w) scaled, ``image`` (F, N, D) encoder tokens of the first
-    F frames, ``text`` (L, D), ``null_image`` (N, D), ``null_text`` (L, D), and what rewards ask for: ``edge`` and
-    ``depth`` (3, 1, H, W) of the last three frames, ``flow`` (T - 1, h, w). ``scalar`` () where clips differ in it."""
-
-    ids: list[str]
-
-    def __getitem__(self, row: int) -> Mapping[str, Tensor]: ...
-
-
-@dataclass(frozen=True)
-class Draw:
-    """How samples are drawn.
-
-    Attributes:
-        seed: of all of them.
-        path: whose levels are drawn.
-        dropout: of conditions.
-        timestep_power: the level of u^power, u uniform: t = 1000 u^power on a path of timesteps.
-        gate: the least and the most log-SNR that are drawn; None: all are.
-        goal_share: of video samples, how many know their end.
-    """
-
-    seed: int
-    path: NoisePath
-    dropout: DropoutConfig = field(default_factory=DropoutConfig)
-    timestep_power: float = 1.0
-    gate: tuple[float, float] | None = None
-    goal_share: float = 0.0
-
-    def level(self, generator: torch.Generator) -> Tensor:
-        """A level () of the path."""
-        u = torch.tensor(float(torch.rand((), generator=generator)), dtype=torch.float64)
-        if self.gate is not None:
-            return self.path.within(u, *self.gate)
-        return self.path.draw(u**self.timestep_power)
-
-
-class ShuffledClips(Dataset, ABC):
-    """Position -> sample, every epoch in another order."""
-
-    def __init__(self, clips: Clips, draw: Draw):
-        self.clips, self.draw = clips, draw
-
-    def __getitem__(self, position: int) -> dict[str, Tensor]:
-        clip = self.clips[self._row(position)]
-        return self.sample(clip, generator_at(self.draw.seed, position, 1))
-
-    @abstractmethod
-    def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """One sample of ``clip``; everything random comes from ``generator``."""
-
-    def describe(self, positions: Sequence[int]) -> str:
-        """The ids of the clips at these positions."""
-        return "clips " + ", ".join(self.clips.ids[self._row(position)] for position in positions)
-
-    def _row(self, position: int) -> int:
-        return shuffled(position, len(self.clips.ids), self.draw.seed)
+from ..samples import ShuffledClips, conditions, noised
 
 
 class StateImageSamples(ShuffledClips):
@@ -105,39 +39,3 @@ class StateVideoSamples(ShuffledClips):
         if "flow" in clip:
             sample["flow"] = clip["flow"].float()
         return sample
-
-
-def conditions(
-    clip: Mapping[str, Tensor], start: int, dropout: DropoutConfig, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Text and image tokens, dropped at times (5% each and both in the paper), and the frame stride if clips have one.
-
-    Args:
-        clip: of :class:`Clips`.
-        start: the frame whose image tokens are meant.
-        dropout: probabilities.
-        generator: of the sample.
-    """
-    u = float(torch.rand((), generator=generator))
-    no_text = u < dropout.text or dropout.text + dropout.image <= u < dropout.text + dropout.image + dropout.both
-    no_image = dropout.text <= u < dropout.text + dropout.image + dropout.both
-    chosen = {
-        "text": clip["null_text"] if no_text else clip["text"],
-        "image": clip["null_image"] if no_image else clip["image"][start],
-    }
-    return {name: value.float() for name, value in chosen.items()} | {k: clip[k] for k in ("scalar",) if k in clip}
-
-
-def noised(
-    latents: Tensor, pictures: Tensor, slots: Sequence[int], draw: Draw, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Latents (C, T', h, w), their noise and level, and ``pictures`` (C, K, h, w) that are known in K slots."""
-    level = draw.level(generator)
-    known = in_slots(pictures[None], slots, latents.shape[1])
-    return {
-        "latents": latents,
-        "known": known.latents[0],
-        "where": known.where[0],
-        "noise": torch.randn(latents.shape, generator=generator),
-        "level": level,
-    }

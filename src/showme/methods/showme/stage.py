@@ -13,11 +13,12 @@ from ...data.cache import Part
 from ...data.rows import ClipRows
 from ..base import Stage
 from ..cached import CachedClips, clip_parts
+from ..samples import Draw
 from .cached import ESTIMATORS, reward_parts
 from .config import ShowMeConfig
 from .objective import ShowMeObjective
 from .rewards import motion_gate, structure_gate
-from .samples import Draw, StateImageSamples, StateVideoSamples
+from .samples import StateImageSamples, StateVideoSamples
 from .tasks import STATE_VIDEO
 from .trainable import prepare
 

@@ -190,6 +190,18 @@ class VideoUNetLayers(nn.Module):
         x = x.unflatten(0, (batch, num_frames)).transpose(1, 2)
         return x if condition_latent is None else x[:, :, 1:]
 
+    def add_mask_entrance(self) -> nn.Conv2d:
+        """Add the entrance for samples with a mask, or begin it anew: as the plain one, with zeros for the mask."""
+        plain = self.conv_in
+        entrance = nn.Conv2d(plain.in_channels + 1, plain.out_channels, 3, padding=1).to(plain.weight)
+        with torch.no_grad():
+            entrance.weight[:, :1] = 0
+            entrance.weight[:, 1:] = plain.weight
+            entrance.bias.copy_(plain.bias)  # type: ignore[union-attr]
+        self.conv_in_masked = entrance.to(memory_format=torch.channels_last)
+        self.register_to_config(mask_channel=True)  # type: ignore[operator]
+        return self.conv_in_masked
+
     def _run_levels(self, x: Tensor, ctx: Context) -> Tensor:
         skips = [x]
         for block in self.down_blocks:

@@ -1,0 +1,54 @@
+"""IVG's training objective (arXiv 2412.04189, equations 3 and 6). Nothing is drawn here: a batch decides its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from ...backbones.base import Backbone
+from ...losses.region import region_loss
+from ..step import Step, denoising_step
+from .config import MaskLossConfig
+from .regions import mask_of
+
+
+class IVGObjective(nn.Module):
+    """Batch -> named terms, whose sum is minimised: ``noise``, and ``mask`` where the batch has masks.
+
+    Args:
+        backbone: its networks are trained, as far as their parameters take gradients.
+        mask_loss: of stage region; None: no such term.
+    """
+
+    def __init__(self, backbone: Backbone, mask_loss: MaskLossConfig | None = None):
+        super().__init__()
+        self.backbone, self.mask_loss = backbone, mask_loss
+        self.networks = nn.ModuleDict(backbone.networks)
+        # Moved and counted with the others; its weights are frozen.
+        self.codec = None if mask_loss is None else backbone.encoders["latents"]
+
+    @property
+    def trained(self) -> dict[str, nn.Module]:
+        """The modules that checkpoints keep."""
+        return dict(self.networks.items())
+
+    @property
+    def shard_units(self) -> list[nn.Module]:
+        """The network's layers: FSDP2 gathers one after the other."""
+        return self.backbone.units
+
+    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        step = denoising_step(self.backbone, batch, still=False)
+        terms = {"noise": step.loss}
+        if self.mask_loss is not None:
+            terms["mask"] = self.mask_loss.weight * self._mask_term(step, batch)
+        return terms
+
+    def _mask_term(self, step: Step, batch: Mapping[str, Tensor]) -> Tensor:
+        assert self.mask_loss is not None
+        rows = batch["slots"].new_tensor(range(len(batch["slots"])))
+        # Slots are the same for all samples: they are a choice of the run, not of the draw.
+        latents = step.clean(rows)[:, :, batch["slots"][0]]
+        predicted = mask_of(self.backbone.decode(latents))
+        return region_loss(predicted, batch["masks"], self.mask_loss.count_first_frame).mean()

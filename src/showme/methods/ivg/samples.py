@@ -1,0 +1,63 @@
+"""Training samples of IVG's two stages: everything random about a sample is drawn here, from its position alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ...data.sampling import evenly_spaced
+from ..samples import Clips, Draw, ShuffledClips, conditions, noised
+from .regions import at_latents
+
+
+class RegionSamples(ShuffledClips):
+    """Stage 1: the first frame, then its mask, beside ``[z^0; zeros]``.
+
+    Args:
+        clips: with ``region_latents`` (T', C, h, w) of the photo and the masks after it, ``region`` bool (H, W) and
+            ``regions`` bool (T, H, W).
+        draw: how samples are drawn.
+        target: ``union``: the region is every frame's mask; ``frames``: each has its own.
+        decoded: frames whose masks the loss compares; None: all; 0: none.
+    """
+
+    def __init__(self, clips: Clips, draw: Draw, target: str, decoded: int | None):
+        super().__init__(clips, draw)
+        self.target, self.decoded = target, decoded
+
+    def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        latents = clip["region_latents"].float().transpose(0, 1)
+        sample = conditions(clip, 0, self.draw.dropout, generator)
+        sample |= noised(latents, latents[:, :1], (0,), self.draw, generator)
+        count = latents.shape[1] - 1
+        if self.decoded != 0:
+            slots = 1 + torch.as_tensor(evenly_spaced(count, min(self.decoded or count, count)))
+            masks = clip["regions"][slots] if self.target == "frames" else clip["region"].expand(len(slots), -1, -1)
+            sample |= {"slots": slots, "masks": masks.float()}
+        return sample
+
+
+class VideoSamples(ShuffledClips):
+    """Stage 2: the clip, or its first frame outside of the region, beside ``[z^0; zeros]`` and the region.
+
+    Args:
+        clips: with ``region`` bool (H, W) unless it is given.
+        draw: how samples are drawn.
+        freeze_outside: whether the target stands still outside.
+        region: bool (H, W), the same for all clips; None: each has its own.
+    """
+
+    def __init__(self, clips: Clips, draw: Draw, freeze_outside: bool, region: Tensor | None):
+        super().__init__(clips, draw)
+        self.freeze_outside, self.region = freeze_outside, region
+
+    def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        latents = clip["latents"].float().transpose(0, 1)
+        mask = clip["region"] if self.region is None else self.region
+        region = at_latents(mask[None], (latents.shape[-2], latents.shape[-1]))[0]
+        if self.freeze_outside:
+            latents = latents[:, :1] * (1 - region) + latents * region
+        sample = conditions(clip, 0, self.draw.dropout, generator)
+        return sample | noised(latents, latents[:, :1], (0,), self.draw, generator) | {"region": region}

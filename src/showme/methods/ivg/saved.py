@@ -1,0 +1,90 @@
+"""IVG's pipeline as diffusers saves, loads, moves and offloads it, with the adapters beside."""
+
+from __future__ import annotations
+
+from diffusers import AutoencoderKL, SchedulerMixin
+from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModel, PreTrainedTokenizerBase
+
+from ...long_text import LongInstructions
+from ...models import ImageProjector, VideoUNet
+from ..saved_pipeline import SavedPipeline
+from .pipeline import IVGSteps
+
+
+class IVGPipeline(IVGSteps, SavedPipeline):
+    """IVG's two stages (arXiv 2412.04189): the region of motion, and the video in it.
+
+    Args:
+        unet, vae, text_encoder, tokenizer, scheduler: components.
+        image_projector, image_encoder, feature_extractor: None where the base reads no image tokens.
+        num_frames: T when a call does not say.
+        repeat_first_frame: as of ShowMe's pipeline.
+        guidance_scale, guidance_rescale, num_inference_steps, eta: used when a call does not say.
+        height, width: what photos are brought to; None takes them as they are.
+        long_instructions: as of ShowMe's pipeline.
+        start_from_first_frame: sampling begins at the first frame's latent on every frame, noised to the first
+            timestep, as AnimateAnything's does; False: at pure noise.
+        region_steps, region_frames: denoising steps and frames of the region; None: those of the video.
+        region_threshold, region_least_area, region_closing, region_margin: of
+            :class:`showme.methods.ivg.regions.CleanUp`.
+    """
+
+    model_cpu_offload_seq = "text_encoder->image_encoder->image_projector->unet->vae"
+    _optional_components = ["image_projector", "image_encoder", "feature_extractor"]  # noqa: RUF012 (diffusers' name)
+
+    def __init__(
+        self,
+        unet: VideoUNet,
+        vae: AutoencoderKL,
+        text_encoder: CLIPTextModel,
+        tokenizer: PreTrainedTokenizerBase,
+        scheduler: SchedulerMixin,
+        image_projector: ImageProjector | None = None,
+        image_encoder: CLIPVisionModel | None = None,
+        feature_extractor: CLIPImageProcessor | None = None,
+        num_frames: int = 16,
+        repeat_first_frame: bool = False,
+        guidance_scale: float = 9.0,
+        guidance_rescale: float = 0.0,
+        num_inference_steps: int = 25,
+        eta: float = 0.0,
+        height: int | None = None,
+        width: int | None = None,
+        long_instructions: LongInstructions = "cut",
+        start_from_first_frame: bool = False,
+        region_steps: int | None = None,
+        region_frames: int | None = None,
+        region_threshold: float = 0.5,
+        region_least_area: float = 0.002,
+        region_closing: float = 0.02,
+        region_margin: float = 0.0,
+    ):
+        components = {
+            "unet": unet,
+            "image_projector": image_projector,
+            "vae": vae,
+            "text_encoder": text_encoder,
+            "tokenizer": tokenizer,
+            "image_encoder": image_encoder,
+            "feature_extractor": feature_extractor,
+            "scheduler": scheduler,
+        }
+        settings = {
+            "num_frames": num_frames,
+            "repeat_first_frame": repeat_first_frame,
+            "guidance_scale": guidance_scale,
+            "guidance_rescale": guidance_rescale,
+            "num_inference_steps": num_inference_steps,
+            "eta": eta,
+            "height": height,
+            "width": width,
+            "long_instructions": long_instructions,
+            "start_from_first_frame": start_from_first_frame,
+            "region_steps": region_steps,
+            "region_frames": region_frames,
+            "region_threshold": region_threshold,
+            "region_least_area": region_least_area,
+            "region_closing": region_closing,
+            "region_margin": region_margin,
+        }
+        super().__init__(components, settings)

@@ -1,0 +1,138 @@
+"""One run of one of IVG's two stages."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from ...backbones.base import Backbone
+from ...backbones.lora import add_fresh_adapter, kept_modules, lora_config
+from ...bundle import BundleInfo
+from ...data.cache import Part
+from ...data.rows import ClipRows
+from ...errors import InputError, ShowMeWarning
+from ..base import Stage
+from ..cached import CachedClips, clip_parts
+from ..samples import Draw
+from .cached import mask_video, predicted_regions, true_regions
+from .config import IVGConfig
+from .objective import IVGObjective
+from .samples import RegionSamples, VideoSamples
+from .tasks import REGION, VIDEO
+
+_NAMED = 3
+
+
+class IVGStage(Stage):
+    """Stage 1, where the action happens, or stage 2, the video in it."""
+
+    config: IVGConfig
+
+    def __init__(self, config: IVGConfig, pipeline: Any):
+        super().__init__(config, pipeline)
+        self.backbone: Backbone = pipeline.backbone
+        self.video = config.stage == "video"
+        self.task = "video" if self.video else "region"
+        self.adapter = VIDEO if self.video else REGION
+
+    def parts(self, rows: ClipRows) -> list[Part]:
+        parts, config = clip_parts(self.backbone, rows), self.config
+        if not self.video:
+            truth = true_regions(rows, config)
+            return [*parts, truth, mask_video(self.backbone, rows, truth, config.target)]
+        if config.region == "predicted":
+            return [*parts, predicted_regions(self.pipeline, rows, config)]
+        return parts if config.region == "white" else [*parts, true_regions(rows, config)]
+
+    def prepare(self) -> None:
+        denoiser: Any = self.backbone.networks[self.backbone.denoiser]
+        mine = self.adapter in getattr(denoiser, "peft_config", {})
+        # Adapters of other methods belong to what was made with them; the stage's own may be begun anew.
+        foreign = [name for name in getattr(denoiser, "peft_config", {}) if name not in (REGION, VIDEO)]
+        for name in foreign + [self.adapter] * (mine and self.config.fresh):
+            denoiser.delete_adapters(name)
+        # Its first weights are random, and a resumed run must begin with the same.
+        torch.manual_seed(self.config.training.seed)
+        if not mine or self.config.fresh:
+            add_fresh_adapter(denoiser, self.adapter, self._lora())
+            if self.video:
+                self.backbone.add_region(self.adapter)
+        denoiser.set_adapters([self.adapter])
+        own = tuple(f"{name}." for name in kept_modules(denoiser).get(self.adapter, ()))
+        for name, parameter in denoiser.named_parameters():
+            parameter.requires_grad_(f".{self.adapter}." in name or name.startswith(own))
+
+    def _lora(self) -> Any:
+        adapter, backbone = self.config.adapter, self.backbone
+        wide = adapter.rank if adapter.feed_forward_rank is None else adapter.feed_forward_rank
+        names = backbone.targets("all", feed_forward=wide > 0)
+        attention = set(backbone.targets("all", feed_forward=False))
+        other = [name for name in names if name not in attention]
+        return lora_config(names, adapter.rank, adapter.dropout, (other, wide))
+
+    def samples(self, clips: CachedClips) -> Dataset:
+        config = self.config
+        draw = Draw(config.training.seed, self.backbone.path, config.dropout, config.timestep_power)
+        if not self.video:
+            _check_filled(clips)
+            loss = config.mask_loss
+            return RegionSamples(clips, draw, config.target, loss.frames if loss.weight else 0)
+        freeze = config.freeze_outside and config.region != "white"
+        return VideoSamples(clips, draw, freeze, self._shared_region(clips))
+
+    def _shared_region(self, clips: CachedClips) -> Tensor | None:
+        """The region that all clips have; None: each has its own."""
+        if self.config.region == "white":
+            latents = clips[0]["latents"]
+            return torch.ones(latents.shape[-2:], dtype=torch.bool)
+        if self.config.region == "prior":
+            return torch.stack([clips[row]["region"] for row in range(len(clips.ids))]).any(0)
+        _check_filled(clips)
+        return None
+
+    def objective(self) -> nn.Module:
+        networks: dict[str, Any] = self.backbone.networks
+        if self.config.training.gradient_checkpointing:
+            networks[self.backbone.denoiser].enable_gradient_checkpointing()
+        loss = self.config.mask_loss
+        objective = IVGObjective(self.backbone, None if self.video or not loss.weight else loss)
+        for network in networks.values():
+            network.train()
+        return objective
+
+    def finish(self, info: BundleInfo) -> BundleInfo:
+        clean, frames = self.config.clean_up, self.config.data.frames
+        self.pipeline.register_to_config(num_frames=frames, repeat_first_frame=False)
+        if not self.video:
+            self.pipeline.register_to_config(
+                region_threshold=clean.threshold,
+                region_least_area=clean.least_area,
+                region_closing=clean.closing,
+                region_margin=clean.margin,
+            )
+        return info.model_copy(update={"num_frames": frames})
+
+
+def _check_filled(clips: CachedClips) -> None:
+    """Warn of clips whose region is empty.
+
+    Raises:
+        InputError: all are.
+    """
+    empty = [name for row, name in enumerate(clips.ids) if not clips[row]["region"].any()]
+    if len(empty) == len(clips.ids):
+        raise InputError(
+            "No clip has a region: no hands were found in any. Choose another estimator (estimators.hands=...), or a "
+            "lower estimators.hand_confidence."
+        )
+    if empty:
+        names = ", ".join(map(repr, empty[:_NAMED]))
+        warnings.warn(
+            f"{len(empty)} of {len(clips.ids)} clips have an empty region ({names} first): in them nothing is to move.",
+            ShowMeWarning,
+            stacklevel=3,
+        )

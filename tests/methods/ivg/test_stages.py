@@ -1,0 +1,187 @@
+"""IVG's two stages as runs of a tiny model: what is trained, what they read, what they make, what they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
+
+from showme.bundle import open_bundle
+from showme.config import OptimizerConfig
+from showme.errors import InputError, ShowMeWarning
+from showme.experiment import open_run, train
+from showme.methods.ivg.config import IVGConfig
+from showme.methods.ivg.tasks import REGION, VIDEO
+from showme.methods.recipes import parse_recipe
+from showme.pipelines import load_bundle
+from showme.preparation.annotate import annotate
+from showme.preparation.config import AnnotateConfig
+
+CLIPS = 5
+
+
+def _clip(folder: Path, number: int, joints: bool) -> None:
+    """A blob that moves to the right, and a hand around it."""
+    row, column = np.random.default_rng(number).integers(6, 18, 2)
+    frames = np.full((7, 32, 32, 3), 90, np.uint8)
+    corners = np.zeros((7, 1, 21, 2), np.float32)
+    for time, frame in enumerate(frames):
+        frame[row : row + 8, column + time : column + time + 8] = 200
+        angles = np.linspace(0, 2 * np.pi, 21)
+        corners[time, 0] = np.stack([column + time + 4 + 4 * np.cos(angles), row + 4 + 4 * np.sin(angles)], 1)
+    arrays = {"frames": frames} | ({"joints": corners} if joints else {})
+    save_file(arrays, folder / f"{number}.safetensors")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    for number in range(CLIPS):
+        _clip(folder, number, joints=True)
+    lines = [
+        json.dumps({"id": str(n), "file": f"{n}.safetensors", "instruction": "push the red box"}) for n in range(CLIPS)
+    ]
+    (folder / "index.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture
+def settings(tiny_bundle, clips, tmp_path):
+    """settings(stage, **changes) -> IVGConfig of a short run into tmp_path / stage."""
+
+    def make(stage: str, training=None, **changes) -> IVGConfig:
+        trainer = {"steps": 3, "batch_size": 2, "precision": "fp32", "tensorboard": False} | (training or {})
+        trainer.setdefault("optimizer", OptimizerConfig(learning_rate=0.01).model_dump())
+        tree = {
+            "method": "ivg", "stage": stage, "model": str(tiny_bundle), "out": str(tmp_path / stage),
+            "validation": {"scenes": 0}, "adapter": {"rank": 2}, "estimators": {"hands": "rendered"},
+            "data": {"source": str(clips), "cache": str(tmp_path / "cache"), "frames": 4}, "training": trainer,
+        }  # fmt: skip
+        return parse_recipe(tree | changes, [], "test.yaml")
+
+    return make
+
+
+def _log(config: IVGConfig) -> list[dict]:
+    return [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()]
+
+
+def _adapter(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    return load_file(folder / "adapters" / f"{name}.safetensors")
+
+
+@pytest.fixture
+def region_model(settings) -> Path:
+    return train(settings("region"))
+
+
+def test_stage_1_trains_its_adapter_alone_with_both_terms(settings, region_model, tiny_bundle):
+    log = _log(settings("region"))
+    assert all(row["noise"] > 0 and 0 < row["mask"] <= 0.1 for row in log)
+    files = open_bundle(region_model)
+    assert files.info.method == "ivg"
+    assert [path.stem for path in files.adapters("unet")] == [REGION]
+    before = load_file(Path(tiny_bundle) / "unet" / "diffusion_pytorch_model.safetensors")
+    after = load_file(region_model / "unet" / "diffusion_pytorch_model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert any(value.any() for key, value in _adapter(region_model, REGION).items() if "lora_B" in key)
+
+
+def test_stage_2_sees_the_predicted_region_and_keeps_its_entrance(settings, region_model):
+    config = settings("video", model=str(region_model), bundle="thin")
+    model = train(config)
+    kept = _adapter(model, VIDEO)
+    # The mask's weights began at zero, and no loss would move them if the region did not come in.
+    assert kept["conv_in_masked.weight"][:, 0].any()
+    assert not (model / "unet").exists()
+    pipeline = load_bundle(model).pipeline
+    assert pipeline.takes_region
+    photo = Image.new("RGB", (32, 32), (90, 90, 90))
+    mask = np.zeros((32, 32), bool)
+    mask[8:24, 8:24] = True
+    first, again, white = (
+        pipeline(photo, "push the red box", region=region, seed=1) for region in (mask, mask, "white")
+    )
+    assert len(first.frames) == 4
+    assert (np.asarray(first.region) == mask * 255).all()
+    assert np.asarray(white.region).all()
+    assert all(np.array_equal(*pair) for pair in zip(first.frames, again.frames, strict=True))
+    assert not all(np.array_equal(*pair) for pair in zip(first.frames, white.frames, strict=True))
+
+
+@pytest.mark.parametrize("region", ["truth", "prior", "white"])
+def test_other_regions_need_no_first_stage(settings, region):
+    config = settings("video", region=region)
+    run = open_run(config)
+    samples = run.stage.samples(run.clips())
+    shown = torch.stack([samples[position]["region"] for position in range(CLIPS)])
+    assert shown.shape[1:] == (1, 1, 4, 4)
+    if region == "truth":
+        assert len({tuple(each.flatten().tolist()) for each in shown}) > 1
+        sample = samples[0]
+        still = sample["latents"] - sample["latents"][:, :1]
+        assert not (still * (1 - sample["region"])).any()
+        assert (still * sample["region"]).any()
+    else:
+        assert len({tuple(each.flatten().tolist()) for each in shown}) == 1
+    assert bool(shown.all()) == (region == "white")
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(settings, tmp_path):
+    whole = train(settings("region", out=str(tmp_path / "whole")))
+    halves = settings("region", {"steps": 1}, out=str(tmp_path / "halves"))
+    train(halves)
+    resumed = train(settings("region", out=str(tmp_path / "halves")))
+    first, second = (_adapter(model, REGION) for model in (whole, resumed))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_regions_of_labels_are_those_that_would_be_found(settings, clips, tmp_path):
+    look = {"height": 32, "width": 32, "frames": 4}
+    labels = {"source": str(clips), "out": tmp_path / "labels", "labels": ["region"], "look": look}
+    config = settings("region", labels=str(tmp_path / "labels"))
+    with pytest.raises(
+        InputError, match=r"has no region of all clips as this run sees them \('0', '1', '2' first\): run"
+    ):
+        train(config)
+    annotate(AnnotateConfig(**labels, estimators={"hands": "rendered"}))
+    own, read = settings("region", out=str(tmp_path / "own")), settings("region", labels=str(tmp_path / "labels"))
+    train(own)
+    train(read.model_copy(update={"data": read.data.model_copy(update={"cache": tmp_path / "other"})}))
+    assert [row["noise"] for row in _log(own)] == [row["noise"] for row in _log(read)]
+
+
+def test_what_cannot_be_trained_is_refused(settings, tmp_path, monkeypatch):
+    with pytest.raises(
+        InputError, match="was not trained to find one: train the stage region first, or choose region="
+    ):
+        train(settings("video"))
+    with pytest.raises(InputError, match="region is of stage video: leave it out, or set stage to video"):
+        settings("region", region="white")
+    with pytest.raises(InputError, match="mask_loss is of stage region"):
+        settings("video", mask_loss={"weight": 0})
+    with pytest.raises(InputError, match="region is white: nothing is outside of it"):
+        settings("video", region="white", freeze_outside=True)
+    assert not (tmp_path / "video").exists()
+
+
+def test_clips_without_hands_are_named(settings, clips, tmp_path, monkeypatch):
+    from showme.methods.ivg import stage
+
+    config = settings("video", region="truth")
+    run = open_run(config)
+    read = run.clips()
+    empty = {row: read[row] | {"region": torch.zeros(32, 32, dtype=torch.bool)} for row in range(CLIPS)}
+    some = type("Clips", (), {"ids": read.ids, "__getitem__": lambda self, row: empty[row] if row < 2 else read[row]})()
+    with pytest.warns(ShowMeWarning, match=r"2 of 5 clips have an empty region \('0', '1' first\)"):
+        stage._check_filled(some)
+    none = type("Clips", (), {"ids": read.ids, "__getitem__": lambda self, row: empty[row]})()
+    with pytest.raises(InputError, match="No clip has a region: no hands were found in any"):
+        stage._check_filled(none)
