@@ -24,6 +24,8 @@ _STILL_BRANDS = ("avif", "mif1", "heic", "heix")
 _STREAMS = 64
 # Of looking for a header; in a damaged file of many gigabytes it is looked for everywhere.
 OPEN_SECONDS = 120.0
+# Where an MPEG-4 stream is damaged, several threads give other pictures from one run to the next.
+_ONE_THREAD = {"mpeg4"}
 
 
 def open_container(
@@ -63,7 +65,8 @@ def open_container(
             raise _still(path, "AVIF or HEIF")
         context = video_stream(path, container, track).codec_context
         context.options = _DECODING | (_STRICT if strict else {})
-        context.thread_type, context.thread_count = "AUTO", threads
+        context.thread_type = "AUTO"
+        context.thread_count = 1 if context.name in _ONE_THREAD else threads
     except ClipError:
         container.close()
         raise
