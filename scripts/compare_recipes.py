@@ -33,16 +33,16 @@ from showme.training.log import LOG
 ROWS: dict[str, dict[str, Any]] = {
     "the recipe": {},
     "no draw at the last timestep but by chance": {"first_step_share": 0.0},
-    "90% of the draws at the last timestep": {"first_step_share": 0.9},
     "one end of each first frame": {"ends_per_scene": 1},
-    "32 pairs a step": {"image_batch": 32},
-    "128 pairs a step": {"image_batch": 128},
-    "Muon at 0.02": {"muon_rate": 0.02},
-    "Muon at 0.005": {"muon_rate": 0.005},
     "AdamW alone, at 5e-4": {"optimizer": "adamw"},
+    "Muon at 0.02": {"muon_rate": 0.02},
+    "90% of the draws at the last timestep": {"first_step_share": 0.9},
+    "32 pairs a step": {"image_batch": 32},
     "weights averaged, 0.99": {"ema": 0.99},
     "attention at 16x16 as well": {"unet_attention": (True, True, True)},
     "wider by half: 96, 192, 288": {"unet_widths": (96, 192, 288)},
+    "128 pairs a step": {"image_batch": 128},
+    "Muon at 0.005": {"muon_rate": 0.005},
 }
 _SHARED = ("clips", "pairs", "pairs-encoded", "codec-model", "tokenizer", "text-encoder", "image-encoder")
 _TIMED_STEPS, _TURNS = 6, 2
