@@ -193,3 +193,15 @@ def test_bad_input_never_imports_torch_and_is_reported_at_once(case, photo, tiny
 def test_a_goal_needs_both_tasks_and_a_model_that_knows_goals(refused):
     refused("ask for --task both", "--goal", "--task", "video")
     refused("was not trained to reach a goal", "--goal")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--region", "mask.png"), "The model tiny takes no region: leave --region out, or choose one of IVG."),
+        (("--motion", "5"), "The model tiny was not trained with motion strengths: leave --motion out."),
+        (("--motion", "-1"), "--motion -1"),
+    ],
+)
+def test_region_and_motion_are_for_models_that_take_them(refused, words, sentence):
+    refused(re.escape(sentence.rstrip(".")), *words)

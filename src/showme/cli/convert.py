@@ -58,6 +58,28 @@ def showme(
     _done(dest)
 
 
+@app.command("animate_anything")
+def animate_anything(
+    source: Annotated[Path, typer.Argument(help="Folder with unet, vae, text_encoder, tokenizer and scheduler.")],
+    dest: Annotated[Path, typer.Argument(help="Folder for the model.")],
+    size: Annotated[
+        int | None,
+        typer.Option(min=64, max=2048, help="Height and width of its pictures; the UNet's own else."),
+    ] = None,
+) -> None:
+    """AnimateAnything, or HANDI's weights in the same layout."""
+    if not source.is_dir():
+        raise InputError(f"{absent(source, 'folder')}: give the folder as it is published.")
+    if size is not None and size % 8:
+        raise InputError(f"--size {size}: choose a multiple of 8.")
+    refuse_foreign(dest)
+    from ..conversion.animate_anything_folder import convert_folder
+
+    with _converting(source) as progress:
+        convert_folder(source, dest, size, progress)
+    _done(dest)
+
+
 @contextlib.contextmanager
 def _converting(source: Path) -> Iterator[Callable[[str], None]]:
     """A spinner that names the step; a checkpoint that does not fit becomes one sentence."""

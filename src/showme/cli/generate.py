@@ -46,6 +46,13 @@ def generate(
             "model's own choice when left out."
         ),
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(help="Of models that take one: a picture, white where the action happens; white for everywhere."),
+    ] = None,
+    motion: Annotated[
+        float | None, typer.Option(help="Motion strength, of models that were trained with one; 5 is much.")
+    ] = None,
 ) -> None:
     """Make the picture of the result and the video of the action from one photo and one instruction."""
     from ..generation.request import GenerateRequest
@@ -55,8 +62,9 @@ def generate(
     # machine takes twenty times the CPU seconds of the work itself.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     request = GenerateRequest(
-        image, instruction, model, task, out, seed, steps, guidance, frames, fit, device, goal, long_instructions
-    )
+        image, instruction, model, task, out, seed, steps, guidance, frames, fit, device, goal, long_instructions,
+        region, motion,
+    )  # fmt: skip
     with job_bars("{task.description:22}") as bars:
         rows: dict = {}
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..errors import InputError
 
-PHOTO, RESULT, VIDEO, STRIP = "first_frame.png", "result.png", "action.mp4", "strip.png"
+PHOTO, RESULT, VIDEO, STRIP, REGION = "first_frame.png", "result.png", "action.mp4", "strip.png", "region.png"
 PAGE, RECORD = "index.html", "run.json"
-OWN_FILES = (PHOTO, RESULT, VIDEO, STRIP, PAGE, RECORD)
+OWN_FILES = (PHOTO, RESULT, VIDEO, STRIP, REGION, PAGE, RECORD)
 
 
 def check_folder(out: Path, photo: Path) -> None:

@@ -23,6 +23,8 @@ figure, section { margin: 0; background: var(--card); border: 1px solid var(--li
   overflow: hidden; }
 figure img, figure video { display: block; width: 100%; aspect-ratio: var(--shape); object-fit: contain;
   background: #000; }
+figure .over { position: relative; }
+figure .over img + img { position: absolute; inset: 0; mix-blend-mode: screen; opacity: .45; background: none; }
 figcaption { padding: 10px 14px; color: var(--soft); font-size: 14px; }
 figcaption b { color: var(--ink); }
 section { margin-top: 18px; padding: 18px 20px; }
@@ -45,7 +47,8 @@ class Page:
     """What the page shows; every text is escaped here, every file name is relative to the page.
 
     shape: (width, height) of the pictures. photo: the first frame's file. result, video: files, or None for a task
-    that was not asked for. notes: what the user should know. settings: label -> value.
+    that was not asked for. region: the file of where the action happens; None: there is none. notes: what the user
+    should know. settings: label -> value.
     """
 
     instruction: str
@@ -56,12 +59,19 @@ class Page:
     strip: str
     notes: Sequence[str]
     settings: Mapping[str, str]
+    region: str | None = None
 
 
 def render_page(page: Page) -> str:
     """The page as HTML text."""
     text = escape(page.instruction)
     views = [_picture(page.photo, "The photo, as the model saw it", "Before")]
+    if page.region is not None:
+        views.append(
+            f'<figure><div class="over"><img src="{escape(page.photo)}" alt="">'
+            f'<img src="{escape(page.region)}" alt="The region of motion, bright over the photo"></div>'
+            "<figcaption><b>Where it happens</b></figcaption></figure>"
+        )
     if page.result is not None:
         views.append(_picture(page.result, f"Picture of the result: {page.instruction}", "The result"))
     if page.video is not None:

@@ -58,7 +58,8 @@ class SettingsRecord(_Record):
     guidance_rescale: float
     eta: float = Field(description="stochasticity of the sampler, 0 to 1")
     frames: int
-    scalar: float | None = Field(description="frame stride or fps condition; null: the network's own")
+    scalar: float | None = Field(description="frame stride, fps or motion strength; null: the network's own")
+    region: str | None = Field(None, description="--region as given; null: the model's own, or it takes none")
     goal: bool = Field(description="whether the video was to end with the picture of the result")
     long_instructions: str = Field(description="what becomes of an instruction longer than the model reads")
     scheduler: str

@@ -17,6 +17,7 @@ FITS = ("crop", "pad")
 MAX_STEPS = 1_000
 MAX_FRAMES = 256
 MAX_GUIDANCE = 100.0
+MAX_MOTION = 1_000.0
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 
@@ -30,7 +31,8 @@ class GenerateRequest:
     or ``pad``. device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; a GPU when there is one when None. goal: the video is to
     end with the picture of the result; both are made, by a model that was trained for it. long_instructions: what
     becomes of an instruction that is longer than the model reads: ``cut`` its end off, ``chunk`` reads it in parts,
-    ``refuse``; None: as the model does.
+    ``refuse``; None: as the model does. region: a picture file, white where the action happens, or ``white`` for
+    everywhere; None: the model finds it, where it can. motion: its strength, of models that were trained with one.
     """
 
     image: Path
@@ -46,6 +48,8 @@ class GenerateRequest:
     device: str | None = None
     goal: bool = False
     long_instructions: LongInstructions | None = None
+    region: str | None = None
+    motion: float | None = None
 
 
 def check_request(request: GenerateRequest) -> None:
@@ -61,6 +65,7 @@ def check_request(request: GenerateRequest) -> None:
     check_whole("--steps", request.steps, 1, MAX_STEPS)
     check_whole("--frames", request.frames, 1, MAX_FRAMES)
     check_number("--guidance", request.guidance, 0, MAX_GUIDANCE, note=" (1 turns it off)")
+    check_number("--motion", request.motion, 0, MAX_MOTION)
     if request.device is not None and not _DEVICE.fullmatch(request.device):
         raise InputError(f"--device {request.device!r}: choose cpu, cuda, cuda:N or mps.")
     if request.long_instructions not in (None, *LONG_INSTRUCTIONS):

@@ -28,6 +28,7 @@ from .familiarity import is_unfamiliar
 from .outputs import make_strip, write_png, write_video
 from .page import Page, render_page
 from .record import InputRecord, ModelRecord, RunRecord, SettingsRecord, machine_record
+from .region import read_region
 from .request import GenerateRequest, check_request, tasks_of
 
 # Of a method, whole or plain: torch must not be imported here, and diffusers adds a pipeline's parts only at
@@ -63,6 +64,12 @@ class _Prepared:
     fit: Fit
     files: BundleFiles
     notes: tuple[str, ...]
+    region: Image.Image | str | None = None
+
+    @property
+    def scalar(self) -> float | None:
+        """Frame stride, frames per second or motion strength."""
+        return self.files.info.default_scalar if self.request.motion is None else self.request.motion
 
 
 @dataclass
@@ -71,6 +78,7 @@ class _Made:
 
     image: Image.Image | None = None
     frames: list[Image.Image] | None = None
+    region: Image.Image | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -117,9 +125,15 @@ def _prepare(request: GenerateRequest) -> _Prepared:
     tasks = tasks_of(request, info.name, method.tasks)
     if request.goal:
         method.check_goal(files)
+    if request.motion is not None:
+        method.check_motion(files)
     prompt = prompt_for(instruction, info.vocabulary, info.synonyms)
     length = note_on_length(prompt, files.path, request.long_instructions)
     first_frame, fit = fit_photo(photo.image, info.height, info.width, request.fit)
+    region = None
+    if request.region is not None:
+        method.check_region(files)
+        region = read_region(request.region, photo.image, (info.height, info.width), request.fit)
     unknown = unknown_words(instruction, info.vocabulary, info.synonyms)
     shape = [fit.words] if fit.changed else []
     notes = [*photo.notes, *shape, *warnings_for(unknown, info.instruction_examples)]
@@ -129,7 +143,7 @@ def _prepare(request: GenerateRequest) -> _Prepared:
         notes.append(f"The model was trained on videos of {info.num_frames} frames, not {request.frames}.")
     if length is not None:
         notes.append(length)
-    return _Prepared(request, tasks, instruction, prompt, photo, first_frame, fit, files, tuple(notes))
+    return _Prepared(request, tasks, instruction, prompt, photo, first_frame, fit, files, tuple(notes), region)
 
 
 def _outside(request: GenerateRequest, info: BundleInfo) -> str:
@@ -162,6 +176,7 @@ def _run_task(pipeline: Pipeline, prepared: _Prepared, task: str, made: _Made, r
         return tensors
 
     report(task, 0, steps)
+    more = {} if prepared.region is None else {"region": prepared.region}
     # A note says it, and each task would say it again.
     with truncation_reported():
         output = pipeline(
@@ -171,14 +186,16 @@ def _run_task(pipeline: Pipeline, prepared: _Prepared, task: str, made: _Made, r
             num_frames=request.frames or info.num_frames,
             num_inference_steps=steps,
             guidance_scale=request.guidance,
-            scalar=info.default_scalar,
+            scalar=prepared.scalar,
             long_instructions=request.long_instructions,
             seed=request.seed,
             goal=made.image if request.goal and task == "video" else False,
             callback_on_step_end=after_step,
+            **more,
         )
     made.image = output.image or made.image
     made.frames = output.frames or made.frames
+    made.region = output.region or made.region
 
 
 def _write(staging: Path, prepared: _Prepared, made: _Made, pipeline: Pipeline) -> RunRecord:
@@ -190,9 +207,11 @@ def _write(staging: Path, prepared: _Prepared, made: _Made, pipeline: Pipeline) 
             write_png(made.image, staging / folder.RESULT)
         if made.frames is not None:
             enlarged = write_video(made.frames, staging / folder.VIDEO, fps)
+        if made.region is not None:
+            write_png(made.region, staging / folder.REGION)
         write_png(make_strip(prepared.first_frame, made.image, made.frames, fps), staging / folder.STRIP)
         settings = _settings(prepared, pipeline, enlarged)
-        page = render_page(_page(prepared, settings))
+        page = render_page(_page(prepared, settings, made.region is not None))
         (staging / folder.PAGE).write_text(page, encoding="utf-8")
     record = _record(prepared, settings, made.seconds, staging)
     (staging / folder.RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -211,7 +230,8 @@ def _settings(prepared: _Prepared, pipeline: Pipeline, enlarged: int | None) -> 
         guidance_rescale=config.guidance_rescale,
         eta=config.eta,
         frames=request.frames or info.num_frames,
-        scalar=info.default_scalar,
+        scalar=prepared.scalar,
+        region=request.region,
         goal=request.goal,
         long_instructions=request.long_instructions or config.long_instructions,
         scheduler=type(pipeline.scheduler).__name__,
@@ -221,7 +241,7 @@ def _settings(prepared: _Prepared, pipeline: Pipeline, enlarged: int | None) -> 
     )
 
 
-def _page(prepared: _Prepared, settings: SettingsRecord) -> Page:
+def _page(prepared: _Prepared, settings: SettingsRecord, region: bool) -> Page:
     info, photo = prepared.files.info, prepared.photo
     width, height = prepared.fit.source
     table = {
@@ -234,6 +254,10 @@ def _page(prepared: _Prepared, settings: SettingsRecord) -> Page:
         "Guidance": f"{settings.guidance:g}",
         "Device": f"{settings.device}, {settings.dtype}",
     }
+    if prepared.request.motion is not None:
+        table["Motion strength"] = f"{prepared.request.motion:g}"
+    if region:
+        table["Region"] = "found by the model" if settings.region is None else settings.region
     if settings.goal:
         table["The video's end"] = "the picture of the result"
     if settings.video_enlarged is not None:
@@ -246,6 +270,7 @@ def _page(prepared: _Prepared, settings: SettingsRecord) -> Page:
         result=folder.RESULT if "image" in prepared.tasks else None,
         video=folder.VIDEO if "video" in prepared.tasks else None,
         strip=folder.STRIP,
+        region=folder.REGION if region else None,
         notes=prepared.notes,
         settings=table,
     )

@@ -83,6 +83,23 @@ class Method(ABC):
         """A pipeline that needs torch alone; None where there is none, as for most."""
         return None
 
+    def check_region(self, files: BundleFiles) -> None:
+        """Refuse a region for a model that takes none.
+
+        Raises:
+            InputError: it takes none.
+        """
+        if not self.regions:
+            raise InputError(f"The model {files.info.name} takes no region: leave --region out, or choose one of IVG.")
+
+    def check_motion(self, files: BundleFiles) -> None:
+        """Refuse a motion strength for a model that was not trained with one.
+
+        Raises:
+            InputError: it was not.
+        """
+        raise InputError(f"The model {files.info.name} was not trained with motion strengths: leave --motion out.")
+
     def check_goal(self, files: BundleFiles) -> None:
         """Refuse a video that is to end with a given picture, where a model was not trained to reach one.
 

@@ -64,16 +64,25 @@ def _crop(image: Image.Image, height: int, width: int) -> tuple[Image.Image, Fit
     return window.picture(image), Fit("crop", image.size, (width, height), lost, 0.0, scale, words + _blur(scale))
 
 
+def inside_bars(size: tuple[int, int], height: int, width: int) -> tuple[int, int, int, int]:
+    """Where a photo of ``size`` (width, height) lies between the bars of ``pad``: left, top, right, bottom."""
+    scale = min(width / size[0], height / size[1])
+    inner = max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    return left, top, left + inner[0], top + inner[1]
+
+
 def _pad(image: Image.Image, height: int, width: int) -> tuple[Image.Image, Fit]:
     scale = min(width / image.width, height / image.height)
-    inner = max(round(image.width * scale), 1), max(round(image.height * scale), 1)
+    left, top, right, bottom = inside_bars(image.size, height, width)
+    inner = right - left, bottom - top
     small = image.resize(inner, Image.Resampling.LANCZOS)
     beside = inner[0] < width
     pixels = np.asarray(small, dtype=np.float64)
     edges = pixels[:, [0, -1]] if beside else pixels[[0, -1]]
     colour = tuple(int(value) for value in np.rint(edges.reshape(-1, 3).mean(0)))
     fitted = Image.new("RGB", (width, height), colour)
-    fitted.paste(small, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    fitted.paste(small, (left, top))
     added = 1 - (inner[0] * inner[1]) / (width * height)
     words = "The photo has the model's shape: no border was added."
     if added > 0:

@@ -5,10 +5,12 @@ What needs torch is imported when it is asked for: settings are read and refused
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from ...errors import InputError
 from ..base import Method
-from .tasks import ACTIVE_ADAPTERS, TASKS
+from .tasks import ACTIVE_ADAPTERS, TASKS, VIDEO
 
 if TYPE_CHECKING:
     from .config import IVGConfig
@@ -45,6 +47,18 @@ class IVG(Method):
         from .stage import IVGStage
 
         return IVGStage(config, pipeline)
+
+    def check_region(self, files) -> None:
+        config = json.loads(files.path("unet/config.json").read_text(encoding="utf-8"))
+        if not config.get("mask_channel") and f"{VIDEO}.safetensors" not in (p.name for p in files.adapters("unet")):
+            raise InputError(
+                f"The model {files.info.name} takes no region: leave --region out, or train its stage video."
+            )
+
+    def check_motion(self, files) -> None:
+        config = json.loads(files.path("unet/config.json").read_text(encoding="utf-8"))
+        if config.get("scalar_condition") != "motion_strength":
+            super().check_motion(files)
 
     def active_adapters(self, task: str) -> list[str]:
         return ACTIVE_ADAPTERS.get(task, [])
