@@ -185,3 +185,14 @@ def test_clips_without_hands_are_named(settings, clips, tmp_path, monkeypatch):
     none = type("Clips", (), {"ids": read.ids, "__getitem__": lambda self, row: empty[row]})()
     with pytest.raises(InputError, match="No clip has a region: no hands were found in any"):
         stage._check_filled(none)
+
+
+def test_stage_2_with_hands_adds_their_term(settings, real_data):
+    file = real_data / "weights" / "mediapipe" / "hand_landmarker.task"
+    hands = {"estimator": f"torch:{file}", "every": 2, "least_log10_snr": -10}
+    train(config := settings("video", region="truth", hands=hands))
+    assert all(row["hands"] > 0 for row in _log(config))
+    with pytest.raises(InputError, match=r"hands.every 4: of 4 frames none would be looked at: choose a smaller"):
+        train(settings("video", region="truth", hands=hands | {"every": 4}, fresh=True))
+    with pytest.raises(InputError, match="hands is of stage video"):
+        settings("region", hands=hands)

@@ -31,6 +31,18 @@ class MaskLossConfig(Settings):
     count_first_frame: bool = Field(False, description="divide by L + 1, as the paper writes it, instead of by L")
 
 
+class HandLossConfig(Settings):
+    """Stage video: alpha times the hand structure loss, equations 2 and 6."""
+
+    estimator: str | None = Field(None, description="torch or torch:FILE, the network with a gradient; null: no term")
+    weight: float = Field(1.0, gt=0, description="alpha; the paper's is 1, the released code's 1000")
+    every: int = Field(4, ge=1, description="every so many frames are decoded, the first aside")
+    least_presence: float = Field(0.1, gt=0, le=1, description="of a hand that is there; below it joints shrink to 0")
+    least_log10_snr: float = Field(
+        0.485, description="noise levels at which a predicted frame can show hands: log10 of signal over noise power"
+    )
+
+
 class CleanUpConfig(Settings):
     """From decoded mask frames to the region; shares are of the picture's area or its short side."""
 
@@ -68,10 +80,12 @@ class IVGConfig(RunConfig):
         True, description="stage video: the target is the first frame outside of the region, as AnimateAnything trains"
     )
 
+    hands: HandLossConfig = HandLossConfig()
+
     @model_validator(mode="after")
     def _fits_the_stage(self) -> IVGConfig:
         defaults = type(self).model_fields
-        of = {"target": "region", "mask_loss": "region", "region": "video", "freeze_outside": "video"}
+        of = {"target": "region", "mask_loss": "region", "region": "video", "freeze_outside": "video", "hands": "video"}
         for name, stage in of.items():
             if stage != self.stage and getattr(self, name) != defaults[name].default:
                 raise ValueError(f"{name} is of stage {stage}: leave it out, or set stage to {stage}")

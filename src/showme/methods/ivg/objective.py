@@ -10,23 +10,25 @@ from ...backbones.base import Backbone
 from ...losses.region import region_loss
 from ..step import Step, denoising_step
 from .config import MaskLossConfig
+from .hands import HandTerm
 from .regions import mask_of
 
 
 class IVGObjective(nn.Module):
-    """Batch -> named terms, whose sum is minimised: ``noise``, and ``mask`` where the batch has masks.
+    """Batch -> named terms, whose sum is minimised: ``noise``, and ``mask`` or ``hands`` where they are asked for.
 
     Args:
         backbone: its networks are trained, as far as their parameters take gradients.
         mask_loss: of stage region; None: no such term.
+        hands: of stage video; None: no such term.
     """
 
-    def __init__(self, backbone: Backbone, mask_loss: MaskLossConfig | None = None):
+    def __init__(self, backbone: Backbone, mask_loss: MaskLossConfig | None = None, hands: HandTerm | None = None):
         super().__init__()
-        self.backbone, self.mask_loss = backbone, mask_loss
+        self.backbone, self.mask_loss, self.hands = backbone, mask_loss, hands
         self.networks = nn.ModuleDict(backbone.networks)
         # Moved and counted with the others; its weights are frozen.
-        self.codec = None if mask_loss is None else backbone.encoders["latents"]
+        self.codec = None if mask_loss is None and hands is None else backbone.encoders["latents"]
 
     @property
     def trained(self) -> dict[str, nn.Module]:
@@ -43,6 +45,8 @@ class IVGObjective(nn.Module):
         terms = {"noise": step.loss}
         if self.mask_loss is not None:
             terms["mask"] = self.mask_loss.weight * self._mask_term(step, batch)
+        if self.hands is not None:
+            terms["hands"] = self.hands(step, self.backbone.decode, batch)
         return terms
 
     def _mask_term(self, step: Step, batch: Mapping[str, Tensor]) -> Tensor:

@@ -47,11 +47,15 @@ class VideoSamples(ShuffledClips):
         draw: how samples are drawn.
         freeze_outside: whether the target stands still outside.
         region: bool (H, W), the same for all clips; None: each has its own.
+        hands_every: every so many frames come with their hands, the first aside, of clips that have ``joints``
+            (T, K, 21, 3); None: none do.
     """
 
-    def __init__(self, clips: Clips, draw: Draw, freeze_outside: bool, region: Tensor | None):
+    def __init__(
+        self, clips: Clips, draw: Draw, freeze_outside: bool, region: Tensor | None, hands_every: int | None = None
+    ):
         super().__init__(clips, draw)
-        self.freeze_outside, self.region = freeze_outside, region
+        self.freeze_outside, self.region, self.hands_every = freeze_outside, region, hands_every
 
     def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         latents = clip["latents"].float().transpose(0, 1)
@@ -60,4 +64,8 @@ class VideoSamples(ShuffledClips):
         if self.freeze_outside:
             latents = latents[:, :1] * (1 - region) + latents * region
         sample = conditions(clip, 0, self.draw.dropout, generator)
-        return sample | noised(latents, latents[:, :1], (0,), self.draw, generator) | {"region": region}
+        sample |= noised(latents, latents[:, :1], (0,), self.draw, generator) | {"region": region}
+        if self.hands_every is not None:
+            slots = torch.arange(self.hands_every, latents.shape[1], self.hands_every)
+            sample |= {"hand_slots": slots, "joints": clip["joints"][slots][..., :2]}
+        return sample

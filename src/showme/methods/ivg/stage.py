@@ -15,11 +15,13 @@ from ...bundle import BundleInfo
 from ...data.cache import Part
 from ...data.rows import ClipRows
 from ...errors import InputError, ShowMeWarning
+from ...preparation.labels import label_parts
 from ..base import Stage
 from ..cached import CachedClips, clip_parts
 from ..samples import Draw
 from .cached import mask_video, predicted_regions, true_regions
 from .config import IVGConfig
+from .hands import HandTerm, landmarks_of
 from .objective import IVGObjective
 from .samples import RegionSamples, VideoSamples
 from .tasks import REGION, VIDEO
@@ -44,9 +46,26 @@ class IVGStage(Stage):
         if not self.video:
             truth = true_regions(rows, config)
             return [*parts, truth, mask_video(self.backbone, rows, truth, config.target)]
+        if config.hands.estimator is not None:
+            self._check_slots()
+            parts += label_parts(rows, ["hands"], config.estimators)
         if config.region == "predicted":
             return [*parts, predicted_regions(self.pipeline, rows, config)]
         return parts if config.region == "white" else [*parts, true_regions(rows, config)]
+
+    def _check_slots(self) -> None:
+        """Refuse hands where a latent holds several frames: which of them one would be sought in is not said.
+
+        Raises:
+            InputError: it does, or no frame would be looked at.
+        """
+        if self.backbone.facts.time > 1:
+            raise InputError(f"hands.estimator: {self.config.model} keeps several frames in a latent: leave it out.")
+        if self.config.hands.every >= self.config.data.frames:
+            raise InputError(
+                f"hands.every {self.config.hands.every}: of {self.config.data.frames} frames none would be looked at: "
+                "choose a smaller number."
+            )
 
     def prepare(self) -> None:
         denoiser: Any = self.backbone.networks[self.backbone.denoiser]
@@ -82,7 +101,8 @@ class IVGStage(Stage):
             loss = config.mask_loss
             return RegionSamples(clips, draw, config.target, loss.frames if loss.weight else 0)
         freeze = config.freeze_outside and config.region != "white"
-        return VideoSamples(clips, draw, freeze, self._shared_region(clips))
+        every = None if config.hands.estimator is None else config.hands.every
+        return VideoSamples(clips, draw, freeze, self._shared_region(clips), every)
 
     def _shared_region(self, clips: CachedClips) -> Tensor | None:
         """The region that all clips have; None: each has its own."""
@@ -99,7 +119,9 @@ class IVGStage(Stage):
         if self.config.training.gradient_checkpointing:
             networks[self.backbone.denoiser].enable_gradient_checkpointing()
         loss = self.config.mask_loss
-        objective = IVGObjective(self.backbone, None if self.video or not loss.weight else loss)
+        hands = self.config.hands
+        term = None if hands.estimator is None else HandTerm(landmarks_of(hands.estimator), hands)
+        objective = IVGObjective(self.backbone, None if self.video or not loss.weight else loss, term)
         for network in networks.values():
             network.train()
         return objective

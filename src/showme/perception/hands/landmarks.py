@@ -29,6 +29,9 @@ UPRIGHT_IN_TASKS = 90.0
 # A hand is 2.6 times as large as its palm, whose middle lies half a palm nearer to the wrist than the hand's.
 _SCALE = 2.6
 _SHIFT = 0.5
+# Wrist, thumb's and fingers' lower joints: fingertips move too much to follow a hand by.
+_FOLLOWED = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
+_FOLLOWED_SCALE, _FOLLOWED_SHIFT = 2.0, 0.1
 # What a unit of the network's depth is worth, as MediaPipe scales it, in units of its x and y.
 _DEPTH_UNIT = 1 / 0.4
 
@@ -120,6 +123,35 @@ def hand_regions(boxes: Tensor, keypoints: Tensor, upright: float = UPRIGHT) -> 
     up = torch.stack([rotation.sin(), -rotation.cos()], dim=-1)
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2 + _SHIFT * size[:, 1:] * up
     return torch.cat([middle, _SCALE * size.amax(-1, keepdim=True), rotation[:, None]], dim=-1)
+
+
+def regions_of_joints(joints: Tensor, upright: float = UPRIGHT) -> Tensor:
+    """The square around a hand whose joints are known, as MediaPipe follows a hand from one frame to the next.
+
+    It is turned so that the way from the wrist to the middle of the fingers' bases points up, twice as large as the
+    box of wrist, thumb's and fingers' lower joints in that direction, and shifted by a tenth of it to the fingertips.
+
+    Args:
+        joints: (K, 21, 2) in pixels.
+        upright: of :func:`hand_regions`.
+
+    Returns:
+        (K, 4), as :func:`hand_regions`.
+    """
+    palm = joints[:, list(_FOLLOWED)]
+    base = (joints[:, 5] + joints[:, 13]) / 4 + joints[:, 9] / 2
+    right, down = (base - joints[:, 0]).unbind(-1)
+    rotation = upright - torch.atan2(-down, right)
+    rotation = rotation - 2 * torch.pi * torch.floor((rotation + torch.pi) / (2 * torch.pi))
+    cosine, sine = rotation.cos()[:, None], rotation.sin()[:, None]
+    x, y = palm.unbind(-1)
+    turned = torch.stack([cosine * x + sine * y, cosine * y - sine * x], dim=-1)
+    low, high = turned.amin(1), turned.amax(1)
+    middle, side = (low + high) / 2, (high - low).amax(-1, keepdim=True)
+    middle = middle - torch.stack([torch.zeros_like(side[:, 0]), _FOLLOWED_SHIFT * (high - low)[:, 1]], dim=-1)
+    x, y = middle.unbind(-1)
+    back = torch.stack([cosine[:, 0] * x - sine[:, 0] * y, sine[:, 0] * x + cosine[:, 0] * y], dim=-1)
+    return torch.cat([back, _FOLLOWED_SCALE * side, rotation[:, None]], dim=-1)
 
 
 def crop(pixels: Tensor, regions: Tensor, size: int, border: str = "border") -> Tensor:
