@@ -2,10 +2,10 @@
 
     python scripts/compare_recipes.py --out runs/recipes --minutes 7
 
-Codec, encoders and pairs are made once, by scripts/train_embedded.py's own stages, and shared by all rows. Every row
-begins at random weights and gets as many steps as take the minutes: what a step of it takes is measured first, all rows
-in turn, so that what else the machine does afterwards lengthens a run and does not shorten what it learns. The figures
-are of validation scenes. The same command goes on where it stopped.
+Encoders and pairs are made once, by scripts/train_embedded.py's own stages, the codec is that of the shipped bundle,
+and all rows share them. Every row begins at random weights and gets as many steps as take the minutes: what a step of
+it takes is measured first, all rows in turn, so that what else the machine does afterwards lengthens a run and does not
+shorten what it learns. The figures are of validation scenes. The same command goes on where it stopped.
 """
 
 # ruff: noqa: E402 (torch reads how its threads wait when it is imported)
@@ -25,9 +25,10 @@ settle_threads()
 
 import torch
 
-from embedded import cache, codec, diffusion, encoders, frames
+from embedded import cache, diffusion, encoders, frames
 from embedded.gauge import CURVE
 from embedded.settings import Settings
+from showme.pipelines import load_bundle
 from showme.training.log import LOG
 
 ROWS: dict[str, dict[str, Any]] = {
@@ -71,11 +72,11 @@ def main(
 
 
 def _prepare(out: Path, settings: Settings) -> None:
-    """Pairs, codec and encoders, as the whole training makes them."""
+    """Pairs and encoders, as the whole training makes them, and the shipped bundle's codec."""
     out.mkdir(parents=True, exist_ok=True)
     frames.render_all(out, settings)
     if not (out / "codec-model").exists():
-        codec.train_codec(out, settings, _CPU)
+        load_bundle("embedded", device="cpu").pipeline.vae.save_pretrained(out / "codec-model")
     if not (out / "image-encoder").exists():
         encoders.train_encoders(out, settings, _CPU)
     cache.open_pairs(out, settings, _CPU)

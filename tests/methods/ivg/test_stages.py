@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from showme.bundle import open_bundle
 from showme.config import OptimizerConfig
 from showme.errors import InputError, ShowMeWarning
-from showme.experiment import open_run, train
+from showme.experiment import cache_parts, open_run, train
 from showme.methods.ivg.config import IVGConfig
 from showme.methods.ivg.tasks import REGION, VIDEO
 from showme.methods.recipes import parse_recipe
@@ -193,6 +193,6 @@ def test_stage_2_with_hands_adds_their_term(settings, real_data):
     train(config := settings("video", region="truth", hands=hands))
     assert all(row["hands"] > 0 for row in _log(config))
     with pytest.raises(InputError, match=r"hands.every 4: of 4 frames none would be looked at: choose a smaller"):
-        train(settings("video", region="truth", hands=hands | {"every": 4}, fresh=True))
+        cache_parts(settings("video", region="truth", hands=hands | {"every": 4}))
     with pytest.raises(InputError, match="hands is of stage video"):
         settings("region", hands=hands)
