@@ -11,6 +11,7 @@ from showme.config import dump_config, load_config
 from showme.data.sources import open_source
 from showme.errors import InputError
 from showme.evaluation.study import StudyConfig
+from showme.methods.recipes import load_recipe
 from showme.methods.showme.config import ShowMeConfig
 from showme.preparation.config import CurateConfig
 
@@ -128,7 +129,7 @@ def test_every_recipe_is_valid(path, monkeypatch):
     if path.parent.name == "curation":
         assert load_config(path, CurateConfig).out.parts[0] == "runs"
         return
-    config = load_config(path, ShowMeConfig)
+    config = load_recipe(path)
     assert config.stage in path.name
     if "showme" in path.parts and "embedded" not in path.parts:
         assert config.training.batch_size == 64
