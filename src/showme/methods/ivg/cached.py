@@ -78,11 +78,16 @@ class RegionEncoder(ClipEncoder):
         found = self.truth.encode(numbers)
         photo = self.pixels(numbers, slice(1))
         masks = found["regions"][:, 1:].to(photo)
+        count = masks.shape[1]
         if self.target == "union":
-            masks = found["region"][:, None].to(photo).expand_as(masks)
+            # Equal masks have equal latents where each frame has its own: one is encoded, and stands for all.
+            alone = self.backbone.facts.time == 1
+            masks = found["region"][:, None].to(photo).expand(-1, 1 if alone else count, -1, -1)
         clip = torch.cat([photo, masks[:, :, None].expand(-1, -1, 3, -1, -1)], dim=1)
         with self._autocast():
             latents = self.backbone.encode(self._view(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]))
+        if masks.shape[1] < count:
+            latents = torch.cat([latents[:, :, :1], latents[:, :, 1:].expand(-1, -1, count, -1, -1)], dim=2)
         return {"region_latents": latents.half().transpose(1, 2).contiguous()}
 
 
