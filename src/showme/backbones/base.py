@@ -233,6 +233,11 @@ class Backbone(ABC):
         """
         raise InputError(f"{type(self).__name__} names no layers for LoRA: choose another backbone or full tuning.")
 
+    @property
+    def takes_region(self) -> bool:
+        """Whether the denoiser has a place for :attr:`Conditions.region`."""
+        return False
+
     def add_region(self, adapter: str) -> None:
         """Give the denoiser a place for :attr:`Conditions.region`, which changes nothing yet and is kept with an
         adapter; a denoiser whose base has one is left as it is.

@@ -177,6 +177,10 @@ class VideoUNetBackbone(Backbone):
         pattern = re.compile("|".join(f"({place}{leaf})" for place in _HALVES[half]))
         return [name for name, _ in self.parts.unet.named_modules() if pattern.fullmatch(name)]
 
+    @property
+    def takes_region(self) -> bool:
+        return self.parts.unet.conv_in_masked is not None
+
     def add_region(self, adapter: str) -> None:
         from .lora import kept_modules
 

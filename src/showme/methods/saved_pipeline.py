@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.image_processor import VaeImageProcessor
 
-from ..backbones.base import Backbone
 from ..backbones.lora import bare_weights, load_adapter, save_adapters
 from ..backbones.merging import all_modules
 from ..bundle import adapter_folder
+from .pipeline_steps import PipelineSteps
 
 
 class SavedPipeline(DiffusionPipeline):
@@ -23,7 +23,6 @@ class SavedPipeline(DiffusionPipeline):
     """
 
     _callback_tensor_inputs = ("latents",)
-    backbone: Backbone
 
     def __init__(self, components: dict[str, Any], settings: dict[str, Any]):
         super().__init__()
@@ -56,7 +55,7 @@ class SavedPipeline(DiffusionPipeline):
                 if isinstance(component, torch.nn.Module):
                     stack.enter_context(bare_weights(component, dtype))
             super().save_pretrained(save_directory, **kwargs)
-        for component, network in self.backbone.networks.items():
+        for component, network in cast(PipelineSteps, self).backbone.networks.items():
             save_adapters(network, Path(save_directory) / adapter_folder(component), dtype)
 
     @classmethod

@@ -367,7 +367,7 @@ class VideoFrames(Frames):
             candidates = [stamps - clock, filled(own - clock, step)]
         if self.container.format.name == "mpeg" and np.isnan(own).any():
             # Program streams stamp a packet of several pictures once: what it means for each is not said.
-            candidates = [np.arange(len(frames)) * step]
+            candidates = [np.arange(len(frames), dtype=np.float64) * step]
         candidates = [times for times in candidates if len(times) == len(frames)]
         for times in candidates:
             if (np.diff(times) > 0).all():

@@ -137,12 +137,13 @@ class IVGSteps(PipelineSteps):
     @property
     def takes_region(self) -> bool:
         """Whether the video is conditioned on a region."""
-        return self.unet.conv_in_masked is not None
+        return self.backbone.takes_region
 
     @property
     def finds_region(self) -> bool:
         """Whether the model was trained to find the region."""
-        return REGION in getattr(self.unet, "peft_config", {})
+        backbone = self.backbone
+        return REGION in getattr(backbone.networks[backbone.denoiser], "peft_config", {})
 
     @property
     def clean_up(self) -> CleanUp:

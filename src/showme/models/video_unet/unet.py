@@ -197,8 +197,9 @@ class VideoUNetLayers(nn.Module):
         with torch.no_grad():
             entrance.weight[:, :1] = 0
             entrance.weight[:, 1:] = plain.weight
-            entrance.bias.copy_(plain.bias)  # type: ignore[union-attr]
-        self.conv_in_masked = entrance.to(memory_format=torch.channels_last)
+            cast(Tensor, entrance.bias).copy_(cast(Tensor, plain.bias))
+            entrance.weight.data = entrance.weight.data.to(memory_format=torch.channels_last)
+        self.conv_in_masked = entrance
         self.register_to_config(mask_channel=True)  # type: ignore[operator]
         return self.conv_in_masked
 
