@@ -30,6 +30,7 @@ from showme.config import OptimizerConfig, TrainingConfig, dump_config
 from showme.errors import InputError, ShowMeWarning, TruncationWarning
 from showme.experiment import clip_rows, fill_cache, open_run, train
 from showme.methods.showme.config import ShowMeConfig
+from showme.methods.showme.objective import ShowMeObjective
 from showme.pipelines import load_bundle, save_bundle
 from showme.run_folder import MODEL
 from showme.training import CHECKPOINTS, Trainer
@@ -444,3 +445,23 @@ def test_a_run_ends_in_a_whole_bundle_or_in_a_thin_one(settings, tmp_path):
     photo = Image.new("RGB", (32, 32), "teal")
     whole, thin = (load_bundle(model).pipeline(photo, "push the red box", "image", seed=0).image for model in models)
     assert whole.tobytes() == thin.tobytes()
+
+
+def test_what_a_thin_model_holds_as_a_whole_comes_along_with_the_next_stage(settings, tmp_path):
+    first = train(settings(out=tmp_path / "first", bundle="thin", adapter={"rank": 2, "projector": "full"}))
+    assert (first / "image_projector").is_dir()
+    projector = load_file(first / "image_projector" / "diffusion_pytorch_model.safetensors")
+    assert {value.dtype for value in projector.values()} == {torch.float32}
+    second = train(settings("state_video", model=str(first), out=tmp_path / "second", bundle="thin"))
+    again = load_file(second / "image_projector" / "diffusion_pytorch_model.safetensors")
+    assert all(torch.equal(projector[name], again[name]) for name in projector)
+    whole = train(settings("state_video", model=str(first), out=tmp_path / "whole"))
+    again = load_file(whole / "image_projector" / "diffusion_pytorch_model.safetensors")
+    assert all(torch.equal(projector[name], again[name]) for name in projector)
+
+
+def test_an_objective_that_trains_what_no_bundle_keeps_is_refused_before_a_step(settings, monkeypatch):
+    monkeypatch.setattr(ShowMeObjective, "trained", property(lambda self: {"net": self.networks["unet"]}))
+    with pytest.raises(InputError, match=r"trains a module 'net' that is no component of its backbone: .* name unet"):
+        train(settings())
+    assert not settings().out.exists()

@@ -51,8 +51,7 @@ def test_merged_back_it_is_the_whole_one_file_by_file(house):
     merge_bundle("thin", "merged")
     merged, base = read_manifest(house / "merged"), read_manifest(house / "base")
     assert merged.keys() == base.keys()
-    # The card names the base, as it was written with the thin one.
-    assert [name for name in base if merged[name] != base[name]] == ["README.md"]
+    assert merged == base
     with pytest.raises(InputError, match="is a whole model already"):
         merge_bundle("merged", "again")
 
@@ -118,9 +117,80 @@ def test_thin_bundles_are_stacked(house):
     assert (answers("both")[1] == answers("base")[1]).all()
 
 
+def thin_over(name: str, base: str, components: tuple[str, ...] = ()) -> None:
+    """A thin bundle of the tiny model with its adapters, over a base that is named so."""
+    save_bundle(load_bundle("base").pipeline, make_tiny_info(name=name), name,
+                thin=Thin(record_base(base, Path(base)), components))  # fmt: skip
+
+
+def test_what_the_manifest_does_not_name_is_passed_over(house):
+    """Nobody has verified it."""
+    before = answers("thin")
+    shutil.copytree(house / "base" / "vae", house / "thin" / "vae")
+    weights = load_file(house / "thin" / "vae" / "diffusion_pytorch_model.safetensors")
+    save_file({name: value + 1 for name, value in weights.items()},
+              house / "thin" / "vae" / "diffusion_pytorch_model.safetensors")  # fmt: skip
+    assert all((a == b).all() for a, b in zip(answers("thin"), before, strict=True))
+
+
+def test_another_sampler_in_the_base_is_another_base(house):
+    path = house / "base" / "scheduler" / "scheduler_config.json"
+    path.write_text(path.read_text().replace('"beta_end": 0.02', '"beta_end": 0.03'))
+    write_manifest(house / "base")
+    with pytest.raises(InputError, match=r"was made on another base than the one in .*scheduler_config.json differs"):
+        open_bundle("thin")
+
+
+def test_adapters_of_a_component_and_all_of_it_do_not_stack(house):
+    one_adapter(house, "first", "state_image")
+    thin_over("whole_unet", "base", ("unet",))
+    shutil.rmtree(house / "whole_unet" / "adapters")
+    write_manifest(house / "whole_unet")
+    for stack in ("first+whole_unet", "whole_unet+first"):
+        with pytest.raises(InputError, match=r"both hold denoiser \(adapter state_image\): they cannot be stacked"):
+            open_bundle(stack)
+
+
+def test_one_base_under_two_spellings_is_one_base(house):
+    thin_over("here", "base")
+    thin_over("absolute", str(house / "base"))
+    for name, adapter in (("here", "state_image"), ("absolute", "state_video")):
+        for path in (house / name / "adapters").glob("*.safetensors"):
+            if path.stem != adapter:
+                path.unlink()
+        write_manifest(house / name)
+    assert all((a == b).all() for a, b in zip(answers("here+absolute"), answers("base"), strict=True))
+
+
+def test_a_base_is_found_where_both_were_moved(house, monkeypatch):
+    """By its name beside any folder that holds the thin bundle, in the layout that training writes."""
+    for name in ("runs/first/model", "runs/second/model"):
+        (house / name).parent.mkdir(parents=True)
+    shutil.copytree(house / "base", house / "runs" / "first" / "model")
+    thin_over("runs/second/model", "runs/first/model")
+    (house / "elsewhere").mkdir()
+    monkeypatch.chdir(house / "elsewhere")
+    assert open_bundle("../runs/second/model").base == house / "runs" / "first" / "model"
+    (house / "runs").rename(house / "runs2")
+    assert open_bundle("../runs2/second/model").base == house / "runs2" / "first" / "model"
+    # A name without a slash, and a folder of that name which is no model.
+    (house / "both").mkdir()
+    shutil.copytree(house / "thin", house / "both" / "thin")
+    shutil.copytree(house / "base", house / "both" / "base")
+    (house / "elsewhere" / "base").mkdir()
+    assert open_bundle("../both/thin").base == house / "both" / "base"
+
+
+def test_merging_writes_over_nothing(house):
+    for dest in ("base", "thin"):
+        with pytest.raises(InputError, match=f"{dest} is not empty: choose another folder for the whole model"):
+            merge_bundle("thin", dest)
+    assert all((a == b).all() for a, b in zip(answers("thin"), answers("base"), strict=True))
+
+
 def test_stacks_that_do_not_go_together_are_refused(house):
     one_adapter(house, "first", "state_image")
-    with pytest.raises(InputError, match=r"both hold adapters/state_image.safetensors"):
+    with pytest.raises(InputError, match=r"both hold denoiser \(adapter state_image\)"):
         open_bundle("first+thin")
     with pytest.raises(InputError, match="base is a whole model: only thin bundles"):
         open_bundle("base+first")
@@ -136,7 +206,7 @@ def test_a_published_folder_without_a_manifest_is_hashed_once_and_known_again(ho
         (house / "base" / name).unlink()
     save_bundle(make_tiny_pipeline(), make_tiny_info(), "thin", thin=Thin(record_base("base", Path("base"))))
     whole = [array.copy() for array in answers("thin")]
-    assert len(json.loads((house / "cache" / "showme" / "weights.json").read_text())) == 5
+    assert len(json.loads((house / "cache" / "showme" / "weights.json").read_text())) == 15
     monkeypatch.setattr("showme.base_model.sha256_of", lambda path: pytest.fail(f"{path} was hashed again"))
     assert all((a == b).all() for a, b in zip(answers("thin"), whole, strict=True))
 

@@ -1,7 +1,8 @@
-"""What a thin bundle stands on: found by its name, and known by the SHA-256 of each of its weight files."""
+"""What a thin bundle stands on: found by its name, and known by the SHA-256 of each file that decides what it makes."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,7 +16,10 @@ from .manifest import MANIFEST, read_manifest, sha256_of, verify_manifest
 from .staged_files import staged
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_WEIGHTS = ".safetensors"
+_INDEX = "model_index.json"
+# Weights, settings and vocabularies of networks; descriptions, cards and pictures decide nothing.
+_DECIDING = (".safetensors", ".json", ".txt", ".model")
+_DESCRIBING = ("bundle.json", MANIFEST)
 _ADAPTERS = "adapters/"
 
 
@@ -26,7 +30,7 @@ class BaseModelRecord(BaseModel):
 
     name: str = Field(min_length=1, description="embedded, the folder of a model, or a hub id")
     revision: str | None = Field(None, description="of a hub id")
-    weights: dict[str, str] = Field(min_length=1, description="file, relative to the base -> SHA-256")
+    weights: dict[str, str] = Field(min_length=1, description="file of weights or settings in the base -> SHA-256")
 
 
 def record_base(name: str, folder: Path) -> BaseModelRecord:
@@ -41,16 +45,17 @@ def record_base(name: str, folder: Path) -> BaseModelRecord:
 
 
 def find_base(record: BaseModelRecord, thin: Path, resolve: Callable[..., Path]) -> Path:
-    """The folder of a base: by its name, or, of a folder that was moved together with the thin bundle, beside it.
+    """The folder of a base: by its name; or, of folders that were moved together with the thin bundle, by the name's
+    last parts beside one of the folders that hold it. Of several the first that is the same one.
 
     Raises:
-        InputError: it is in neither place.
+        InputError: it is in no such place.
     """
-    beside = thin.absolute().parent / Path(record.name).name
-    if not Path(record.name).is_dir() and beside.is_dir() and "/" in record.name:
-        return beside
-    if Path(record.name).is_dir():
-        return Path(record.name)
+    places = list(_places_of(record.name, thin, resolve))
+    same = (place for place in places if _agrees(record, place))
+    found = next(same, next(iter(places), None))
+    if found is not None:
+        return found
     try:
         return resolve(record.name, record.revision)
     except InputError as error:
@@ -60,8 +65,29 @@ def find_base(record: BaseModelRecord, thin: Path, resolve: Callable[..., Path])
         ) from error
 
 
+def _places_of(name: str, thin: Path, resolve: Callable[..., Path]) -> Iterator[Path]:
+    """Folders of models that a name may mean, the likeliest first; the thin bundle itself is none."""
+    own, parts = thin.resolve(), Path(name).parts
+    if "/" not in name:
+        # Packaged models have such names, and nothing is asked of the hub.
+        with contextlib.suppress(InputError):
+            yield resolve(name)
+    candidates = [Path(name)]
+    if not Path(name).is_absolute():
+        candidates += [parent / name for parent in own.parents]
+    candidates += [parent.joinpath(*parts[k:]) for parent in own.parents for k in range(1, len(parts))]
+    for place in dict.fromkeys(each.absolute() for each in candidates):
+        if place != own and any((place / file).is_file() for file in (MANIFEST, _INDEX)):
+            yield place
+
+
+def _agrees(record: BaseModelRecord, folder: Path) -> bool:
+    found = weight_hashes(folder)
+    return all(found.get(name) == expected for name, expected in record.weights.items())
+
+
 def verify_base(record: BaseModelRecord, folder: Path, thin: Path) -> None:
-    """Compare a base's weight files with what the thin bundle was made on.
+    """Compare a base's files with those that the thin bundle was made on.
 
     Raises:
         InputError: one is missing, damaged or another.
@@ -80,17 +106,17 @@ def verify_base(record: BaseModelRecord, folder: Path, thin: Path) -> None:
 
 
 def weight_hashes(folder: Path) -> dict[str, str]:
-    """Weight files of a model's networks -> SHA-256: by the bundle's manifest, which was verified, by the hub's own
-    names, or computed once and remembered."""
+    """Files that decide what a model makes -> SHA-256: by the bundle's manifest, which was verified, by the hub's own
+    names, or computed once and remembered. Adapters are aside: a thin bundle has those that it needs."""
     if (folder / MANIFEST).is_file():
         entries = read_manifest(folder)
-        return {name: entries[name]["sha256"] for name in sorted(entries) if _is_of_a_network(name)}
-    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob(f"*{_WEIGHTS}"))}
-    return dict(_remembered({name: path for name, path in files.items() if _is_of_a_network(name)}))
+        return {name: entries[name]["sha256"] for name in sorted(entries) if _decides(name)}
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return dict(_remembered({name: path for name, path in files.items() if _decides(name)}))
 
 
-def _is_of_a_network(name: str) -> bool:
-    return name.endswith(_WEIGHTS) and not name.startswith(_ADAPTERS)
+def _decides(name: str) -> bool:
+    return name.endswith(_DECIDING) and name not in _DESCRIBING and not name.startswith(_ADAPTERS)
 
 
 def _remembered(files: dict[str, Path]) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -116,9 +117,14 @@ class BundleFiles:
         return [*(self.below.stack if self.below else []), self]
 
     def path(self, name: str) -> Path:
-        """Where a file or a component's folder lies: in the topmost bundle that has it, or in the base."""
-        places = [*(files.folder for files in reversed(self.stack)), *((self.base,) if self.base else ())]
-        return next((place / name for place in places if (place / name).exists()), self.folder / name)
+        """Where a file or a component's folder lies: in the topmost bundle whose manifest names it, or in the base.
+
+        What a manifest does not name was never verified, and is passed over."""
+        holders = (files.folder for files in reversed(self.stack) if _names(files.folder, name))
+        found = next(holders, None)
+        if found is None and self.base is not None and (self.base / name).exists():
+            found = self.base
+        return (found or self.folder) / name
 
     def adapters(self, component: str) -> list[Path]:
         """The files of a component's adapters, the lowest bundle's first."""
@@ -128,11 +134,17 @@ class BundleFiles:
 
     def weight_hashes(self) -> dict[str, str]:
         """Files of weights that the model is made of -> SHA-256; those of a base stand under their own names."""
-        hashes = dict(self.info.base.weights) if self.info.base else {}
+        recorded = self.info.base.weights if self.info.base else {}
+        hashes = {name: digest for name, digest in recorded.items() if name.endswith(".safetensors")}
         for files in self.stack:
             entries = read_manifest(files.folder)
             hashes |= {name: entries[name]["sha256"] for name in entries if name.endswith(".safetensors")}
         return hashes
+
+
+def _names(folder: Path, name: str) -> bool:
+    """Whether a bundle's manifest has a file of this name, or files in a folder of it."""
+    return any(entry == name or entry.startswith(f"{name}/") for entry in read_manifest(folder))
 
 
 def adapter_folder(component: str) -> str:
@@ -220,20 +232,48 @@ def _laid_over(below: BundleFiles, above: BundleFiles) -> BundleFiles:
     for files in (below, above):
         if files.info.base is None:
             raise InputError(f"{files.folder} is a whole model: only thin bundles over one base can be stacked.")
-    if below.info.base != above.info.base:  # type: ignore[union-attr]
+    if below.info.base.weights != above.info.base.weights:  # type: ignore[union-attr]
         names = [files.info.base.name for files in (below, above)]  # type: ignore[union-attr]
         raise InputError(
             f"{below.folder} stands on {names[0]} and {above.folder} on {names[1]}, not on the same files."
         )
-    if clash := sorted(set(_places(below)) & set(_places(above))):
-        raise InputError(f"{below.folder} and {above.folder} both hold {clash[0]}: they cannot be stacked, choose one.")
+    for ours, theirs in itertools.product(set(_claims(below)), set(_claims(above))):
+        if ours.meets(theirs):
+            raise InputError(
+                f"{below.folder} and {above.folder} both hold {ours.words(theirs)}: they cannot be stacked, choose one."
+            )
     return replace(above, below=below)
 
 
-def _places(files: BundleFiles) -> Iterator[str]:
-    """Adapters and components that a stack of thin bundles holds."""
+@dataclass(frozen=True)
+class _Claim:
+    """What a thin bundle changes of its base: an adapter of a component, or the whole component, adapter None."""
+
+    component: str
+    adapter: str | None
+
+    def meets(self, other: _Claim) -> bool:
+        """Whether both cannot be had: adapters were trained on the component as it was."""
+        return self.component == other.component and (
+            self.adapter == other.adapter or None in (self.adapter, other.adapter)
+        )
+
+    def words(self, other: _Claim) -> str:
+        adapter = self.adapter or other.adapter
+        return f"{self.component} ({f'adapter {adapter}' if adapter else 'all its weights'})"
+
+
+def _claims(files: BundleFiles) -> Iterator[_Claim]:
+    """What a stack of thin bundles changes."""
     for each in files.stack:
-        yield from (name for name in read_manifest(each.folder) if name.endswith(".safetensors"))
+        for name in read_manifest(each.folder):
+            path = Path(name)
+            if path.suffix != ".safetensors":
+                continue
+            if path.parts[0] != ADAPTER_FOLDER:
+                yield _Claim("denoiser" if path.parts[0] in DENOISERS else path.parts[0], None)
+            else:
+                yield _Claim("denoiser" if len(path.parts) == 2 else path.parts[1], path.stem)
 
 
 def resolve_model(name: str | Path, revision: str | None = None) -> Path:

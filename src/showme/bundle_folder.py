@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .bundle import ADAPTER_FOLDER, CARD, INDEX, INFO, BundleInfo, open_bundle, refuse_foreign
+from .bundle import ADAPTER_FOLDER, CARD, INDEX, INFO, BundleFiles, BundleInfo, open_bundle, refuse_foreign
 from .errors import InputError
 from .manifest import MANIFEST, sha256_of, write_manifest
 
@@ -57,6 +57,8 @@ def merge_bundle(name_or_folder: str | Path, folder: str | Path) -> str:
         InputError: it is whole already, or as :func:`showme.bundle.open_bundle`.
     """
     files = open_bundle(name_or_folder)
+    if Path(folder).is_dir() and any(Path(folder).iterdir()):
+        raise InputError(f"{folder} is not empty: choose another folder for the whole model.")
     if files.base is None:
         raise InputError(f"{files.folder} is a whole model already: there is nothing to merge.")
     if len({each.info.method for each in files.stack}) > 1:
@@ -64,16 +66,34 @@ def merge_bundle(name_or_folder: str | Path, folder: str | Path) -> str:
     index = json.loads(files.path(INDEX).read_text(encoding="utf-8"))
     components = [name for name, value in index.items() if isinstance(value, list)]
     with staged_bundle(Path(folder)) as staging:
-        shutil.copyfile(files.path(INDEX), staging / INDEX)
-        for name in components:
-            if files.path(name).is_dir():
-                shutil.copytree(files.path(name), staging / name)
-            for path in files.adapters(name):
-                place = staging / path.relative_to(next(e.folder for e in files.stack if path.is_relative_to(e.folder)))
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, place)
-        describe(staging, files.info.model_copy(update={"base": None}), (files.folder / CARD).read_text("utf-8"))
+        try:
+            _copy_parts(files, components, staging)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be written ({_reason(error)}): make room, or choose another.") from error
+        card = (files.folder / CARD).read_text("utf-8")
+        own = None if card == _default_card(files.info) else card
+        describe(staging, files.info.model_copy(update={"base": None}), own)
     return sha256_of(Path(folder) / MANIFEST)
+
+
+def _copy_parts(files: BundleFiles, components: Sequence[str], staging: Path) -> None:
+    """Index, components and adapters, byte by byte."""
+    shutil.copyfile(files.path(INDEX), staging / INDEX)
+    for name in components:
+        if files.path(name).is_dir():
+            shutil.copytree(files.path(name), staging / name)
+        for path in files.adapters(name):
+            place = staging / path.relative_to(next(e.folder for e in files.stack if path.is_relative_to(e.folder)))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
+
+
+def _reason(error: OSError) -> str:
+    """Of a whole tree, the first file's."""
+    if isinstance(error, shutil.Error):
+        _, _, reason = error.args[0][0]
+        return str(reason).removeprefix("[Errno 28] ").split(":")[0]
+    return error.strerror or str(error)
 
 
 def _replace(staging: Path, folder: Path) -> None:

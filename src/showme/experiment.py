@@ -109,7 +109,9 @@ def train(config: RunConfig, progress: Progress | None = None, found: RunInput |
     clips = run.clips(progress)
     run_clips.check_pixels(clips.checksum, run.stage.pipeline.device)
     run.stage.prepare()
-    trainer = Trainer(run.stage.objective(), run.stage.samples(clips), config.training, config.out, config.title)
+    objective = run.stage.objective()
+    _check_trained(config.method, objective, run.stage)
+    trainer = Trainer(objective, run.stage.samples(clips), config.training, config.out, config.title)
     validator = Validator(config, run.stage.task, (files.info.height, files.info.width))
     if config.validation.source is not None:
         check_lengths(run.stage.pipeline.backbone, validator.records)
@@ -127,6 +129,22 @@ def train(config: RunConfig, progress: Progress | None = None, found: RunInput |
         export(config, files)
     trainer.accelerator.wait_for_everyone()
     return config.out / MODEL
+
+
+def _check_trained(method: str, objective: nn.Module, stage: Stage) -> None:
+    """Refuse an objective whose checkpoints nobody could put back into the model, before a step is taken.
+
+    Raises:
+        InputError: names the module.
+    """
+    networks = stage.pipeline.backbone.networks
+    trained = getattr(objective, "trained", {"objective": objective})
+    for name, module in trained.items():
+        if module is not networks.get(name):
+            raise InputError(
+                f"The method {method} trains a module {name!r} that is no component of its backbone: its objective's "
+                f"`trained` must name {', '.join(networks)} as the backbone does."
+            )
 
 
 def fill_cache(config: RunConfig, progress: Progress | None = None, ray: str | None = None) -> int:
@@ -200,12 +218,12 @@ def clip_rows(config: RunConfig, info: BundleInfo, records: list[Record] | None 
 
 def export(config: RunConfig, files: BundleFiles) -> str:
     """Write the model of the newest checkpoint to ``out``/model; returns its hash."""
-    from .pipeline_files import denoiser_of, stored_dtype
-
     stage = _tuned_stage(config, files)
     pipeline = stage.pipeline
-    trained = _trained_whole(pipeline)
-    _narrow_frozen(pipeline, stored_dtype(files.path(denoiser_of(pipeline.components))))
+    # What a thin model below holds as a whole is none of the base's: it comes along.
+    held = {name for name in pipeline.components if files.base is not None and files.path(name) != files.base / name}
+    trained = tuple(sorted({*_trained_whole(pipeline), *held}))
+    _narrow_frozen(pipeline, files)
     info = stage.finish(files.info).model_copy(update={"name": config.out.name, "method": config.method})
     thin = None
     if config.bundle == "thin":
@@ -248,10 +266,13 @@ def _trained_whole(pipeline: Any) -> tuple[str, ...]:
     )
 
 
-def _narrow_frozen(pipeline: Any, dtype: torch.dtype) -> None:
-    """Give base weights that were not trained the precision that they were stored in; the others keep their own."""
-    for component in pipeline.components.values():
+def _narrow_frozen(pipeline: Any, files: BundleFiles) -> None:
+    """Give weights that were not trained the precision that they were stored in; the others keep their own."""
+    from .pipeline_files import stored_dtype
+
+    for component_name, component in pipeline.components.items():
         if isinstance(component, nn.Module):
+            dtype = stored_dtype(files.path(component_name))
             for name, parameter in component.named_parameters():
                 if not parameter.requires_grad and not is_of_an_adapter(component, name):
                     parameter.data = parameter.data.to(dtype)

@@ -45,7 +45,7 @@ def read_pipeline(
         own: whether the files are those of this class; of another one's, settings that it does not know are left out.
     """
     device = choose_device(device)
-    index = json.loads(files.path(INDEX).read_text(encoding="utf-8"))
+    index = read_index(files)
     # What a model does without, such as an image encoder, stands there as two nulls.
     parts = {name: value for name, value in index.items() if isinstance(value, list) and value[0] is not None}
     if dtype is None:
@@ -98,8 +98,26 @@ def _assemble(cls: Any, files: BundleFiles, components: dict[str, Any], settings
         return cls(**components, **settings)
     except TypeError as error:
         raise InputError(
-            f"{files.path(INDEX)} does not describe a {cls.__name__} ({first_line(error)}): update showme-video."
+            f"{files.info.name} cannot be a {cls.__name__}: its components are others ({first_line(error)}). Choose a "
+            "model or a method that go together, or update showme-video."
         ) from error
+
+
+def read_index(files: BundleFiles) -> dict[str, Any]:
+    """``model_index.json``.
+
+    Raises:
+        InputError: it is none.
+    """
+    path = files.path(INDEX)
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({first_line(error)}): save the model again.") from error
+    pairs = [value for value in index.values() if isinstance(value, list)] if isinstance(index, dict) else [None]
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise InputError(f"{path} describes no pipeline: save the model again.")
+    return index
 
 
 def _component_class(files: BundleFiles, name: str, value: list) -> Any:
@@ -109,7 +127,10 @@ def _component_class(files: BundleFiles, name: str, value: list) -> Any:
     if library not in _LIBRARIES and library.split(".")[0] not in ("showme", *trusted_packages()):
         raise InputError(f"{files.path(INDEX)}: {name} comes from {library!r}, which is never loaded.")
     try:
-        return getattr(importlib.import_module(library), class_name)
+        found = getattr(importlib.import_module(library), class_name)
+        if not (isinstance(found, type) and hasattr(found, "from_pretrained")):
+            raise AttributeError(f"{library}.{class_name} is no component of a pipeline")
+        return found
     except (ImportError, AttributeError) as error:
         raise InputError(
             f"{files.path(INDEX)}: {name} needs {library}.{class_name}, which this installation does not "

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, first_line
 
 METHODS, BACKBONES = "showme.methods", "showme.backbones"
 
@@ -37,7 +37,13 @@ def resolve(group: str, name: str, own: Mapping[str, str], what: str) -> Any:
     found = {each.name: each for each in _found(group)}
     if name not in found:
         raise InputError(f"There is no {what} {name!r}: choose {', '.join([*own, *sorted(found)])}.")
-    return found[name].load()
+    try:
+        return found[name].load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"The {what} {name}, {found[name].value} of another package, cannot be imported ({first_line(error)}): "
+            "install what that needs, or choose another."
+        ) from error
 
 
 def trusted_packages() -> set[str]:

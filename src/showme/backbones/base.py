@@ -245,7 +245,7 @@ class Backbone(ABC):
         Raises:
             InputError: the family has no such place.
         """
-        raise InputError(f"{type(self).__name__} has no place for a region: choose a model on video_unet.")
+        raise InputError(f"{type(self).__name__} has no place for a region: choose a model of another family.")
 
     def projector_targets(self) -> dict[str, int]:
         """Names of the image projector's layers that LoRA adapts, with the multiple of the rank that each gets; none

@@ -21,9 +21,9 @@ from ..bundle import LORA_CONFIG
 from ..errors import InputError, first_line
 from .merging import merged
 
-# In an adapter's settings: modules that are kept with it. And the network's method that adds each.
+# In an adapter's settings: modules that are kept with it. And the network's methods that add and remove each.
 _KEPT = "kept_modules"
-_ADDED_BY = {"conv_in_masked": "add_mask_entrance"}
+_ADDED_BY = {"conv_in_masked": ("add_mask_entrance", "remove_mask_entrance")}
 
 # A network of ours or of diffusers: mypy does not see what diffusers' mixins give them.
 Network = Any
@@ -61,6 +61,16 @@ def add_fresh_adapter(network: Network, name: str, config: LoraConfig) -> None:
     for layer in layers:
         if name in layer.lora_A:
             torch.nn.init.normal_(layer.lora_A[name].weight, std=layer.r[name] ** -0.5)
+
+
+def drop_adapter(network: Network, name: str) -> None:
+    """Take an adapter away, and the modules that are kept with it."""
+    with warnings.catch_warnings():
+        # It was active: which are active is said afterwards.
+        warnings.filterwarnings("ignore", message="Adapter .* was active which is now deleted")
+        network.delete_adapters(name)
+    for module in kept_modules(network).pop(name, ()):
+        getattr(network, _ADDED_BY[module][1])()
 
 
 @contextlib.contextmanager
@@ -154,7 +164,7 @@ def _load_kept(network: Network, adapter: str, kept: tuple[str, ...], state: dic
     for module in kept:
         if module not in _ADDED_BY:
             raise InputError(f"{origin} holds a module {module!r}, which is none of this version: update showme-video.")
-        getattr(network, _ADDED_BY[module])()
+        getattr(network, _ADDED_BY[module][0])()
     expected = _kept_state(network, kept)
     check_keys(origin, expected.keys() - state.keys(), state.keys() - expected.keys())
     try:
@@ -180,7 +190,10 @@ def attach_adapter(network: Network, name: str, config: LoraConfig, state: dict[
     with warnings.catch_warnings():
         # A second adapter is what this model has.
         warnings.filterwarnings("ignore", message="Already found a `peft_config`")
-        network.add_adapter(config, name)
+        try:
+            network.add_adapter(config, name)
+        except ValueError as error:
+            raise InputError(f"{origin} belongs to another network ({first_line(error)}).") from error
     expected = set(adapter_state(network, name))
     check_keys(origin, expected - set(state), set(state) - expected)
     try:

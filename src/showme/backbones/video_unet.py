@@ -185,7 +185,7 @@ class VideoUNetBackbone(Backbone):
         from .lora import kept_modules
 
         unet = self.parts.unet
-        if not unet.config.mask_channel or kept_modules(unet).get(adapter):
+        if not unet.config.mask_channel:
             unet.add_mask_entrance()
             kept_modules(unet)[adapter] = (_ENTRANCE,)
 

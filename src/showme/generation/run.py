@@ -122,6 +122,7 @@ def _prepare(request: GenerateRequest) -> _Prepared:
     files = open_bundle(request.model)
     info = files.info
     method = find_method(info.method)
+    method.check_backbone(files)
     tasks = tasks_of(request, info.name, method.tasks)
     if request.goal:
         method.check_goal(files)

@@ -140,8 +140,11 @@ class Stage(ABC):
 
     @abstractmethod
     def objective(self) -> nn.Module:
-        """``forward(batch) -> {term: scalar}`` on the pipeline's networks, in training mode. Its ``trained`` maps names
-        to the modules that checkpoints keep, its ``shard_units`` lists those that FSDP2 gathers one at a time."""
+        """``forward(batch) -> {term: scalar}`` on the pipeline's networks, in training mode.
+
+        Its ``trained`` maps names of the backbone's networks to those of them that checkpoints keep, its
+        ``shard_units`` lists the modules that FSDP2 gathers one at a time.
+        """
 
     def finish(self, info: BundleInfo) -> BundleInfo:
         """What the trained pipeline's settings and its bundle say, where that is another than before."""

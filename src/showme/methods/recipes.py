@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ..config import parse_config, read_yaml
 from ..errors import InputError
 from ..run_config import RunConfig
@@ -29,8 +31,15 @@ def parse_recipe(tree: dict[str, Any], overrides: Sequence[str], name: str) -> R
     """As :func:`load_recipe`, of a mapping that ``name`` stands for in messages."""
     given = [value for field, _, value in (each.partition("=") for each in overrides) if field == "method"]
     method = given[-1] if given else tree.get("method", DEFAULT)
+    source = "the command line" if given else name
     try:
-        settings = find_method(str(method)).settings()
+        method = yaml.safe_load(method) if given else method
+    except yaml.YAMLError as error:
+        raise InputError(f"{source}: method: {method!r} is no YAML value.") from error
+    if not isinstance(method, str) or not method:
+        raise InputError(f"{source}: method must be the name of a paper, such as {DEFAULT}, or left out.")
+    try:
+        settings = find_method(method).settings()
     except InputError as error:
-        raise InputError(f"{'the command line' if given else name}: method: {error}") from error
+        raise InputError(f"{source}: method: {error}") from error
     return parse_config(tree, settings, overrides, name)

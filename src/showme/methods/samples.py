@@ -80,7 +80,7 @@ class ShuffledClips(Dataset, ABC):
 def conditions(
     clip: Mapping[str, Tensor], start: int, dropout: DropoutConfig, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Text and image tokens, dropped at times (5% each and both in the paper), and the frame stride if clips have one.
+    """Text and image tokens, dropped at times, and the frame stride if clips have one.
 
     Args:
         clip: of :class:`Clips`.

@@ -28,19 +28,19 @@ class SavedPipeline(DiffusionPipeline):
         super().__init__()
         self.register_modules(**components)
         self.register_to_config(**settings)
-        self.vae_scale_factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
+        self.image_processor = VaeImageProcessor(vae_scale_factor=cast(PipelineSteps, self).backbone.facts.space)
 
     @property
     def _execution_device(self) -> torch.device:  # type: ignore[override]
         """Where the networks run. diffusers looks for hooks that move them in every module, 20 ms for the embedded
-        model, before it answers; without such hooks it is where the UNet's weights are."""
+        model, before it answers; without such hooks it is where the denoiser's weights are."""
         networks = (part for part in self.components.values() if isinstance(part, torch.nn.Module))
         if any(
             {"_hf_hook", "_diffusers_hook"} & vars(module).keys() for part in networks for module in all_modules(part)
         ):
             return super()._execution_device
-        return self.unet.conv_in.weight.device
+        backbone = cast(PipelineSteps, self).backbone
+        return next(backbone.networks[backbone.denoiser].parameters()).device
 
     def save_pretrained(self, save_directory: str | Path, dtype: torch.dtype | None = None, **kwargs) -> None:
         """Save every component as diffusers does, and the adapters beside them in ``adapters/``.

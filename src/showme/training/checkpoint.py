@@ -175,7 +175,11 @@ def _read_moments(path: Path, optimizer: optim.Optimizer) -> dict[int, dict[str,
 
 def read_state(checkpoint: Path) -> dict:
     """The ``state`` that a checkpoint was saved with."""
-    return json.loads((checkpoint / "state.json").read_text())
+    path = checkpoint / "state.json"
+    state = json.loads(path.read_text())
+    if not isinstance(state, dict) or "step" not in state:
+        raise InputError(f"{path} does not say how far the run was: {_ANEW}.")
+    return state
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from ...backbones.base import Backbone
-from ...backbones.lora import add_fresh_adapter, kept_modules, lora_config
+from ...backbones.lora import add_fresh_adapter, drop_adapter, kept_modules, lora_config
 from ...bundle import BundleInfo
 from ...data.cache import Part
 from ...data.rows import ClipRows
@@ -70,10 +70,16 @@ class IVGStage(Stage):
     def prepare(self) -> None:
         denoiser: Any = self.backbone.networks[self.backbone.denoiser]
         mine = self.adapter in getattr(denoiser, "peft_config", {})
+        networks: dict[str, Any] = self.backbone.networks
         # Adapters of other methods belong to what was made with them; the stage's own may be begun anew.
-        foreign = [name for name in getattr(denoiser, "peft_config", {}) if name not in (REGION, VIDEO)]
-        for name in foreign + [self.adapter] * (mine and self.config.fresh):
-            denoiser.delete_adapters(name)
+        stale = {self.adapter} if self.config.fresh else set()
+        for network in networks.values():
+            for name in list(getattr(network, "peft_config", {})):
+                if name in stale or name not in (REGION, VIDEO):
+                    drop_adapter(network, name)
+        for name, network in networks.items():
+            if name != self.backbone.denoiser:
+                network.requires_grad_(False)
         # Its first weights are random, and a resumed run must begin with the same.
         torch.manual_seed(self.config.training.seed)
         if not mine or self.config.fresh:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from peft import LoraConfig
 from torch import nn
 
 from ...backbones.base import Backbone
-from ...backbones.lora import add_fresh_adapter, lora_config
+from ...backbones.lora import add_fresh_adapter, drop_adapter, lora_config
 from ...errors import InputError
 from .config import ShowMeConfig
 from .tasks import STATE_IMAGE, STATE_VIDEO
@@ -83,10 +82,7 @@ def projector_config(backbone: Backbone, rank: int, dropout: float) -> LoraConfi
 def _drop_adapters(networks, names: set[str]) -> None:
     for network in networks:
         for name in names & set(getattr(network, "peft_config", {})):
-            with warnings.catch_warnings():
-                # It was active: which are active is said below.
-                warnings.filterwarnings("ignore", message="Adapter .* was active which is now deleted")
-                network.delete_adapters(name)
+            drop_adapter(network, name)
 
 
 def _add_adapters(backbone: Backbone, config: ShowMeConfig, present: bool) -> None:

@@ -203,6 +203,11 @@ class VideoUNetLayers(nn.Module):
         self.register_to_config(mask_channel=True)  # type: ignore[operator]
         return self.conv_in_masked
 
+    def remove_mask_entrance(self) -> None:
+        """Take back :meth:`add_mask_entrance`."""
+        self.conv_in_masked = None
+        self.register_to_config(mask_channel=False)  # type: ignore[operator]
+
     def _run_levels(self, x: Tensor, ctx: Context) -> Tensor:
         skips = [x]
         for block in self.down_blocks:
