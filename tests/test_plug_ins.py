@@ -130,7 +130,9 @@ def test_the_model_is_evaluated(place, trained):
 
 
 def test_fields_of_another_method_are_refused_by_name(place):
-    assert "there is no field rewards" in train(place, "other", 1, "rewards.edge=sobel", code=2)
+    stderr = train(place, "other", 1, "rewards.edge=sobel", code=2)
+    assert "there is no field rewards" in stderr
+    assert "(the run's method is toy)." in stderr
     stderr = train(place, "other", 1, "method=showme", "stage=state_video", code=2)
     assert "showme cannot be run on base, whose backbone is toy: choose a model on video_unet." in stderr
     stderr = train(place, "other", 1, "method=tea", code=2)

@@ -42,4 +42,9 @@ def parse_recipe(tree: dict[str, Any], overrides: Sequence[str], name: str) -> R
         settings = find_method(method).settings()
     except InputError as error:
         raise InputError(f"{source}: method: {error}") from error
-    return parse_config(tree, settings, overrides, name)
+    try:
+        return parse_config(tree, settings, overrides, name)
+    except InputError as error:
+        if (given or "method" in tree) and "there is no field" in str(error):
+            raise InputError(f"{str(error).removesuffix('.')} (the run's method is {method}).") from error
+        raise

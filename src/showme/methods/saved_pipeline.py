@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,7 +29,11 @@ class SavedPipeline(DiffusionPipeline):
         super().__init__()
         self.register_modules(**components)
         self.register_to_config(**settings)
-        self.image_processor = VaeImageProcessor(vae_scale_factor=cast(PipelineSteps, self).backbone.facts.space)
+
+    @cached_property
+    def image_processor(self) -> VaeImageProcessor:
+        """Photos to pixels. Which backbone the components make up is known when the first is asked for."""
+        return VaeImageProcessor(vae_scale_factor=cast(PipelineSteps, self).backbone.facts.space)
 
     @property
     def _execution_device(self) -> torch.device:  # type: ignore[override]
