@@ -60,3 +60,9 @@ def test_a_model_without_a_vocabulary_knows_every_word():
 
 def test_a_small_vocabulary_reads_bare_words_with_synonyms_put_in():
     assert prompt_for("Push the JAR, to the left.", KNOWN, SYNONYMS) == "push the bottle to the left"
+
+
+def test_scripts_of_earlier_versions_find_the_check_where_it_was():
+    from showme.generation.instruction import check_instruction as before
+
+    assert before is check_instruction
