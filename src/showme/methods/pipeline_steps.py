@@ -59,8 +59,17 @@ class PipelineSteps:
         return self.backbone.encode(pixels[:, None])
 
     def given(self, image: Any, instruction: str, guided: bool, long: LongInstructions | None) -> Given:
-        """What a call gives the model, encoded; ``guided``: the empty conditions too."""
+        """What a call gives the model, encoded; ``guided``: the empty conditions too.
+
+        Warns of words that the model has never seen, and of what it does not read of a long instruction.
+
+        Raises:
+            InputError: an image that is none, or an instruction that is too long, with ``refuse``.
+        """
         backbone, device = self.backbone, self._execution_device
+        backbone.check_lengths([instruction], None, long)
+        if self.known_words is not None:
+            self.known_words.warn(instruction)
         pixels = self.pixels(image, "image").to(device, backbone.dtype)
         texts, views = [instruction], [pixels]
         if guided:
@@ -82,6 +91,16 @@ class PipelineSteps:
         if output_type == "np":
             return arrays
         return [Image.fromarray(np.round(array * 255).astype(np.uint8)) for array in arrays]
+
+
+def check_output_type(output_type: str) -> None:
+    """Refuse an output type that no pipeline has.
+
+    Raises:
+        ValueError: names those that there are.
+    """
+    if output_type not in OUTPUT_TYPES:
+        raise ValueError(f"output_type {output_type!r}: choose pil, np, pt or latent.")
 
 
 def resolve_tasks(task: str | Sequence[str], made: Sequence[str]) -> list[str]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...backbones.base import Backbone
 from ...losses.region import region_loss
+from ..objective import BackboneObjective
 from ..step import Step, denoising_step
 from .config import MaskLossConfig
 from .hands import HandTerm
 from .regions import mask_of
 
 
-class IVGObjective(nn.Module):
+class IVGObjective(BackboneObjective):
     """Batch -> named terms, whose sum is minimised: ``noise``, and ``mask`` or ``hands`` where they are asked for.
 
     Args:
@@ -24,21 +25,8 @@ class IVGObjective(nn.Module):
     """
 
     def __init__(self, backbone: Backbone, mask_loss: MaskLossConfig | None = None, hands: HandTerm | None = None):
-        super().__init__()
-        self.backbone, self.mask_loss, self.hands = backbone, mask_loss, hands
-        self.networks = nn.ModuleDict(backbone.networks)
-        # Moved and counted with the others; its weights are frozen.
-        self.codec = None if mask_loss is None and hands is None else backbone.encoders["latents"]
-
-    @property
-    def trained(self) -> dict[str, nn.Module]:
-        """The modules that checkpoints keep."""
-        return dict(self.networks.items())
-
-    @property
-    def shard_units(self) -> list[nn.Module]:
-        """The network's layers: FSDP2 gathers one after the other."""
-        return self.backbone.units
+        super().__init__(backbone, decodes=mask_loss is not None or hands is not None)
+        self.mask_loss, self.hands = mask_loss, hands
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         step = denoising_step(self.backbone, batch, still=False)

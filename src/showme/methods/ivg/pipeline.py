@@ -20,7 +20,7 @@ from ...long_text import LongInstructions
 from ..call import Call, Given, settings_of
 from ..inputs import check_objects, check_settings
 from ..output import Output
-from ..pipeline_steps import OUTPUT_TYPES, PipelineSteps, resolve_tasks
+from ..pipeline_steps import PipelineSteps, check_output_type, resolve_tasks
 from .regions import CleanUp, at_latents, mask_of, read_region
 from .tasks import ACTIVE_ADAPTERS, PARTS, REGION
 
@@ -97,15 +97,11 @@ class IVGSteps(PipelineSteps):
         wanted = resolve_tasks(task, PARTS)
         if goal is not False:
             raise ValueError("This model was not trained to reach a goal: leave goal out.")
-        if output_type not in OUTPUT_TYPES:
-            raise ValueError(f"output_type {output_type!r}: choose pil, np, pt or latent.")
+        check_output_type(output_type)
         call = settings_of(
             self.config, num_inference_steps, guidance_scale, guidance_rescale, eta, generator, seed,
             callback_on_step_end,
         )  # fmt: skip
-        self.backbone.check_lengths([instruction], None, long_instructions)
-        if self.known_words is not None:
-            self.known_words.warn(instruction)
         given = self.given(image, instruction, call.guided, long_instructions)
         frames = self.config.num_frames if num_frames is None else num_frames
         mask = self._region(given, region, frames, call, region_steps)

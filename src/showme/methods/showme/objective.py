@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ...backbones.base import Backbone
+from ..objective import BackboneObjective
 from ..step import denoising_step
 from .rewards import motion_terms, structure_terms
 
 
-class ShowMeObjective(nn.Module):
+class ShowMeObjective(BackboneObjective):
     """Batch -> named terms, whose sum is minimised: ``noise``, and ``edge``, ``depth``, ``motion`` where tuned.
 
     Args:
@@ -33,23 +34,10 @@ class ShowMeObjective(nn.Module):
         motion: bool = False,
         weights: Mapping[str, float] | None = None,
     ):
-        super().__init__()
-        self.backbone, self.still, self.motion = backbone, still, motion
-        self.networks = nn.ModuleDict(backbone.networks)
+        super().__init__(backbone, decodes=bool(estimators))
+        self.still, self.motion = still, motion
         self.frozen_estimators = nn.ModuleDict(dict(estimators or {}))
-        # Moved and counted with the others; its weights are frozen.
-        self.codec = backbone.encoders["latents"] if estimators else None
         self.weights = dict(weights or {})
-
-    @property
-    def trained(self) -> dict[str, nn.Module]:
-        """The modules that checkpoints keep."""
-        return dict(self.networks.items())
-
-    @property
-    def shard_units(self) -> list[nn.Module]:
-        """The network's layers: FSDP2 gathers one after the other."""
-        return self.backbone.units
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         step = denoising_step(self.backbone, batch, self.still)

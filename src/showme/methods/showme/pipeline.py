@@ -21,7 +21,7 @@ from ...long_text import LongInstructions
 from ..call import Call, Given, settings_of
 from ..inputs import check_objects, check_settings
 from ..output import Output
-from ..pipeline_steps import OUTPUT_TYPES, PipelineSteps, resolve_tasks
+from ..pipeline_steps import PipelineSteps, check_output_type, resolve_tasks
 from .tasks import ACTIVE_ADAPTERS, TASKS
 
 
@@ -97,15 +97,11 @@ class ShowMeSteps(PipelineSteps):
             raise ValueError("This model was not trained to reach a goal: leave goal out, or train with goal_share.")
         if goal is True and len(tasks) < len(TASKS):
             raise ValueError('goal=True takes the picture of the result: ask for task="both", or give a picture.')
-        if output_type not in OUTPUT_TYPES:
-            raise ValueError(f"output_type {output_type!r}: choose pil, np, pt or latent.")
+        check_output_type(output_type)
         call = settings_of(
             self.config, num_inference_steps, guidance_scale, guidance_rescale, eta, generator, seed,
             callback_on_step_end,
         )  # fmt: skip
-        self.backbone.check_lengths([instruction], None, long_instructions)
-        if self.known_words is not None:
-            self.known_words.warn(instruction)
         given = self.given(image, instruction, call.guided, long_instructions)
         output = Output()
         end = None if isinstance(goal, bool) else self.latent(goal, "goal")
