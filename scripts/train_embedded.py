@@ -27,6 +27,7 @@ from showme.run_folder import MODEL
 
 STAGES = {
     "codec": codec.train_codec,
+    "decoder": codec.train_decoder,
     "encoders": encoders.train_encoders,
     "cache": cache.write_cache,
     "spatial": diffusion.train_spatial,

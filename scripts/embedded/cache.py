@@ -19,6 +19,7 @@ from showme.methods.cached import CachedClips, clip_parts, open_cache
 from showme.methods.showme import ShowMePipeline
 from showme.models import ImageProjector, VideoUNet
 
+from .codec import CODEC_MODEL
 from .encoders import build_feature_extractor
 from .pair_cache import EncodedPairs, encode_pairs
 from .settings import Settings
@@ -41,7 +42,7 @@ def assemble(
     pipeline = ShowMePipeline(
         unet=unet.eval(),
         image_projector=projector.eval(),
-        vae=AutoencoderKL.from_pretrained(folder / "codec-model").eval(),
+        vae=AutoencoderKL.from_pretrained(folder / CODEC_MODEL).eval(),
         text_encoder=text.eval(),
         tokenizer=PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"),
         image_encoder=CLIPVisionModel.from_pretrained(folder / "image-encoder").eval(),

@@ -1,7 +1,8 @@
-"""Stages "codec_crops" and "codec": a small AutoencoderKL, 8 times smaller in height and width.
+"""Stages "codec_crops", "codec" and "decoder": a small AutoencoderKL, 8 times smaller in height and width.
 
 Crops show more different detail per second; whole pictures then settle what crops get wrong, borders and the statistics
-of the norms.
+of the norms. The decoder alone is trained on after that: latents stay what they are, so that nothing which has learned
+them has to learn again.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from showme.data.stream import generator_at
 from .frames import to_unit
 from .pairs import Pairs, load_pairs
 from .settings import Settings
-from .stage import round_to_bf16, run_stage
+from .stage import OPTIMIZER, round_to_bf16, run_stage
+
+CODEC_MODEL = "codec-model"
 
 # The posterior's spread is held fixed and small: the diffusion model reads the mean alone, and a little noise keeps the
 # decoder forgiving of its errors.
 _LATENT_NOISE = 0.05
 _SIZE_WEIGHT = 1e-4
+# The decoder begins where it had settled.
+_DECODER_OPTIMIZER = OPTIMIZER.model_copy(update={"learning_rate": 5e-4, "muon_rate": 0.01})
 
 
 def build_codec(settings: Settings) -> AutoencoderKL:
@@ -62,6 +67,21 @@ class CodecObjective(nn.Module):
         return codec_loss(decoded.float(), pixels, mean.float())
 
 
+class DecoderObjective(CodecObjective):
+    """The same of a ``codec`` whose encoder is settled."""
+
+    def __init__(self, codec: AutoencoderKL):
+        nn.Module.__init__(self)
+        self.codec = codec.to(memory_format=torch.channels_last)
+        for part in (codec.encoder, codec.quant_conv):
+            part.requires_grad_(False)
+
+    @property
+    def trained(self) -> dict[str, nn.Module]:
+        """By the name that checkpoints use."""
+        return {"decoder": self.codec.decoder, "post_quant_conv": self.codec.post_quant_conv}
+
+
 class Pictures(Dataset):
     """Position -> a random picture in [-1, 1]; with ``crop``, of two random crops of it the one with more in it."""
 
@@ -77,7 +97,7 @@ class Pictures(Dataset):
 
 
 def train_codec(folder: Path, settings: Settings, device: torch.device) -> dict:
-    """Train on crops, then on whole pictures, set the scale of the latents, and save to ``folder``/codec-model."""
+    """Train on crops, then on whole pictures, set the scale of the latents, and save to the folder's codec-model."""
     pairs = load_pairs(folder, settings)
     objective = CodecObjective(settings)
     crops = Pictures(pairs, settings.seed, settings.codec_crop)
@@ -86,7 +106,18 @@ def train_codec(folder: Path, settings: Settings, device: torch.device) -> dict:
     state = run_stage("codec", objective, whole, folder, settings, max(settings.codec_batch // 4, 1))
     _set_scale(objective.codec, pairs.first, objective.codec.device)
     round_to_bf16(objective.codec)
-    objective.codec.save_pretrained(folder / "codec-model")
+    objective.codec.save_pretrained(folder / CODEC_MODEL)
+    return state
+
+
+def train_decoder(folder: Path, settings: Settings, device: torch.device) -> dict:
+    """Train the decoder of the folder's codec-model on whole pictures, and save it there."""
+    codec = AutoencoderKL.from_pretrained(folder / CODEC_MODEL)
+    pictures = Pictures(load_pairs(folder, settings), settings.seed + 1, None)
+    batch = max(settings.codec_batch // 4, 1)
+    state = run_stage("decoder", DecoderObjective(codec), pictures, folder, settings, batch, _DECODER_OPTIMIZER)
+    round_to_bf16(codec)
+    codec.save_pretrained(folder / CODEC_MODEL)
     return state
 
 

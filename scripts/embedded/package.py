@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from pathlib import Path
 
 import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 
 from showme.backbones.lora import bare_weights
-from showme.bundle import BundleInfo
+from showme.bundle import BundleInfo, verify_bundle
 from showme.generation.familiarity import fit_familiarity, image_features
 from showme.pipelines import load_bundle, save_bundle
 from showme.run_folder import MODEL
@@ -20,6 +22,7 @@ from showme.worlds.tabletop.vocabulary import TEMPLATES, all_words, phrase
 
 from .cache import STEPS, assemble
 from .card import model_card
+from .codec import CODEC_MODEL
 from .networks import base_objective, build_projector, build_unet
 from .pairs import load_pairs
 from .settings import Settings
@@ -33,7 +36,7 @@ _SYNONYMS = {
     "towel": "cloth", "crimson": "red", "cyan": "turquoise", "teal": "turquoise", "violet": "purple",
     "magenta": "pink", "beside": "next", "near": "next", "leftwards": "left", "rightwards": "right",
 }  # fmt: skip
-STARTED_FROM = "started-from.md"
+STARTED_FROM = "started-from"
 # What whoever trained wants readers of the card to know of this run, in Markdown; optional.
 NOTES = "notes.md"
 _FAMILIARITY_PICTURES = 1500
@@ -63,8 +66,13 @@ def write_base(folder: Path, settings: Settings, device: torch.device) -> Path:
 def write_bundle(
     folder: Path, settings: Settings, device: torch.device, destination: Path, figures: str | None = None
 ) -> str:
-    """Save the last stage's model with the measured ``figures`` (Markdown) in its card; returns its hash."""
-    tuned = load_bundle(folder / "state_video" / MODEL, device="cpu", dtype=torch.float32)
+    """Save the last stage's model with the measured ``figures`` (Markdown) in its card; returns its hash.
+
+    Of a run that started from a bundle and has trained its decoder alone, it is that bundle with the new decoder.
+    """
+    last = next(each for each in (folder / "state_video" / MODEL, folder / STARTED_FROM) if each.exists())
+    tuned = load_bundle(last, device="cpu", dtype=torch.float32)
+    tuned.pipeline.vae = AutoencoderKL.from_pretrained(folder / CODEC_MODEL)
     record = training_record(folder, settings, device)
     info = tuned.info.model_copy(update={"name": "embedded"})
     return save_bundle(tuned.pipeline, info, destination, card=model_card(record, figures), dtype=torch.bfloat16)
@@ -81,7 +89,7 @@ def start_from(source: str, folder: Path, settings: Settings) -> None:
     """
     bundle = load_bundle(source, device="cpu", dtype=torch.float32)
     pipeline = bundle.pipeline
-    pipeline.vae.save_pretrained(folder / "codec-model")
+    pipeline.vae.save_pretrained(folder / CODEC_MODEL)
     pipeline.tokenizer.save_pretrained(folder / "tokenizer")
     pipeline.text_encoder.save_pretrained(folder / "text-encoder")
     pipeline.image_encoder.save_pretrained(folder / "image-encoder")
@@ -92,14 +100,19 @@ def start_from(source: str, folder: Path, settings: Settings) -> None:
     modules = {"unet": unet, "projector": projector, "text": pipeline.text_encoder.requires_grad_(True)}
     place = folder / "coarse" / CHECKPOINTS
     save_checkpoint(place, modules, MuonAdamW(modules.values()), {"step": 0, "seconds": 0.0, "samples": 0})
-    card = (bundle.folder / "README.md").read_text().split("\n# ", 1)[1]
-    (folder / STARTED_FROM).write_text(f"## Before that: the bundle {bundle.hash[:12]}\n\n{card.split(chr(10), 1)[1]}")
+    # Last: that it is there says that all of it is.
+    part = folder / f"{STARTED_FROM}.part"
+    shutil.copytree(bundle.folder, part, dirs_exist_ok=True)
+    part.replace(folder / STARTED_FROM)
 
 
 def training_record(folder: Path, settings: Settings, device: torch.device) -> dict:
     """Device, and minutes, steps and samples of every stage, read from the stages' checkpoints."""
     stages = {}
-    texts = [path.read_text().strip() for name in (NOTES, STARTED_FROM) if (path := folder / name).exists()]
+    notes = folder / NOTES
+    texts = [notes.read_text().strip()] if notes.exists() else []
+    if (folder / STARTED_FROM).exists():
+        texts.append(_card_before(folder / STARTED_FROM))
     for name in settings.minutes:
         path = newest_checkpoint(folder / name / CHECKPOINTS)
         state = read_state(path) if path is not None else {"step": 0}
@@ -113,6 +126,12 @@ def training_record(folder: Path, settings: Settings, device: torch.device) -> d
         "settings": settings,
         "before": "\n\n".join(texts),
     }
+
+
+def _card_before(place: Path) -> str:
+    """What the card of the bundle that a run started from says, below its title."""
+    card = (place / "README.md").read_text().split("\n# ", 1)[1]
+    return f"## Before that: the bundle {verify_bundle(place)[:12]}\n\n{card.split(chr(10), 1)[1]}"
 
 
 def _familiarity(folder: Path, settings: Settings) -> dict:

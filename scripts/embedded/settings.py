@@ -24,6 +24,7 @@ class Settings(BaseModel):
         {
             "codec_crops": 7,
             "codec": 5,
+            "decoder": 20,
             "encoders": 3,
             "spatial": 35,
             "coarse": 16,
@@ -74,6 +75,7 @@ PRESETS = {
         minutes={
             "codec_crops": 2.5,
             "codec": 1.5,
+            "decoder": 4,
             "encoders": 1,
             "spatial": 2,
             "coarse": 5,

@@ -75,6 +75,7 @@ def run_folder(settings, tmp_path_factory) -> Path:
         (place / "index.jsonl").write_text("\n".join(lines) + "\n")
     write_pairs(folder, settings.pair_scenes, instructions)
     codec.train_codec(folder, settings, CPU)
+    codec.train_decoder(folder, settings, CPU)
     encoders.train_encoders(folder, settings, CPU)
     diffusion.train_spatial(folder, settings, CPU)
     diffusion.train_coarse(folder, settings, CPU)
@@ -174,3 +175,21 @@ def test_training_goes_on_from_a_bundle(run_folder, settings, tmp_path):
     again = networks.base_objective(tmp_path / "more", settings, CPU, "coarse")
     for p, q in zip(before.unet.parameters(), again.unet.parameters(), strict=True):
         torch.testing.assert_close(p, q, atol=0.01, rtol=0.01)  # bf16 in the bundle
+
+
+def test_the_decoder_alone_can_be_trained_on_for_a_bundle(run_folder, settings, tmp_path):
+    package.write_bundle(run_folder, settings, CPU, tmp_path / "bundle")
+    more = tmp_path / "more"
+    more.mkdir()
+    package.start_from(str(tmp_path / "bundle"), more, settings)
+    (more / pairs.PAIRS).symlink_to(run_folder / pairs.PAIRS)
+    codec.train_decoder(more, settings, CPU)
+    package.write_bundle(more, settings, CPU, tmp_path / "again")
+    first, second = (load_bundle(tmp_path / name, dtype=torch.float32).pipeline for name in ("bundle", "again"))
+    before, after = first.vae.state_dict(), second.vae.state_dict()
+    changed = {name.partition(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"decoder", "post_quant_conv"}
+    assert all(torch.equal(*pair) for pair in zip(first.unet.parameters(), second.unet.parameters(), strict=True))
+    card = (tmp_path / "again" / "README.md").read_text()
+    assert "| decoder |" in card
+    assert "## Before that: the bundle" in card
