@@ -23,7 +23,10 @@ def write_squares(folder: Path, count: int) -> Path:
         for time, frame in enumerate(frames):
             left = 2 + number % 5 + time * SPEEDS[number % 4]
             frame[8:16, left : left + 8] = (200, 120, 40)
-            joints[time, 0] = [(left + 8 * (joint % 7) / 6, 8 + 4 * (joint // 7)) for joint in range(21)]
+            # Files count from the corner of the picture, not from the middle of its first pixel.
+            joints[time, 0] = 0.5 + np.array(
+                [(left + 8 * (joint % 7) / 6, 8 + 4 * (joint // 7)) for joint in range(21)]
+            )
         save_file({"frames": frames, "joints": joints}, folder / f"{number}.safetensors")
         lines.append(
             {"id": str(number), "file": f"{number}.safetensors", "instruction": "push the red box to the left"}

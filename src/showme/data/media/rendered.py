@@ -14,6 +14,7 @@ from .base import Frames, Media, Span, check_array, check_regular, file_identity
 
 SUFFIX = ".safetensors"
 _KEY = "frames"
+_JOINTS = "joints"
 # As NumPy calls them.
 _DTYPES = {"U8": "uint8", "F32": "float32", "F64": "float64", "F16": "float16"}
 
@@ -41,6 +42,19 @@ class Rendered(Media):
 
     def identity(self, span: Span | None = None) -> list:
         return [*file_identity(self.path), span_identity(span)]
+
+    def joints(self) -> np.ndarray | None:
+        """Joints of the hands (T, K, 21, 2) in pixels, the middle of the top left one being (0, 0); None without any.
+
+        Raises:
+            ClipError: the file is damaged.
+        """
+        try:
+            with safe_open(str(self.path), "numpy") as file:
+                # Files count from the corner of the picture.
+                return file.get_tensor(_JOINTS) - np.float32(0.5) if _JOINTS in file.keys() else None  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise ClipError(self.path, " ".join(str(error).split())) from error
 
 
 class _RenderedFrames(Frames):
