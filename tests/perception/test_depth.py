@@ -143,7 +143,7 @@ def test_weights_return_from_their_file_rounded_to_half_precision(tmp_path):
 
 
 def test_other_files_are_refused_in_one_sentence(tmp_path):
-    with pytest.raises(InputError, match=r"There is no depth file .*none\.safetensors"):
+    with pytest.raises(InputError, match=r"There is no TabletopDepth file .*none\.safetensors"):
         TabletopDepth.from_assets(tmp_path / "none.safetensors")
     config = json.dumps(TabletopDepth().config)
     (tmp_path / "text.safetensors").write_text("not tensors at all")
@@ -151,7 +151,7 @@ def test_other_files_are_refused_in_one_sentence(tmp_path):
     save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors", {"config": config})
     save_file({"weight": torch.zeros(1)}, tmp_path / "setting.safetensors", {"config": '{"depth": 3}'})
     for name in ("text", "plain", "other", "setting"):
-        with pytest.raises(InputError, match=f"{name}.safetensors does not hold the weights of a TabletopDepth"):
+        with pytest.raises(InputError, match=f"{name}.safetensors does not hold TabletopDepth weights"):
             TabletopDepth.from_assets(tmp_path / f"{name}.safetensors")
 
 

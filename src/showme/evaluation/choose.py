@@ -48,6 +48,8 @@ TITLES = {
     "hand_coverage": "true hands found",
     "region_of_motion_iou": "region of motion IoU",
     "background_stability": "background change",
+    "hand_psnr": "PSNR in the hands",
+    "final_frame_gain": "gain of the last frame",
     "picture_video_agreement": "picture and video agree",
     "object_within_8_pixels": "object within 8 pixels",
     "named_object_moved": "the named object moved",
@@ -242,12 +244,18 @@ class _Makers:
 
     def background_stability(self):
         from .metrics.background import BackgroundStability
-        from .rendered import RenderedHands, is_rendered
 
-        # The world says where its hands are: no network need look for them.
-        if is_rendered(self.reference.records):
-            return BackgroundStability(RenderedHands(self.reference), "rendered", self.protocol.background_margin)
-        return BackgroundStability(self._hands, self._hands_name, self.protocol.background_margin)
+        return BackgroundStability(*self._true_hands, self.protocol.background_margin)
+
+    def hand_psnr(self):
+        from .metrics.hand_psnr import HandPsnr
+
+        return HandPsnr(*self._true_hands)
+
+    def final_frame_gain(self):
+        from .metrics.final_frame import FinalFrameGain
+
+        return FinalFrameGain()
 
     def picture_video_agreement(self):
         from .metrics.agreement import PictureVideoAgreement
@@ -304,17 +312,30 @@ class _Makers:
         return flow_estimator(raft if self.protocol.flow == "raft" else "dis")
 
     @cached_property
+    def _true_hands(self) -> tuple[Callable, str]:
+        """What finds the hands of true clips, and its name."""
+        from .rendered import RenderedHands, is_rendered
+
+        # The world says where its hands are: no network need look for them.
+        if is_rendered(self.reference.records):
+            return RenderedHands(self.reference), "rendered"
+        return self._hands, self._hands_name
+
+    @cached_property
     def _hands(self):
         from ..perception import hand_estimator
         from .metrics.estimators import SharedHandEstimator
 
-        name = "torch" if self.weights.hands is None else f"torch:{self.weights.hands}"
+        name = self.protocol.hands
+        if name == "torch" and self.weights.hands is not None:
+            name = f"torch:{self.weights.hands}"
         least = self.protocol.hand_confidence
         return SharedHandEstimator(hand_estimator(name, num_hands=2, min_palm_score=least, min_presence=least))
 
     @property
     def _hands_name(self) -> str:
-        return f"MediaPipe, confidence {self.protocol.hand_confidence:g}"
+        name = "MediaPipe" if self.protocol.hands == "torch" else self.protocol.hands
+        return f"{name}, confidence {self.protocol.hand_confidence:g}"
 
     def _blip_caption(self, field: str):
         from .metrics.blip import BlipCaption

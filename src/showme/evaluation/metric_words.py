@@ -95,7 +95,8 @@ def _flow(protocol: Protocol) -> list[str]:
 
 
 def _hands(protocol: Protocol) -> list[str]:
-    return [f"Hands are MediaPipe's, at most two, of confidence {protocol.hand_confidence:g} or more, in every frame."]
+    whose = "MediaPipe's, at most two" if protocol.hands == "torch" else f"what the network {protocol.hands} finds, one"
+    return [f"Hands are {whose}, of confidence {protocol.hand_confidence:g} or more, in every frame."]
 
 
 def _background(protocol: Protocol) -> list[str]:
@@ -174,6 +175,11 @@ _OF_METRICS: list[tuple[set[str], Words]] = [
         _says("region_of_motion_iou is of the regions that the hands of both clips pass over, all frames united."),
     ),
     ({"background_stability"}, _background),
+    ({"hand_psnr"}, _says("hand_psnr is the PSNR within the hulls of the true hands' joints, averaged over frames.")),
+    (
+        {"final_frame_gain"},
+        _says("final_frame_gain is the PSNR of the last frame less that of the true first frame in its place."),
+    ),
     (
         {"picture_video_agreement"},
         _says(

@@ -46,6 +46,8 @@ MetricName = Literal[
     "hand_coverage",
     "region_of_motion_iou",
     "background_stability",
+    "hand_psnr",
+    "final_frame_gain",
     "picture_video_agreement",
     "object_within_8_pixels",
     "named_object_moved",
@@ -120,6 +122,9 @@ class Protocol(Settings):
     vqa: str = Field("Salesforce/instructblip-flan-t5-xl", description="model that is asked for VQAScore, by hub name")
     flow: Literal["raft", "dis"] = Field("raft", description="optical flow")
     interpolator: Literal["flow"] = Field("flow", description="what makes the middle frame for motion smoothness")
+    hands: Literal["torch", "tabletop", "tabletop-judge"] = Field(
+        "torch", description="what finds hands: MediaPipe's networks, or one of those for the tabletop world"
+    )
     hand_confidence: float = Field(0.1, ge=0, le=1, description="least confidence of a palm and of a hand")
     background_margin: float = Field(
         1 / 16, ge=0, le=1, description="that the region of motion is widened by, as a share of the short side"

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from ..data.clips import read_native
 from ..data.media import Rendered
 from ..data.sources.record import Record
-from ..errors import InputError
+from ..errors import ClipError, InputError
 from ..worlds.tabletop import Scene
 from .pairs import ReferenceRows
 
@@ -60,8 +60,10 @@ class RenderedHands:
     def _of_clip(self, number: int) -> list[list[Any]]:
         record, protocol = self.reference.records[number], self.reference.protocol
         _, sample, window = read_native(record, self.reference.look)
-        with safe_open(str(record.media.path), "numpy") as file:
-            joints = file.get_tensor("joints")[sample.main, 0]
+        assert isinstance(record.media, Rendered)
+        joints = record.media.joints()
+        assert joints is not None
+        joints = joints[sample.main, 0]
         points = np.concatenate([window.points(joints), np.zeros((*joints.shape[:-1], 1), joints.dtype)], axis=-1)
         shown = points[protocol.condition_frames :] if protocol.shown_frames == "left_out" else points
         return [[RenderedHand(each)] for each in shown]
@@ -69,7 +71,7 @@ class RenderedHands:
 
 def is_rendered(records: Sequence[Record]) -> bool:
     """Whether all clips are of our own worlds, with joints."""
-    return all(isinstance(record.media, Rendered) and _holds_joints(record) for record in records)
+    return all(isinstance(record.media, Rendered) and _holds_joints(record.media) for record in records)
 
 
 def hands_of(records: Sequence[Record]) -> dict[str, np.ndarray]:
@@ -114,11 +116,10 @@ def _without_labels(record: Record) -> InputError:
     )
 
 
-def _holds_joints(record: Record) -> bool:
+def _holds_joints(media: Rendered) -> bool:
     try:
-        with safe_open(str(record.media.path), "numpy") as file:
-            return "joints" in file.keys()  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError):
+        return media.joints() is not None
+    except ClipError:
         return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -17,6 +18,9 @@ from ..errors import InputError
 from ..long_text import LongInstructions
 from .clip_sets import ClipSet, open_clip_set, paired
 from .protocol import Protocol
+
+# What a model is given that takes a region of motion: its own, the true clip's, or everything.
+Region = Literal["own", "truth", "white"]
 
 LISTS = (".jsonl", ".csv", ".yaml", ".yml")
 
@@ -50,7 +54,7 @@ class Request:
     through; None: ``model``. training: the clips of the training, for the nearest of them. name: of the model, in
     tables. cache: folder of what was computed of each clip; None: in ``out``. device: None: a GPU when there is one.
     long_instructions: what becomes of those that are longer than ``model`` reads, ``cut``, ``chunk`` or ``refuse``;
-    None: as the model does.
+    None: as the model does. region: what ``model`` is given where it takes a region.
     """
 
     reference: str
@@ -66,6 +70,7 @@ class Request:
     cache: Path | None = None
     device: str | None = None
     long_instructions: LongInstructions | None = None
+    region: Region = "own"
 
 
 # Networks that nobody may fetch for others: their field, the metrics that look with them, and the published file.
@@ -139,6 +144,8 @@ def check_request(request: Request) -> None:
         raise InputError("Give a folder of generated clips, or --model NAME to generate them: one of the two.")
     if request.generated is not None and request.long_instructions is not None:
         raise InputError("--long-instructions is for a model that is asked: give --model NAME, or leave it out.")
+    if request.generated is not None and request.region != "own":
+        raise InputError("--region is for a model that is asked: give --model NAME, or leave it out.")
     if request.generated is not None and request.out.resolve().is_relative_to(request.generated.resolve()):
         raise InputError(
             f"{request.out} lies in {request.generated}, where results would be taken for clips: choose another --out."

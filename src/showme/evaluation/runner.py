@@ -117,7 +117,7 @@ class Evaluation:
     def _candidate(self, given: ClipSet | None, ids: Sequence[str]) -> Candidate:
         if given is None:
             assert self.model is not None
-            return Generated(self.model, self.reference, self.request.out, self.request.name)
+            return Generated(self.model, self.reference, self.request.out, self.request.name, self.request.region)
         place = given.place.resolve()
         name = self.request.name or (place.parent.name if place.name in INDEX else place.stem)
         pictures = [given.pictures.get(each) for each in ids]
@@ -248,6 +248,8 @@ class Evaluation:
                 "model": self.candidate.fingerprint["model"],
                 "kept as": "arrays, not re-read from a video file",
             }
+            if self.candidate.region != "own":
+                generated["region"] = self.candidate.region
         return {
             "count": len(self.records),
             "generated": generated,

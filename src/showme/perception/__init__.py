@@ -8,6 +8,7 @@ from .choose import (
     edge_estimator,
     flow_estimator,
     hand_estimator,
+    hand_landmarks,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "edge_estimator",
     "flow_estimator",
     "hand_estimator",
+    "hand_landmarks",
 ]

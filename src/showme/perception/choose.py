@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,10 +52,12 @@ def flow_estimator(name: str) -> Callable[[Tensor], Tensor]:
 
 
 def hand_estimator(name: str, **options: Any) -> Callable[[np.ndarray | Tensor], list[list[Hand]]]:
-    """``torch``, ``torch:FILE``, ``mediapipe``, or ``mediapipe:FILE``: uint8 frames (T, H, W, 3) -> each frame's hands.
+    """Uint8 frames (T, H, W, 3) -> each frame's hands.
 
-    FILE is MediaPipe's ``hand_landmarker.task``; without one, the published file is fetched once. ``options`` are those
-    of ``TorchHands.from_file`` and ``MediapipeHands``.
+    ``torch``, ``torch:FILE``, ``mediapipe`` or ``mediapipe:FILE``: FILE is MediaPipe's ``hand_landmarker.task``;
+    without one, the published file is fetched once. ``tabletop``, ``tabletop-judge`` or ``tabletop:FILE``: our own
+    networks, for the rendered world. ``options`` are those of ``TorchHands.from_file`` and ``MediapipeHands``; of them
+    the world's, which has one hand, needs ``min_presence`` alone.
 
     Raises:
         InputError: another name, a file that cannot be fetched or is another, or a package that is not installed.
@@ -66,8 +69,37 @@ def hand_estimator(name: str, **options: Any) -> Callable[[np.ndarray | Tensor],
         "torch:": lambda file: TorchHands.from_file(hand_model_file(file), **options),
         "mediapipe": lambda _: MediapipeHands(hand_model_file(), **options),
         "mediapipe:": lambda file: MediapipeHands(hand_model_file(file), **options),
+        **{name: partial(_tabletop_hands, name, options) for name in ("tabletop", "tabletop-judge", "tabletop:")},
     }
     return _choose("hands", name, known)
+
+
+def hand_landmarks(name: str) -> nn.Module:
+    """The networks with a gradient, by the names of :func:`hand_estimator`: pictures and squares -> joints, presence.
+
+    Raises:
+        InputError: another name, or a file that cannot be fetched or is another.
+    """
+    from .hands import HandLandmarks, hand_model_file
+
+    known = {
+        "torch": lambda _: HandLandmarks.from_file(hand_model_file()),
+        "torch:": lambda file: HandLandmarks.from_file(hand_model_file(file)),
+        **{name: partial(_tabletop_landmarks, name) for name in ("tabletop", "tabletop-judge", "tabletop:")},
+    }
+    return _choose("hands with a gradient", name, known)
+
+
+def _tabletop_hands(name: str, options: dict[str, Any], file: str) -> nn.Module:
+    from .hands.tabletop import TabletopHands
+
+    return TabletopHands(_tabletop_landmarks(name, file), options.get("min_presence", 0.1))
+
+
+def _tabletop_landmarks(name: str, file: str) -> Any:
+    from .hands.tabletop import JUDGE_WEIGHTS, WEIGHTS, TabletopHandLandmarks
+
+    return TabletopHandLandmarks.from_assets(file or (JUDGE_WEIGHTS if name == "tabletop-judge" else WEIGHTS))
 
 
 def captioner(name: str) -> Captioner:

@@ -6,40 +6,23 @@ to a scale and a shift of each picture: near is large. Its parameters take no gr
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..errors import InputError, absent
+from ..errors import InputError
 from ..pretrained import load_pretrained
+from .packaged import read_packaged, write_packaged
+from .residual import Residual
 
 TABLETOP_WEIGHTS = Path(__file__).parents[1] / "assets" / "depth" / "tabletop.safetensors"
 
 # Sides of the pictures are halved three times.
 _STRIDE = 8
-_NORM_GROUPS = 8
-
-
-class _Residual(nn.Module):
-    """x + conv(silu(norm(conv(silu(norm(x)))))), 3x3 kernels with ``dilation``."""
-
-    def __init__(self, width: int, dilation: int = 1):
-        super().__init__()
-        layers: list[nn.Module] = []
-        for _ in range(2):
-            convolution = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
-            layers += [nn.GroupNorm(_NORM_GROUPS, width), nn.SiLU(), convolution]
-        self.body = nn.Sequential(*layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
 
 
 class TabletopDepth(nn.Module):
@@ -65,15 +48,15 @@ class TabletopDepth(nn.Module):
         self.config = {"widths": list(widths), "dilations": list(dilations), "fine_width": fine_width}
         half, quarter, eighth = widths
         self.enter = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, half, 3, padding=1))
-        self.encode_half = _Residual(half)
+        self.encode_half = Residual(half)
         self.to_quarter = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
-        self.encode_quarter = _Residual(quarter)
+        self.encode_quarter = Residual(quarter)
         self.to_eighth = nn.Conv2d(quarter, eighth, 3, stride=2, padding=1)
-        self.middle = nn.Sequential(*(_Residual(eighth, dilation) for dilation in dilations))
+        self.middle = nn.Sequential(*(Residual(eighth, dilation) for dilation in dilations))
         self.from_eighth = nn.Conv2d(eighth, quarter, 1)
-        self.decode_quarter = _Residual(quarter)
+        self.decode_quarter = Residual(quarter)
         self.from_quarter = nn.Conv2d(quarter, half, 1)
-        self.decode_half = _Residual(half)
+        self.decode_half = Residual(half)
         self.from_half = nn.Conv2d(half, fine_width, 1)
         self.outlines = nn.Conv2d(3, fine_width, 3, padding=1)
         self.leave = nn.Sequential(nn.SiLU(), nn.Conv2d(fine_width, 1, 3, padding=1))
@@ -103,26 +86,13 @@ class TabletopDepth(nn.Module):
         Raises:
             InputError: no such file, or not what ``to_file`` writes.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"{absent(path, 'depth file')}: make it with scripts/train_depth.py.")
-        try:
-            with safe_open(path, "pt") as file:
-                network = cls(**json.loads((file.metadata() or {})["config"]))
-                network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"{path} does not hold the weights of a TabletopDepth: make it with scripts/train_depth.py."
-            ) from error
+        network, _ = read_packaged(cls, path, "TabletopDepth", "train_depth.py")
         # Forward and backward together take two thirds of the time, on a CPU, of the other layout.
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def to_file(self, path: str | Path, **notes: str) -> None:
         """Write fp16 weights, with the settings and the ``notes`` in the header."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        weights = {name: weight.detach().cpu().half().contiguous() for name, weight in self.state_dict().items()}
-        save_file(weights, path, {"config": json.dumps(self.config), **notes})
+        write_packaged(self, path, **notes)
 
 
 def _doubled(x: Tensor) -> Tensor:

@@ -38,7 +38,10 @@ class LookConfig(Settings):
 class EstimatorsConfig(Settings):
     """The networks that labels and scores come from, by the names of showme.perception."""
 
-    hands: str = Field("torch", description="torch[:FILE], mediapipe[:FILE], or rendered: what the clip's file says")
+    hands: str = Field(
+        "torch",
+        description="torch[:FILE], mediapipe[:FILE], tabletop[:FILE], or rendered: what the clip's file says",
+    )
     hand_confidence: float = Field(0.1, ge=0, le=1, description="least confidence of a palm and of a hand")
     region: Literal["per_hand", "over_hands"] = Field("per_hand", description="hull of each hand, or of all of a frame")
     flow: str = Field("dis", description="dis, raft or raft:FILE")

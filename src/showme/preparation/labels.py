@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..data.cache import Part
@@ -72,15 +71,21 @@ class HandsOfRows:
     def fingerprint(self) -> dict[str, Any]:
         """What decides the joints beside the clips."""
         family, _, file = self.estimators.hands.partition(":")
-        weights = None if self.estimator is None else sha256_of(hand_model_file(file or None))
         code = code_digest((hand_module, sys.modules[__name__]))
         fingerprint = {
             "hands": family,
             "confidence": self.estimators.hand_confidence,
-            "weights": weights,
+            "weights": self._weights(family, file),
             "code of the hands": code,
         }
         return self.rows.fingerprint | fingerprint
+
+    def _weights(self, family: str, file: str) -> str | None:
+        if self.estimator is None:
+            return None
+        if family.startswith("tabletop"):
+            return weights_digest(self.estimator)
+        return sha256_of(hand_model_file(file or None))
 
     def __call__(self, numbers: Sequence[int]) -> list[dict[str, np.ndarray]]:
         """``joints``, ``presence`` and ``right`` of each row, as :func:`label_parts` says."""
@@ -118,10 +123,9 @@ class HandsOfRows:
         _, sample, window = self.rows.native(number)
         if not isinstance(media, Rendered):
             raise InputError(f"{media.path} is no rendered clip: choose another estimator for hands than rendered.")
-        with safe_open(str(media.path), "numpy") as file:
-            if "joints" not in file.keys():  # noqa: SIM118 (not a dict)
-                raise InputError(f"{media.path} has no joints: render it anew, or choose another estimator for hands.")
-            joints = file.get_tensor("joints")
+        joints = media.joints()
+        if joints is None:
+            raise InputError(f"{media.path} has no joints: render it anew, or choose another estimator for hands.")
         arrays["joints"][:, 0, :, :2] = window.points(joints[sample.main, 0])
         arrays["joints"][:, 0, :, 2] = 0
         arrays["presence"][:, 0] = arrays["right"][:, 0] = 1

@@ -13,14 +13,15 @@ from PIL import Image, ImageSequence
 from showme.backbones.paths import DiscretePath
 from showme.errors import InputError
 from showme.methods.ivg.config import HandLossConfig
-from showme.methods.ivg.hands import HandTerm, landmarks_of
+from showme.methods.ivg.hands import HandTerm
 from showme.methods.step import Step
+from showme.perception import hand_landmarks
 from showme.perception.hands import TorchHands
 
 
 @pytest.fixture(scope="module")
 def landmarks(real_data):
-    return landmarks_of(f"torch:{real_data / 'weights' / 'mediapipe' / 'hand_landmarker.task'}")
+    return hand_landmarks(f"torch:{real_data / 'weights' / 'mediapipe' / 'hand_landmarker.task'}")
 
 
 def _step(latents: torch.Tensor, level: int) -> Step:
@@ -116,5 +117,5 @@ def _clean_step(latents: torch.Tensor) -> Step:
 
 
 def test_networks_without_a_gradient_are_refused():
-    with pytest.raises(InputError, match=r"has no gradient: choose torch or torch:FILE"):
-        landmarks_of("mediapipe:x.task")
+    with pytest.raises(InputError, match=r"hands with a gradient named 'mediapipe:x.task': choose torch"):
+        hand_landmarks("mediapipe:x.task")

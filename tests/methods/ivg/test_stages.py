@@ -196,3 +196,51 @@ def test_stage_2_with_hands_adds_their_term(settings, real_data):
         cache_parts(settings("video", region="truth", hands=hands | {"every": 4}))
     with pytest.raises(InputError, match="hands is of stage video"):
         settings("region", hands=hands)
+
+
+def test_a_shorter_mask_video_is_learned_and_made(settings):
+    config = settings("region", region_frames=2)
+    run = open_run(config)
+    sample = run.stage.samples(run.clips())[0]
+    assert sample["latents"].shape[1] == 2
+    assert sample["slots"].tolist() == [1]
+    pipeline = load_bundle(train(config)).pipeline
+    assert pipeline.config.region_frames == 2
+    assert pipeline.config.num_frames == 4
+    out = pipeline(Image.new("RGB", (32, 32), (90, 90, 90)), "push the red box", "region", seed=1)
+    assert out.region.size == (32, 32)
+    with pytest.raises(InputError, match=r"region_frames 5: at most data\.frames, 4"):
+        settings("region", region_frames=5)
+    with pytest.raises(InputError, match="region_frames is of stage region"):
+        settings("video", region_frames=2)
+
+
+def test_frames_of_a_shorter_mask_video_have_their_own_masks(settings):
+    run = open_run(settings("region", region_frames=3, target="frames"))
+    clips = run.clips()
+    sample = run.stage.samples(clips)[0]
+    row = run.stage.samples(clips)._row(0)
+    # Of the clip's frames 1 to 3, evenly spaced.
+    assert torch.equal(sample["masks"], clips[row]["regions"][[1, 3]].float())
+
+
+def test_a_model_that_was_trained_with_the_prior_is_given_it(settings):
+    config = settings("video", region="prior")
+    run = open_run(config)
+    read = run.clips()
+    union = torch.stack([read[row]["region"] for row in range(CLIPS)]).any(0)
+    pipeline = load_bundle(train(config)).pipeline
+    photo = Image.new("RGB", (32, 32), (90, 90, 90))
+    out = pipeline(photo, "push the red box", seed=1, output_type="np")
+    assert np.array_equal(out.region, union.numpy())
+    assert pipeline(photo, "push the red box", region="white", seed=1, output_type="np").region.all()
+    pipeline.register_to_config(region_prior="nothing")
+    with pytest.raises(InputError, match="region_prior is no picture: train its stage video anew"):
+        pipeline(photo, "push the red box", seed=1)
+
+
+def test_motion_strength_is_a_term_where_it_is_asked_for(settings):
+    train(config := settings("video", region="white", motion_strength_weight=0.001))
+    assert all(row["motion"] > 0 for row in _log(config))
+    with pytest.raises(InputError, match="motion_strength_weight is of stage video"):
+        settings("region", motion_strength_weight=0.001)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -39,6 +39,10 @@ def run(
             "them; the model's own choice when left out."
         ),
     ] = None,
+    region: Annotated[
+        Literal["own", "truth", "white"],
+        typer.Option(help="With --model, what it is given where it takes a region: none, the true clip's, everything."),
+    ] = "own",
     explain: Annotated[bool, typer.Option("--explain", help="Say in words what the protocol does, and stop.")] = False,
 ) -> None:
     """Judge clips against true ones. An interrupted run goes on where it stopped; several share the work."""
@@ -70,6 +74,7 @@ def run(
         cache=cache,
         device=device,
         long_instructions=long_instructions,
+        region=region,
     )
     # Before what takes seconds to import.
     check_request(request)

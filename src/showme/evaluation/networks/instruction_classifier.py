@@ -7,12 +7,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...data.sampling import evenly_spaced
-from ...errors import InputError, absent
+from ...errors import InputError
+from ...perception.packaged import read_packaged, write_packaged
 from ...worlds.tabletop.vocabulary import ACTIONS
 
 TABLETOP_WEIGHTS = Path(__file__).parents[2] / "assets" / "instruction_classifier" / "tabletop.safetensors"
@@ -101,32 +100,17 @@ class InstructionClassifier(nn.Module):
         Raises:
             InputError: no such file, or not what ``to_file`` writes.
         """
-        path = Path(path)
-        remedy = "make it with scripts/train_instruction_classifier.py"
-        if not path.is_file():
-            raise InputError(f"{absent(path, 'instruction classifier')}: {remedy}.")
+        what, script = "instruction classifier", "train_instruction_classifier.py"
+        network, notes = read_packaged(cls, path, what, script, classes=list(CLASSES))
         try:
-            with safe_open(path, "pt") as file:
-                notes = file.metadata() or {}
-                if json.loads(notes["classes"]) != list(CLASSES):
-                    raise ValueError("other classes")
-                # Without memory of its own: settings that do not belong to the weights cost none.
-                with torch.device("meta"):
-                    network = cls(**json.loads(notes["config"]))
-                weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-                network.load_state_dict(weights, assign=True)
-                network.accuracy = float(notes["accuracy"])
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise InputError(f"{path} does not hold the weights of an instruction classifier: {remedy}.") from error
-        return network.requires_grad_(False).eval()
+            network.accuracy = float(notes["accuracy"])
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{path} does not hold its accuracy: make it with scripts/{script}.") from error
+        return network
 
     def to_file(self, path: str | Path, accuracy: float, **notes: str) -> None:
         """Write fp16 weights, with the settings, the accuracy on true renders and the ``notes`` in the header."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        weights = {name: weight.detach().cpu().half().contiguous() for name, weight in self.state_dict().items()}
-        header = {"config": json.dumps(self.config), "classes": json.dumps(CLASSES), "accuracy": repr(accuracy)}
-        save_file(weights, path, {**header, **notes})
+        write_packaged(self, path, classes=json.dumps(CLASSES), accuracy=repr(accuracy), **notes)
 
 
 def near_changes(since_first: Tensor) -> Tensor:

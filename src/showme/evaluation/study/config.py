@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ...config import Settings
 from ...data.media.base import UNPRINTABLE
-from ..request import Weights
+from ..request import Region, Weights
 
 _LONGEST_NAME = 100
 # What a study sets itself, so that the cells of a row differ in the seed alone.
@@ -53,6 +53,7 @@ class RowConfig(Settings):
     protocol_fields: Fields = Field([], description="field=value each, such as motion_intensive=0.1")
     reference: str | None = Field(None, min_length=1, description="other true clips than the study's")
     reference_fields: Fields = Field([], description="field=value each, of this reference")
+    region: Region = Field("own", description="given to models that take one: own: none, truth: the true clip's, white")
     instructions: Literal["own", "wrong"] = Field("own", description="wrong: each scene is asked for something else")
 
     @model_validator(mode="after")

@@ -34,7 +34,7 @@ class WronglyAsked(Evaluation):
         assert self.model is not None
         self.records = wrongly_asked(self.records, self.protocol.seed)
         self.reference = ReferenceRows(self.records, self.protocol, self.codec)
-        self.candidate = Generated(self.model, self.reference, request.out, request.name)
+        self.candidate = Generated(self.model, self.reference, request.out, request.name, request.region)
 
     def _record(self) -> dict[str, Any]:
         return super()._record() | {"instructions": "wrong, by the world or by another clip"}

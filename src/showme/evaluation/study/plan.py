@@ -169,6 +169,7 @@ class _Planner:
                 name=row.name,
                 weights=self.study.weights,
                 cache=self.out / FEATURES,
+                region=row.region,
             )
             return Cell(row, seed, trainings, request, reference)
 
@@ -216,7 +217,9 @@ class _Planner:
         codec = None if study.codec is None else self._hash(study.codec)
         settings = [protocol.model_dump(mode="json"), study.weights.model_dump(mode="json")]
         training = None if study.training_clips is None else self._identity(study.training_clips, [], protocol)
-        return digest_of([*settings, reference, weights, codec, training, row.instructions])
+        # Rows that were judged before there was a choice are still what they were.
+        region = [] if row.region == "own" else [row.region]
+        return digest_of([*settings, reference, weights, codec, training, row.instructions, *region])
 
 
 def _recipe(path: Path, fields: list[str], number: int) -> RunConfig:

@@ -34,7 +34,9 @@ class MaskLossConfig(Settings):
 class HandLossConfig(Settings):
     """Stage video: alpha times the hand structure loss, equations 2 and 6."""
 
-    estimator: str | None = Field(None, description="torch or torch:FILE, the network with a gradient; null: no term")
+    estimator: str | None = Field(
+        None, description="torch[:FILE] or tabletop[:FILE], the network with a gradient; null: no term"
+    )
     weight: float = Field(1.0, gt=0, description="alpha; the paper's is 1, the released code's 1000")
     every: int = Field(4, ge=1, description="every so many frames are decoded, the first aside")
     least_presence: float = Field(0.1, gt=0, le=1, description="of a hand that is there; below it joints shrink to 0")
@@ -69,6 +71,12 @@ class IVGConfig(RunConfig):
     target: Literal["union", "frames"] = Field(
         "union", description="stage region: every frame's mask is the clip's whole region, or its own hands"
     )
+    region_frames: int | None = Field(
+        None,
+        ge=2,
+        description="stage region: frames of the mask video, the photo included; null: as many as the clip's. With "
+        "target union few of them teach the same",
+    )
     mask_loss: MaskLossConfig = MaskLossConfig()
     clean_up: CleanUpConfig = CleanUpConfig()
     region: Literal["predicted", "truth", "prior", "white"] = Field(
@@ -79,18 +87,26 @@ class IVGConfig(RunConfig):
     freeze_outside: bool = Field(
         True, description="stage video: the target is the first frame outside of the region, as AnimateAnything trains"
     )
-
+    motion_strength_weight: float = Field(
+        0.0,
+        ge=0,
+        description="stage video: of the squared error of the clip's motion strength, 0.001 in AnimateAnything; "
+        "0: no term",
+    )
     hands: HandLossConfig = HandLossConfig()
 
     @model_validator(mode="after")
     def _fits_the_stage(self) -> IVGConfig:
         defaults = type(self).model_fields
-        of = {"target": "region", "mask_loss": "region", "region": "video", "freeze_outside": "video", "hands": "video"}
+        of = {"target": "region", "mask_loss": "region", "region_frames": "region"}
+        of |= dict.fromkeys(("region", "freeze_outside", "motion_strength_weight", "hands"), "video")
         for name, stage in of.items():
             if stage != self.stage and getattr(self, name) != defaults[name].default:
                 raise ValueError(f"{name} is of stage {stage}: leave it out, or set stage to {stage}")
         if self.region == "white" and "freeze_outside" in self.model_fields_set and self.freeze_outside:
             raise ValueError("region is white: nothing is outside of it, so leave freeze_outside out")
+        if self.region_frames is not None and self.region_frames > self.data.frames:
+            raise ValueError(f"region_frames {self.region_frames}: at most data.frames, {self.data.frames}")
         return self
 
     @property

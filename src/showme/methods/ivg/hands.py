@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from ...errors import InputError
 from ...losses.gate import gated_mean, gated_rows
 from ...losses.hand_structure import hand_structure_loss
-from ...perception.hands.landmarks import HandLandmarks, regions_of_joints
-from ...perception.hands.model_file import hand_model_file
+from ...perception.hands.landmarks import regions_of_joints
 from ..step import Step
 from .config import HandLossConfig
 
@@ -58,15 +56,3 @@ class HandTerm(nn.Module):
         place = there.nonzero(as_tuple=True)
         found = seen.joints[..., :2].to(truth.dtype), seen.presence.to(truth.dtype)
         return joints.index_put(place, found[0]), presence.index_put(place, found[1])
-
-
-def landmarks_of(name: str) -> HandLandmarks:
-    """The network of ``torch[:FILE]``.
-
-    Raises:
-        InputError: another name, or no such file.
-    """
-    family, _, file = name.partition(":")
-    if family != "torch":
-        raise InputError(f"hands.estimator {name!r} has no gradient: choose torch or torch:FILE.")
-    return HandLandmarks.from_file(hand_model_file(file or None))

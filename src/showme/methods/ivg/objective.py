@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from ...backbones.base import Backbone
+from ...losses.motion_strength import motion_strength_loss
 from ...losses.region import region_loss
 from ..objective import BackboneObjective
 from ..step import Step, denoising_step
@@ -16,23 +18,33 @@ from .regions import mask_of
 
 
 class IVGObjective(BackboneObjective):
-    """Batch -> named terms, whose sum is minimised: ``noise``, and ``mask`` or ``hands`` where they are asked for.
+    """Batch -> named terms, whose sum is minimised: ``noise``, and ``mask``, ``motion`` or ``hands`` where asked for.
 
     Args:
         backbone: its networks are trained, as far as their parameters take gradients.
         mask_loss: of stage region; None: no such term.
+        motion: weight of stage video's motion strength; 0: no such term.
         hands: of stage video; None: no such term.
     """
 
-    def __init__(self, backbone: Backbone, mask_loss: MaskLossConfig | None = None, hands: HandTerm | None = None):
+    def __init__(
+        self,
+        backbone: Backbone,
+        mask_loss: MaskLossConfig | None = None,
+        motion: float = 0.0,
+        hands: HandTerm | None = None,
+    ):
         super().__init__(backbone, decodes=mask_loss is not None or hands is not None)
-        self.mask_loss, self.hands = mask_loss, hands
+        self.mask_loss, self.motion, self.hands = mask_loss, motion, hands
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         step = denoising_step(self.backbone, batch, still=False)
         terms = {"noise": step.loss}
         if self.mask_loss is not None:
             terms["mask"] = self.mask_loss.weight * self._mask_term(step, batch)
+        if self.motion:
+            rows = torch.arange(len(step.level), device=step.level.device)
+            terms["motion"] = self.motion * motion_strength_loss(step.clean(rows), batch["latents"]).mean()
         if self.hands is not None:
             terms["hands"] = self.hands(step, self.backbone.decode, batch)
         return terms

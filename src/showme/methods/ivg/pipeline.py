@@ -21,7 +21,7 @@ from ..call import Call, Given, settings_of
 from ..inputs import check_objects, check_settings
 from ..output import Output
 from ..pipeline_steps import PipelineSteps, check_output_type, resolve_tasks
-from .regions import CleanUp, at_latents, mask_of, read_region
+from .regions import CleanUp, as_picture, at_latents, mask_of, read_region, unpacked
 from .tasks import ACTIVE_ADAPTERS, PARTS, REGION
 
 
@@ -67,7 +67,8 @@ class IVGSteps(PipelineSteps):
             instruction: what is to be done, one sentence.
             task: ``video``, which finds the region too where none is given, or ``region``, which stops there.
             region: where the action happens: a PIL image of any size (white inside), an array or a tensor (H, W) of
-                the picture's size, ``white`` for everywhere; None lets the model find it.
+                the picture's size, ``white`` for everywhere; None lets the model find it, or takes the prior of its
+                training clips where it was trained with that.
             goal: False; videos of this method find their own end.
             num_frames: T of the video.
             num_inference_steps: denoising steps of the video.
@@ -124,6 +125,8 @@ class IVGSteps(PipelineSteps):
         device = given.first.device
         if region is not None and not self.takes_region:
             raise InputError("This model has no place for a region: leave it out, or train the stage video first.")
+        if region is None and self.config.region_prior is not None:
+            region = unpacked(self.config.region_prior)
         if region is None and self.finds_region:
             found = self.clean_up(self.region_frames(given, frames, call, steps))
             # Where nothing was found, everything may move: a video of a picture that stands still helps nobody.
@@ -172,5 +175,5 @@ _DECODED = 4
 
 def _shown(mask: np.ndarray, output_type: str) -> Any:
     if output_type == "pil":
-        return Image.fromarray(mask.astype(np.uint8) * 255)
+        return as_picture(mask)
     return torch.from_numpy(mask) if output_type in ("pt", "latent") else mask

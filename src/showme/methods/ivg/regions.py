@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,6 +68,28 @@ def mask_of(decoded: Tensor) -> Tensor:
     the gradient passes the clamp as if it were not there."""
     mean = decoded.float().mean(dim=-3)
     return mean + (mean.clamp(0, 1) - mean).detach()
+
+
+def as_picture(mask: np.ndarray) -> Image.Image:
+    """Bool (H, W) -> a picture of mode L, white inside."""
+    return Image.fromarray(mask.astype(np.uint8) * 255)
+
+
+def packed(file: Path) -> str:
+    """A PNG of a mask as text, such as the settings of a pipeline can hold."""
+    return base64.b64encode(file.read_bytes()).decode("ascii")
+
+
+def unpacked(text: str) -> Image.Image:
+    """The mask that :func:`packed` made a text of.
+
+    Raises:
+        InputError: another text.
+    """
+    try:
+        return Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"])
+    except (ValueError, OSError) as error:
+        raise InputError("The model's region_prior is no picture: train its stage video anew.") from error
 
 
 def at_latents(mask: Tensor, size: tuple[int, int]) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...data.sampling import evenly_spaced
+from ...losses.motion_strength import motion_strength
 from ..samples import Clips, Draw, ShuffledClips, conditions, noised
 from .regions import at_latents
 
@@ -20,21 +21,27 @@ class RegionSamples(ShuffledClips):
             ``regions`` bool (T, H, W).
         draw: how samples are drawn.
         target: ``union``: the region is every frame's mask; ``frames``: each has its own.
-        decoded: frames whose masks the loss compares; None: all; 0: none.
+        decoded: slots whose masks the loss compares; None: all; 0: none.
+        slots: of the mask video, evenly spaced among the clip's, the photo's aside; None: all.
     """
 
-    def __init__(self, clips: Clips, draw: Draw, target: str, decoded: int | None):
+    def __init__(self, clips: Clips, draw: Draw, target: str, decoded: int | None, slots: int | None = None):
         super().__init__(clips, draw)
-        self.target, self.decoded = target, decoded
+        self.target, self.decoded, self.slots = target, decoded, slots
 
     def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         latents = clip["region_latents"].float().transpose(0, 1)
+        chosen = torch.arange(latents.shape[1])
+        if self.slots is not None:
+            chosen = torch.tensor([0, *(1 + slot for slot in evenly_spaced(latents.shape[1] - 1, self.slots - 1))])
+        latents = latents[:, chosen]
         sample = conditions(clip, 0, self.draw.dropout, generator)
         sample |= noised(latents, latents[:, :1], (0,), self.draw, generator)
         count = latents.shape[1] - 1
         if self.decoded != 0:
             slots = 1 + torch.as_tensor(evenly_spaced(count, min(self.decoded or count, count)))
-            masks = clip["regions"][slots] if self.target == "frames" else clip["region"].expand(len(slots), -1, -1)
+            own = self.target == "frames"
+            masks = clip["regions"][chosen[slots]] if own else clip["region"].expand(len(slots), -1, -1)
             sample |= {"slots": slots, "masks": masks.float()}
         return sample
 
@@ -49,13 +56,21 @@ class VideoSamples(ShuffledClips):
         region: bool (H, W), the same for all clips; None: each has its own.
         hands_every: every so many frames come with their hands, the first aside, of clips that have ``joints``
             (T, K, 21, 3); None: none do.
+        strength: whether the network is told how much the clip moves.
     """
 
     def __init__(
-        self, clips: Clips, draw: Draw, freeze_outside: bool, region: Tensor | None, hands_every: int | None = None
+        self,
+        clips: Clips,
+        draw: Draw,
+        freeze_outside: bool,
+        region: Tensor | None,
+        hands_every: int | None = None,
+        strength: bool = False,
     ):
         super().__init__(clips, draw)
-        self.freeze_outside, self.region, self.hands_every = freeze_outside, region, hands_every
+        self.freeze_outside, self.region = freeze_outside, region
+        self.hands_every, self.strength = hands_every, strength
 
     def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         latents = clip["latents"].float().transpose(0, 1)
@@ -65,6 +80,8 @@ class VideoSamples(ShuffledClips):
             latents = latents[:, :1] * (1 - region) + latents * region
         sample = conditions(clip, 0, self.draw.dropout, generator)
         sample |= noised(latents, latents[:, :1], (0,), self.draw, generator) | {"region": region}
+        if self.strength:
+            sample["scalar"] = motion_strength(latents[None])[0]
         if self.hands_every is not None:
             slots = torch.arange(self.hands_every, latents.shape[1], self.hands_every)
             sample |= {"hand_slots": slots, "joints": clip["joints"][slots][..., :2]}

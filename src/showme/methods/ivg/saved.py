@@ -24,6 +24,8 @@ class IVGPipeline(IVGSteps, SavedPipeline):
         long_instructions: as of ShowMe's pipeline.
         start_from_first_frame: sampling begins at the first frame's latent on every frame, noised to the first
             timestep, as AnimateAnything's does; False: at pure noise.
+        region_prior: the region where none is given, a PNG in base 64, of a model that was trained with its clips'
+            prior; None: the model finds it.
         region_steps, region_frames: denoising steps and frames of the region; None: those of the video.
         region_threshold, region_least_area, region_closing, region_margin: of
             :class:`showme.methods.ivg.regions.CleanUp`.
@@ -52,6 +54,7 @@ class IVGPipeline(IVGSteps, SavedPipeline):
         width: int | None = None,
         long_instructions: LongInstructions = "cut",
         start_from_first_frame: bool = False,
+        region_prior: str | None = None,
         region_steps: int | None = None,
         region_frames: int | None = None,
         region_threshold: float = 0.5,
@@ -80,6 +83,7 @@ class IVGPipeline(IVGSteps, SavedPipeline):
             "width": width,
             "long_instructions": long_instructions,
             "start_from_first_frame": start_from_first_frame,
+            "region_prior": region_prior,
             "region_steps": region_steps,
             "region_frames": region_frames,
             "region_threshold": region_threshold,

@@ -15,18 +15,23 @@ from ...bundle import BundleInfo
 from ...data.cache import Part
 from ...data.rows import ClipRows
 from ...errors import InputError, ShowMeWarning
+from ...perception import hand_landmarks
 from ...preparation.labels import label_parts
+from ...staged_files import staged
 from ..base import Stage
 from ..cached import CachedClips, clip_parts
 from ..samples import Draw
 from .cached import mask_video, predicted_regions, true_regions
 from .config import IVGConfig
-from .hands import HandTerm, landmarks_of
+from .hands import HandTerm
 from .objective import IVGObjective
+from .regions import as_picture, packed
 from .samples import RegionSamples, VideoSamples
 from .tasks import REGION, VIDEO
 
 _NAMED = 3
+# The union of all clips' regions, in the run's folder.
+PRIOR = "prior.png"
 
 
 class IVGStage(Stage):
@@ -105,10 +110,14 @@ class IVGStage(Stage):
         if not self.video:
             _check_filled(clips)
             loss = config.mask_loss
-            return RegionSamples(clips, draw, config.target, loss.frames if loss.weight else 0)
+            decoded = loss.frames if loss.weight else 0
+            slots = None if config.region_frames is None else self.backbone.facts.slots(config.region_frames)
+            return RegionSamples(clips, draw, config.target, decoded, slots)
         freeze = config.freeze_outside and config.region != "white"
         every = None if config.hands.estimator is None else config.hands.every
-        return VideoSamples(clips, draw, freeze, self._shared_region(clips), every)
+        denoiser: Any = self.backbone.networks[self.backbone.denoiser]
+        strength = denoiser.config.get("scalar_condition") == "motion_strength"
+        return VideoSamples(clips, draw, freeze, self._shared_region(clips), every, strength)
 
     def _shared_region(self, clips: CachedClips) -> Tensor | None:
         """The region that all clips have; None: each has its own."""
@@ -116,7 +125,11 @@ class IVGStage(Stage):
             latents = clips[0]["latents"]
             return torch.ones(latents.shape[-2:], dtype=torch.bool)
         if self.config.region == "prior":
-            return torch.stack([clips[row]["region"] for row in range(len(clips.ids))]).any(0)
+            prior = torch.stack([clips[row]["region"] for row in range(len(clips.ids))]).any(0)
+            self.config.out.mkdir(parents=True, exist_ok=True)
+            with staged(self.config.out / PRIOR) as path:
+                as_picture(prior.numpy()).save(path, "PNG")
+            return prior
         _check_filled(clips)
         return None
 
@@ -124,10 +137,10 @@ class IVGStage(Stage):
         networks: dict[str, Any] = self.backbone.networks
         if self.config.training.gradient_checkpointing:
             networks[self.backbone.denoiser].enable_gradient_checkpointing()
-        loss = self.config.mask_loss
-        hands = self.config.hands
-        term = None if hands.estimator is None else HandTerm(landmarks_of(hands.estimator), hands)
-        objective = IVGObjective(self.backbone, None if self.video or not loss.weight else loss, term)
+        loss, hands = self.config.mask_loss, self.config.hands
+        term = None if hands.estimator is None else HandTerm(hand_landmarks(hands.estimator), hands)
+        mask = None if self.video or not loss.weight else loss
+        objective = IVGObjective(self.backbone, mask, self.config.motion_strength_weight, term)
         for network in networks.values():
             network.train()
         return objective
@@ -135,8 +148,13 @@ class IVGStage(Stage):
     def finish(self, info: BundleInfo) -> BundleInfo:
         clean, frames = self.config.clean_up, self.config.data.frames
         self.pipeline.register_to_config(num_frames=frames, repeat_first_frame=False)
-        if not self.video:
+        if self.video:
+            # What the network saw in training is what it is given when nobody paints a region.
+            prior = packed(self.config.out / PRIOR) if self.config.region == "prior" else None
+            self.pipeline.register_to_config(region_prior=prior)
+        else:
             self.pipeline.register_to_config(
+                region_frames=self.config.region_frames,
                 region_threshold=clean.threshold,
                 region_least_area=clean.least_area,
                 region_closing=clean.closing,
