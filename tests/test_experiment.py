@@ -33,6 +33,7 @@ from showme.methods.showme.config import ShowMeConfig
 from showme.methods.showme.objective import ShowMeObjective
 from showme.pipelines import load_bundle, save_bundle
 from showme.run_folder import MODEL
+from showme.run_validation import Validator
 from showme.training import CHECKPOINTS, Trainer
 from showme.training.checkpoint import newest_checkpoint
 from showme.training.log import LOG
@@ -222,6 +223,29 @@ def test_instructions_are_trained_on_as_they_will_be_asked(settings, clips, tmp_
     assert rows.record(0).instruction == "push the red box"
     plain = clip_rows(config, make_tiny_info(vocabulary=None))
     assert plain.record(0).instruction == "Push the scarlet box!"
+
+
+@pytest.mark.filterwarnings("ignore::showme.errors.ShowMeWarning")
+def test_enrichments_are_read_in_place_of_instructions(settings, clips, tmp_path):
+    labels = tmp_path / "labels.jsonl"
+    rows = [json.loads(line) for line in (clips / "index.jsonl").read_text().splitlines()]
+    said = [{"id": row["id"], "enrichment": f"The hand\npushes it, way {n}."} for n, row in enumerate(rows)]
+    labels.write_text("".join(json.dumps(row) + "\n" for row in said))
+    config = settings()
+    config = config.model_copy(update={"data": config.data.model_copy(update={"enrichment": labels})})
+    # As the model is asked: in its spelling.
+    read = [f"the hand pushes it way {n}" for n in range(len(rows))]
+    assert [record.instruction for record in open_run(config).rows.records] == read
+    scenes = config.validation.scenes
+    assert [record.instruction for record in Validator(config, "image", (32, 32)).records] == [
+        f"The hand pushes it, way {n}." for n in range(scenes)
+    ]
+    labels.write_text(json.dumps(said[0]) + "\n")
+    with pytest.raises(InputError, match=r"labels\.jsonl has no enrichment of \d of \d clips, '.*' first: run `showme"):
+        open_run(config)
+    labels.write_text(json.dumps({"id": rows[0]["id"], "states": []}) + "\n")
+    with pytest.raises(InputError, match=r"labels\.jsonl.*no enrichment: write it with `showme data annotate`"):
+        open_run(config)
 
 
 def test_several_processes_do_not_fill_the_cache(settings, monkeypatch):

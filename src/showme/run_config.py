@@ -18,6 +18,11 @@ class DataConfig(Settings):
 
     source: AnySource = Field(description="folder or list of clips, a YAML of a source, or its fields, with kind first")
     cache: Path = Field(Path("runs/cache"), description="folder of what is computed from the clips once")
+    enrichment: Path | None = Field(
+        None,
+        description="list of `showme data annotate` with labels=[enrichment], labels.jsonl: how each action is done, "
+        "read in place of the instructions",
+    )
     clips: int | None = Field(None, ge=1, description="the first so many alone; null: all")
     frames: int = Field(16, ge=2, le=1024, description="T, of the sampling")
     sampling: ClipPolicy = Field("evenly_spaced", description="which frames: a policy of showme.data.sampling")
@@ -48,6 +53,9 @@ class ValidationConfig(Settings):
     """Fixed scenes that the public pipeline is shown during training."""
 
     source: AnySource | None = Field(None, description="as data.source; null: the training clips")
+    enrichment: Path | None = Field(
+        None, description="as data.enrichment, which counts where the clips are those of the training"
+    )
     scenes: int = Field(4, ge=0, description="the first so many of it; 0: no validation")
     steps: int | None = Field(None, ge=1, description="denoising steps; null: the model's own")
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from .bundle import BundleFiles, BundleInfo, open_bundle
 from .data.sources import Record
-from .errors import ShowMeWarning
+from .data.sources.lists import read_enrichments
+from .errors import InputError, ShowMeWarning
 from .instruction import prompt_for, split_words
 from .methods import find_method
 from .run_config import RunConfig
@@ -40,7 +42,26 @@ def find_records(config: RunConfig, info: BundleInfo) -> list[Record]:
     Raises:
         InputError: wrong annotations, or a clip that is missing.
     """
-    return _as_read(config.data.source.records(config.data.clips), info)
+    records = config.data.source.records(config.data.clips)
+    if config.data.enrichment is not None:
+        records = enriched(records, config.data.enrichment)
+    return _as_read(records, info)
+
+
+def enriched(records: list[Record], file: Path) -> list[Record]:
+    """The same, with how their actions are done for instructions.
+
+    Raises:
+        InputError: no such list, or one that lacks some of the clips.
+    """
+    texts = read_enrichments(file)
+    lacking = [record.id for record in records if record.id not in texts]
+    if lacking:
+        raise InputError(
+            f"{file} has no enrichment of {len(lacking)} of {len(records)} clips, {lacking[0]!r} first: run "
+            "`showme data annotate` with labels=[enrichment] and the same source."
+        )
+    return [replace(record, instruction=texts[record.id]) for record in records]
 
 
 def _as_read(records: list[Record], info: BundleInfo) -> list[Record]:

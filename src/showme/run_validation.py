@@ -20,6 +20,7 @@ from .long_text import truncation_reported
 from .methods.base import Pipeline
 from .pictures.psnr import psnr
 from .run_config import RunConfig
+from .run_input import enriched
 from .staged_files import staged
 from .training.validation import Scene, Validated, add_validation
 
@@ -45,6 +46,10 @@ class Validator:
         source = config.validation.source or config.data.source
         scenes = config.validation.scenes
         self.records: list[Record] = source.records(scenes) if scenes else []
+        own = config.validation.source is not None
+        enrichment = config.validation.enrichment if own else config.data.enrichment
+        if enrichment is not None:
+            self.records = enriched(self.records, enrichment)
         self.folder: Path = config.out / "validation"
 
     @cached_property

@@ -53,6 +53,13 @@ def generate(
     motion: Annotated[
         float | None, typer.Option(help="Motion strength, of models that were trained with one; 5 is much.")
     ] = None,
+    enrich: Annotated[
+        str | None,
+        typer.Option(
+            help="A chat model that is shown the photo and says how the action is done; its words are read in place of "
+            "the instruction: transformers:MODEL, server:ADDRESS#MODEL or tabletop. Answers are kept."
+        ),
+    ] = None,
 ) -> None:
     """Make the picture of the result and the video of the action from one photo and one instruction."""
     from ..generation.request import GenerateRequest
@@ -63,7 +70,7 @@ def generate(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     request = GenerateRequest(
         image, instruction, model, task, out, seed, steps, guidance, frames, fit, device, goal, long_instructions,
-        region, motion,
+        region, motion, enrich,
     )  # fmt: skip
     with job_bars("{task.description:22}") as bars:
         rows: dict = {}

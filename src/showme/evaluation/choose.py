@@ -326,7 +326,7 @@ class _Makers:
         from ..perception import hand_estimator
         from .metrics.estimators import SharedHandEstimator
 
-        name = self.protocol.hands
+        name: str = self.protocol.hands
         if name == "torch" and self.weights.hands is not None:
             name = f"torch:{self.weights.hands}"
         least = self.protocol.hand_confidence

@@ -115,7 +115,7 @@ class Generated(Candidate):
         self.name = label or model.info.name
         self.model, self.reference, self.protocol = model, reference, protocol
         fields = protocol.model_dump(include={"frames", "sampling", "height", "width", "fit", "seed"})
-        self.fingerprint = {"model": model.settings, "protocol": fields}
+        self.fingerprint: dict[str, Any] = {"model": model.settings, "protocol": fields}
         self.region = region
         if region != "own":
             model.method.check_region(model.files)

@@ -60,6 +60,7 @@ class SettingsRecord(_Record):
     frames: int
     scalar: float | None = Field(description="frame stride, fps or motion strength; null: the network's own")
     region: str | None = Field(None, description="--region as given; null: the model's own, or it takes none")
+    enrich: str | None = Field(None, description="captioner whose words the model read in place of the instruction")
     goal: bool = Field(description="whether the video was to end with the picture of the result")
     long_instructions: str = Field(description="what becomes of an instruction longer than the model reads")
     scheduler: str

@@ -33,6 +33,7 @@ class GenerateRequest:
     becomes of an instruction that is longer than the model reads: ``cut`` its end off, ``chunk`` reads it in parts,
     ``refuse``; None: as the model does. region: a picture file, white where the action happens, or ``white`` for
     everywhere; None: the model finds it, where it can. motion: its strength, of models that were trained with one.
+    enrich: the captioner that says how the action is done, which the model then reads in place of the instruction.
     """
 
     image: Path
@@ -50,6 +51,7 @@ class GenerateRequest:
     long_instructions: LongInstructions | None = None
     region: str | None = None
     motion: float | None = None
+    enrich: str | None = None
 
 
 def check_request(request: GenerateRequest) -> None:

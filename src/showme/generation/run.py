@@ -24,6 +24,7 @@ from ..methods import find_method
 from ..pictures.fit import Fit, fit_photo
 from ..pictures.photo import Photo, open_photo
 from . import folder
+from .enrichment import enrich
 from .familiarity import is_unfamiliar
 from .outputs import make_strip, write_png, write_video
 from .page import Page, render_page
@@ -128,14 +129,16 @@ def _prepare(request: GenerateRequest) -> _Prepared:
         method.check_goal(files)
     if request.motion is not None:
         method.check_motion(files)
-    prompt = prompt_for(instruction, info.vocabulary, info.synonyms)
-    length = note_on_length(prompt, files.path, request.long_instructions)
     first_frame, fit = fit_photo(photo.image, info.height, info.width, request.fit)
     region = None
     if request.region is not None:
         method.check_region(files)
         region = read_region(request.region, photo.image, (info.height, info.width), request.fit)
-    unknown = unknown_words(instruction, info.vocabulary, info.synonyms)
+    # Last of all that asks others: what can be refused without a chat model is refused without one.
+    said = instruction if request.enrich is None else enrich(instruction, first_frame, request.enrich)
+    prompt = prompt_for(said, info.vocabulary, info.synonyms)
+    length = note_on_length(prompt, files.path, request.long_instructions)
+    unknown = unknown_words(said, info.vocabulary, info.synonyms)
     shape = [fit.words] if fit.changed else []
     notes = [*photo.notes, *shape, *warnings_for(unknown, info.instruction_examples)]
     if is_unfamiliar(first_frame, info.familiarity):
@@ -233,6 +236,7 @@ def _settings(prepared: _Prepared, pipeline: Pipeline, enlarged: int | None) -> 
         frames=request.frames or info.num_frames,
         scalar=prepared.scalar,
         region=request.region,
+        enrich=request.enrich,
         goal=request.goal,
         long_instructions=request.long_instructions or config.long_instructions,
         scheduler=type(pipeline.scheduler).__name__,

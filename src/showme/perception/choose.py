@@ -64,7 +64,7 @@ def hand_estimator(name: str, **options: Any) -> Callable[[np.ndarray | Tensor],
     """
     from .hands import MediapipeHands, TorchHands, hand_model_file
 
-    known = {
+    known: dict[str, Callable[[Any], Any]] = {
         "torch": lambda _: TorchHands.from_file(hand_model_file(), **options),
         "torch:": lambda file: TorchHands.from_file(hand_model_file(file), **options),
         "mediapipe": lambda _: MediapipeHands(hand_model_file(), **options),
@@ -82,7 +82,7 @@ def hand_landmarks(name: str) -> nn.Module:
     """
     from .hands import HandLandmarks, hand_model_file
 
-    known = {
+    known: dict[str, Callable[[Any], Any]] = {
         "torch": lambda _: HandLandmarks.from_file(hand_model_file()),
         "torch:": lambda file: HandLandmarks.from_file(hand_model_file(file)),
         **{name: partial(_tabletop_landmarks, name) for name in ("tabletop", "tabletop-judge", "tabletop:")},

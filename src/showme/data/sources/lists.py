@@ -47,6 +47,21 @@ def write_kept(path: Path, spans: Mapping[str, Span | None]) -> None:
     write_lines(path, ({"id": name, "span": span} for name, span in rows))
 
 
+def read_enrichments(path: Path) -> dict[str, str]:
+    """Ids with how their actions are done, in one line each, as ``showme data annotate labels=[enrichment]`` writes.
+
+    Raises:
+        InputError: no such file, or a line without an enrichment.
+    """
+    texts = {}
+    for origin, row in read_jsonl(path):
+        text = row.get("enrichment")
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f"{origin}: no enrichment: write it with `showme data annotate` and labels=[enrichment].")
+        texts[_id(origin, row)] = " ".join(text.split())
+    return texts
+
+
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """JSON lines, written in one step.
 

@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from ...errors import InputError, OutsideError, absent
+from ...user_cache import cache_folder
 
 NAME = "hand_landmarker.task"
 URL = f"https://storage.googleapis.com/mediapipe-models/hand_landmarker/hand_landmarker/float16/1/{NAME}"
@@ -42,11 +43,6 @@ def hand_model_file(path: str | Path | None = None, url: str = URL, sha256: str 
     elif _checksum(cached) != sha256:
         raise InputError(f"{cached} is not the published {NAME}: remove it, and it is fetched anew.")
     return cached
-
-
-def cache_folder() -> Path:
-    """Where fetched files lie: the environment variable SHOWME_CACHE, or ``~/.cache/showme``."""
-    return Path(os.environ.get("SHOWME_CACHE") or Path.home() / ".cache" / "showme")
 
 
 def _checksum(path: Path) -> str:

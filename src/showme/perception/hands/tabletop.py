@@ -142,7 +142,7 @@ class TabletopHands(nn.Module):
         return [[hand] if (hand.presence or 0) > self.min_presence else [] for hand in found]
 
     def _of_part(self, frames: Tensor) -> list[Hand]:
-        weight = self.landmarks.enter[1].weight
+        weight = next(self.landmarks.parameters())
         pixels = frames.to(weight.device).permute(0, 3, 1, 2).to(weight.dtype) / 255
         squares = whole_picture(pixels)
         for _ in range(_LOOKS):
