@@ -225,17 +225,17 @@ class _Makers:
     def hand_structure_error(self):
         from .metrics.hand_structure import HandStructureError
 
-        return HandStructureError(self._hands, self._hands_name)
+        return HandStructureError(self._hands, self._hands_name, world=self._world)
 
     def hand_structure_error_matched(self):
         from .metrics.hand_structure import MatchedHandStructureError
 
-        return MatchedHandStructureError(self._hands, self._hands_name)
+        return MatchedHandStructureError(self._hands, self._hands_name, world=self._world)
 
     def hand_coverage(self):
         from .metrics.hand_structure import HandCoverage
 
-        return HandCoverage(self._hands, self._hands_name)
+        return HandCoverage(self._hands, self._hands_name, world=self._world)
 
     def region_of_motion_iou(self):
         from .metrics.region_iou import RegionOfMotionIou
@@ -320,6 +320,12 @@ class _Makers:
         if is_rendered(self.reference.records):
             return RenderedHands(self.reference), "rendered"
         return self._hands, self._hands_name
+
+    @property
+    def _world(self) -> Callable | None:
+        """What knows the true hands better than the network that was made for the world."""
+        find, name = self._true_hands
+        return find if name == "rendered" and self.protocol.hands != "torch" else None
 
     @cached_property
     def _hands(self):

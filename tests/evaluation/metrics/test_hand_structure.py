@@ -66,6 +66,17 @@ def test_paper_form_is_equation_2():
     assert float(value[0]) == pytest.approx((first + third) / 2, rel=1e-6)
 
 
+def test_true_hands_can_be_the_worlds_own():
+    true, ours, world = random_hands(1, 0), random_hands(1, 1), random_hands(1, 2)
+    metric = HandStructureError(Lookup({0: true, 1: ours}), "lookup", every=2, world=Lookup({0: world}))
+    value = metric.score(pairs_of([[1, 1, 1]], [[0, 0, 0]]))
+    scale = np.array([_WIDTH, _HEIGHT])
+    assert float(value) == pytest.approx(
+        (((ours[0].joints - world[0].joints)[:, :2] / scale) ** 2).sum() / 21, rel=1e-5
+    )
+    assert metric.fingerprint["true hands"] == "rendered"
+
+
 def test_a_shift_costs_its_square():
     true = random_hands(1, 0)[0]
     moved = hand(true.joints + np.array([4, 3, 7]))

@@ -62,6 +62,8 @@ def test_mistakes_in_the_settings_are_one_sentence(study_file, changes, sentence
         ({"model": "embedded", "protocol_fields": ["frames=9"]}, r"row 'b': .*has 4 frames, and the protocol embedded"),
         ({"model": "embedded", "protocol_fields": ["samples=9"]}, r"row 'b': .* for 9 clips and the reference has 4"),
         ({"model": "embedded", "protocol_fields": ["metrics=[fvd]"]}, r"row 'b': .*i3d_pretrained_400.pt"),
+        ({"model": "embedded", "region": "truth"}, r"row 'b': The model embedded takes no region: leave"),
+        ({"trainings": [STEP], "region": "white"}, r"row 'b': region is white, and models of the method showme"),
         ({"model": "embedded", "reference": "nowhere"}, r"row 'b': There is no .*nowhere"),
     ],
 )  # fmt: skip

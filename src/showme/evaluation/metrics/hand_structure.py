@@ -29,25 +29,32 @@ _SMALLEST_HAND = 1.0
 
 
 class _OfHands(ClipMetric):
-    """Asks the estimator for the hands of every n-th frame of each pair of clips."""
+    """Asks for the hands of every n-th frame: an estimator, and the world, where it drew the true clips itself."""
 
-    def __init__(self, hands: HandEstimator, name: str, every: int = 1, **kwargs: Any):
+    def __init__(
+        self, hands: HandEstimator, name: str, every: int = 1, world: HandEstimator | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         if every < 1:
             raise ValueError(f"every {every}-th frame cannot be taken")
-        self.hands, self.name, self.every = hands, name, every
+        self.hands, self.name, self.every, self.world = hands, name, every, world
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        return {"hands": estimator_record(self.name, self.hands), "every": self.every}
+        true = {} if self.world is None else {"true hands": "rendered"}
+        return {"hands": estimator_record(self.name, self.hands), "every": self.every, **true}
 
     def score(self, pairs: Pairs) -> Tensor:
         height, width = pairs.reference.shape[-2:]
         values = [
-            self.of_clip(self._look(generated), self._look(true), (width, height))
+            self.of_clip(self._look(generated), self._look_at_truth(true), (width, height))
             for generated, true in zip(pairs.generated, pairs.reference, strict=True)
         ]
         return torch.tensor(values, dtype=torch.float64)
+
+    def _look_at_truth(self, clip: Tensor) -> Hands:
+        # The world knows its clips whole.
+        return self._look(clip) if self.world is None else self.world(bytes_of(clip))[:: self.every]
 
     @abstractmethod
     def of_clip(self, generated: Hands, true: Hands, size: tuple[int, int]) -> float:
@@ -80,6 +87,7 @@ class HandStructureError(_OfHands):
         hands: the estimator, as ``showme.perception.hand_estimator``: uint8 (T, H, W, 3) -> each frame's hands.
         name: the estimator's, for the record.
         every: look at every n-th frame, from the first.
+        world: finds the hands of true clips; None: the estimator does.
         form: ``paper`` or ``released``.
 
     Raises:
@@ -93,10 +101,11 @@ class HandStructureError(_OfHands):
         hands: HandEstimator,
         name: str,
         every: int = 1,
+        world: HandEstimator | None = None,
         form: Literal["paper", "released"] = "paper",
         **kwargs: Any,
     ):
-        super().__init__(hands, name, every, **kwargs)
+        super().__init__(hands, name, every, world, **kwargs)
         self.form = form
 
     @property
@@ -144,6 +153,7 @@ class MatchedHandStructureError(_OfHands):
         hands: the estimator, as in :class:`HandStructureError`.
         name: the estimator's, for the record.
         every: look at every n-th frame, from the first.
+        world: as there.
         hand_size: ``box``, the diagonal of the upright box around the joints, or ``palm``, from the wrist to the middle
             knuckle. The palm's is the shorter, and the shorter still the more a hand points at the camera.
 
@@ -154,8 +164,16 @@ class MatchedHandStructureError(_OfHands):
     better = "lower"
     unit = "hand sizes"
 
-    def __init__(self, hands: HandEstimator, name: str, every: int = 1, hand_size: HandSize = "box", **kwargs: Any):
-        super().__init__(hands, name, every, **kwargs)
+    def __init__(
+        self,
+        hands: HandEstimator,
+        name: str,
+        every: int = 1,
+        world: HandEstimator | None = None,
+        hand_size: HandSize = "box",
+        **kwargs: Any,
+    ):
+        super().__init__(hands, name, every, world, **kwargs)
         self.hand_size = hand_size
 
     @property
@@ -182,6 +200,7 @@ class HandCoverage(_OfHands):
         hands: the estimator, as in :class:`HandStructureError`.
         name: the estimator's, for the record.
         every: look at every n-th frame, from the first.
+        world: as there.
 
     Raises:
         InputError: as :class:`HandStructureError`.

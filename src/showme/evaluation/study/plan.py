@@ -17,6 +17,7 @@ from ...bundle import open_bundle
 from ...errors import InputError, ShowMeWarning
 from ...experiment import check_clips
 from ...fingerprint import digest_of
+from ...methods import find_method
 from ...methods.recipes import load_recipe
 from ...run_clips import CLIPS
 from ...run_config import RunConfig
@@ -97,6 +98,7 @@ def check(study: StudyConfig, file: Path, cells: list[Cell]) -> None:
         known = digest_of([request.protocol.model_dump(exclude={"seed"}), cell.reference, asked])
         sources = [each.config.data.model_dump_json(include={"source", "clips"}) for each in cell.trainings]
         with _naming(file, cell.row):
+            _check_region(cell)
             if known not in seen:
                 _check_clips(request, asked == "wrong")
             for training, source in zip(cell.trainings, sources, strict=True):
@@ -110,6 +112,22 @@ def check(study: StudyConfig, file: Path, cells: list[Cell]) -> None:
                     break
         seen |= {known, *sources, *(training.fingerprint for training in cell.trainings)}
     _warn_of_unrecorded({each.config.out for cell in cells for each in cell.trainings if each.model.is_dir()})
+
+
+def _check_region(cell: Cell) -> None:
+    """Refuse a region for what takes none.
+
+    Raises:
+        InputError: it does not.
+    """
+    if cell.row.region == "own":
+        return
+    if not cell.trainings:
+        files = open_bundle(str(cell.request.model))
+        find_method(files.info.method).check_region(files)
+    elif not find_method(cell.trainings[-1].config.method).regions:
+        name = cell.trainings[-1].config.method
+        raise InputError(f"region is {cell.row.region}, and models of the method {name} take none: leave it out.")
 
 
 def _warn_of_unrecorded(finished: set[Path]) -> None:
