@@ -19,9 +19,11 @@ test: $(READY)
 test-lowest: $(LOWEST_READY)
 	$(LOWEST)/bin/python -m pytest
 
-# What takes too long for every change: all frames of 100 kinds of videos against the ffmpeg command, ten minutes.
+# What takes too long for every change: all frames of 100 kinds of videos against the ffmpeg command, ten minutes, and
+# trainings that are killed or launched in several processes.
 test-long: $(READY)
 	$(BIN)/python scripts/decoding_matrix.py
+	$(BIN)/python -m pytest -m long
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -158,6 +158,18 @@ def tiny_bundle(tiny_pipeline, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def calm_bundle(tmp_path_factory) -> Path:
+    """A tiny bundle whose networks draw nothing: several processes cannot draw what one does."""
+    from showme.pipelines import save_bundle
+
+    pipeline = make_tiny_pipeline()
+    pipeline.unet.register_to_config(dropout=0.0)
+    folder = tmp_path_factory.mktemp("calm") / "tiny"
+    save_bundle(pipeline, make_tiny_info(), folder)
+    return folder
+
+
 @pytest.fixture
 def photo(tmp_path) -> Path:
     """A colourful PNG of 64x48 pixels."""

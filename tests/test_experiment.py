@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
-import multiprocessing
-import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -34,10 +30,10 @@ from showme.methods.showme.objective import ShowMeObjective
 from showme.pipelines import load_bundle, save_bundle
 from showme.run_folder import MODEL
 from showme.run_validation import Validator
-from showme.training import CHECKPOINTS, Trainer
-from showme.training.checkpoint import newest_checkpoint
+from showme.training import Trainer
 from showme.training.log import LOG
-from tests.conftest import make_tiny_info, make_tiny_pipeline
+from tests.conftest import make_tiny_info
+from tests.training_processes import LAUNCH, last_weights, train_and_kill, train_in_two
 
 CLIPS = 6
 
@@ -288,15 +284,6 @@ def test_a_folder_with_other_files_is_left_alone(settings, tmp_path):
 KILLS = 10
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(newest_checkpoint(folder / CHECKPOINTS) / "weights.safetensors")
-
-
-def run_quietly(config: ShowMeConfig) -> None:
-    torch.set_num_threads(1)
-    train(config)
-
-
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     """Of the runs that are compared: one cache and one uninterrupted run."""
@@ -313,55 +300,27 @@ def test_a_run_killed_at_a_random_instant_ends_with_the_same_weights(instant, se
         train(whole)
     config = settings(training=training, data=data)
     assert config.adapter.dropout == 0.1
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["showme.experiment"])
-    child = context.Process(target=run_quietly, args=(config,))
-    child.start()
-    while child.is_alive() and not (config.out / LOG).exists():
-        time.sleep(0.01)
-    time.sleep(random.Random(instant).uniform(0, 1.0))
-    if child.is_alive():
-        os.kill(child.pid, signal.SIGKILL)
-    child.join()
+    train_and_kill(config, random.Random(instant).uniform(0, 1.0))
     train(config)
-    ours, theirs = weights(config.out), weights(whole.out)
+    ours, theirs = last_weights(config.out), last_weights(whole.out)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
     assert [row["noise"] for row in log(config.out)] == [row["noise"] for row in log(whole.out)]
 
 
-LAUNCH = {"replicas": ["--multi_gpu"], "shards": ["--use_fsdp", "--fsdp_version", "2"]}
-
-
-@pytest.fixture(scope="module")
-def without_dropout(tmp_path_factory) -> str:
-    """A tiny bundle whose networks draw nothing: several processes cannot draw what one does."""
-    pipeline = make_tiny_pipeline()
-    pipeline.unet.register_to_config(dropout=0.0)
-    folder = tmp_path_factory.mktemp("calm") / "tiny"
-    save_bundle(pipeline, make_tiny_info(), folder)
-    return str(folder)
-
-
 @pytest.mark.parametrize("how", LAUNCH)
-def test_two_launched_processes_train_what_one_does(how, settings, without_dropout, tmp_path):
+def test_two_launched_processes_train_what_one_does(how, settings, calm_bundle, tmp_path):
     common = {
         "adapter": {"rank": 2, "projector_rank": 2, "dropout": 0.0}, "rewards": {"edge": "sobel", "depth": "tabletop"},
-        "validation": {"scenes": 1, "steps": 1}, "training": {"ema": 0.9}, "model": without_dropout,
+        "validation": {"scenes": 1, "steps": 1}, "training": {"ema": 0.9}, "model": str(calm_bundle),
     }  # fmt: skip
     one, two = settings(**common), settings(**common, out=tmp_path / "two")
     train(one)
-    dump_config(two, tmp_path / "two.yaml")
-    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", *LAUNCH[how]]
-    command += ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    command += ["--main_process_port", "0", "-m", "showme.cli", "train", str(tmp_path / "two.yaml")]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    train_in_two(two, how, tmp_path / "two.yaml")
     for name in ("noise", "edge", "depth"):
         values = [[row[name] for row in log(config.out)] for config in (one, two)]
         assert values[1] == pytest.approx(values[0], abs=1e-5)
-    ours, theirs = weights(two.out), weights(one.out)
+    ours, theirs = last_weights(two.out), last_weights(one.out)
     assert ours.keys() == theirs.keys()
     assert max(float((ours[key] - theirs[key]).abs().max()) for key in theirs) < 1e-5
     assert (two.out / MODEL / "manifest.json").exists()

@@ -9,63 +9,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
 from showme.bundle import open_bundle
-from showme.config import OptimizerConfig
 from showme.errors import InputError, ShowMeWarning
 from showme.experiment import cache_parts, open_run, train
 from showme.methods.ivg.config import IVGConfig
 from showme.methods.ivg.tasks import REGION, VIDEO
-from showme.methods.recipes import parse_recipe
 from showme.pipelines import load_bundle
 from showme.preparation.annotate import annotate
 from showme.preparation.config import AnnotateConfig
-
-CLIPS = 5
-
-
-def _clip(folder: Path, number: int, joints: bool) -> None:
-    """A blob that moves to the right, and a hand around it."""
-    row, column = np.random.default_rng(number).integers(6, 18, 2)
-    frames = np.full((7, 32, 32, 3), 90, np.uint8)
-    corners = np.zeros((7, 1, 21, 2), np.float32)
-    for time, frame in enumerate(frames):
-        frame[row : row + 8, column + time : column + time + 8] = 200
-        angles = np.linspace(0, 2 * np.pi, 21)
-        corners[time, 0] = np.stack([column + time + 4 + 4 * np.cos(angles), row + 4 + 4 * np.sin(angles)], 1)
-    arrays = {"frames": frames} | ({"joints": corners} if joints else {})
-    save_file(arrays, folder / f"{number}.safetensors")
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("clips")
-    for number in range(CLIPS):
-        _clip(folder, number, joints=True)
-    lines = [
-        json.dumps({"id": str(n), "file": f"{n}.safetensors", "instruction": "push the red box"}) for n in range(CLIPS)
-    ]
-    (folder / "index.jsonl").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-@pytest.fixture
-def settings(tiny_bundle, clips, tmp_path):
-    """settings(stage, **changes) -> IVGConfig of a short run into tmp_path / stage."""
-
-    def make(stage: str, training=None, **changes) -> IVGConfig:
-        trainer = {"steps": 3, "batch_size": 2, "precision": "fp32", "tensorboard": False} | (training or {})
-        trainer.setdefault("optimizer", OptimizerConfig(learning_rate=0.01).model_dump())
-        tree = {
-            "method": "ivg", "stage": stage, "model": str(tiny_bundle), "out": str(tmp_path / stage),
-            "validation": {"scenes": 0}, "adapter": {"rank": 2}, "estimators": {"hands": "rendered"},
-            "data": {"source": str(clips), "cache": str(tmp_path / "cache"), "frames": 4}, "training": trainer,
-        }  # fmt: skip
-        return parse_recipe(tree | changes, [], "test.yaml")
-
-    return make
+from tests.methods.ivg.conftest import CLIPS
 
 
 def _log(config: IVGConfig) -> list[dict]:
@@ -182,6 +136,10 @@ def test_clips_without_hands_are_named(settings, clips, tmp_path, monkeypatch):
     some = type("Clips", (), {"ids": read.ids, "__getitem__": lambda self, row: empty[row] if row < 2 else read[row]})()
     with pytest.warns(ShowMeWarning, match=r"2 of 5 clips have an empty region \('0', '1' first\)"):
         stage._check_filled(some)
+    white = torch.ones(32, 32, dtype=torch.bool)
+    whole = type("Clips", (), {"ids": read.ids, "__getitem__": lambda self, row: {"region": white}})()
+    with pytest.raises(InputError, match="region of every clip is the whole picture, which says nothing"):
+        stage._check_filled(whole)
     none = type("Clips", (), {"ids": read.ids, "__getitem__": lambda self, row: empty[row]})()
     with pytest.raises(InputError, match="No clip has a region: no hands were found in any"):
         stage._check_filled(none)
