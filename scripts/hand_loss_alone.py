@@ -28,7 +28,7 @@ from showme.methods.recipes import load_recipe
 from showme.perception import hand_landmarks
 from showme.worlds.render import render_dataset
 
-_RECIPE = Path(__file__).parents[1] / "configs" / "ivg" / "embedded_hands.yaml"
+_RECIPE = Path(__file__).parents[1] / "configs" / "ivg" / "embedded_video_hands.yaml"
 
 
 def main(

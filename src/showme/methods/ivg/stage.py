@@ -171,8 +171,8 @@ def _check_filled(clips: CachedClips) -> None:
     """
     if all(clips[row]["region"].all() for row in range(len(clips.ids))):
         raise InputError(
-            "The region of every clip is the whole picture, which says nothing of where hands move: mend the labels, or "
-            "set region to white."
+            "The region of every clip is the whole picture, which says nothing of where hands move: mend the labels, "
+            "or set region to white."
         )
     empty = [name for row, name in enumerate(clips.ids) if not clips[row]["region"].any()]
     if len(empty) == len(clips.ids):
