@@ -89,7 +89,7 @@ class TabletopHandLandmarks(nn.Module):
         eighth = self.middle(self.to_eighth(quarter))
         logits = self.presence(eighth.mean((-2, -1)))[:, 0]
         doubled = F.interpolate(self.from_eighth(eighth), scale_factor=2, mode="bilinear", align_corners=False)
-        maps = self.joints(self.decode_quarter(quarter + doubled)).float().unflatten(1, (JOINTS, 3)).flatten(3)
+        maps = self.joints(self.decode_quarter(quarter + doubled)).unflatten(1, (JOINTS, 3)).flatten(3)
         likely = maps[:, :, 0].softmax(-1)
         side = SIDE // 4
         middles = (torch.arange(side, device=crops.device) + 0.5) / side
@@ -100,7 +100,7 @@ class TabletopHandLandmarks(nn.Module):
                 (likely * (rows.flatten() + maps[:, :, 2])).sum(-1),
             ],
             dim=-1,
-        ), logits.float()
+        ), logits
 
     @classmethod
     def from_assets(cls, path: str | Path = WEIGHTS) -> TabletopHandLandmarks:
