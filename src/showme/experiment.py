@@ -271,7 +271,8 @@ def _narrow_frozen(pipeline: Any, files: BundleFiles) -> None:
     from .pipeline_files import stored_dtype
 
     for component_name, component in pipeline.components.items():
-        if isinstance(component, nn.Module):
+        # What the method has added was never stored.
+        if isinstance(component, nn.Module) and files.path(component_name).is_dir():
             dtype = stored_dtype(files.path(component_name))
             for name, parameter in component.named_parameters():
                 if not parameter.requires_grad and not is_of_an_adapter(component, name):

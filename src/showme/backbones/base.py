@@ -7,7 +7,7 @@ widths. Pixels that go in are in [-1, 1]; pictures that come out are about [0, 1
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -84,6 +84,20 @@ class Conditions:
         return replace(self, known=Known(latents, where))
 
 
+@dataclass(frozen=True)
+class Site:
+    """A layer of the denoiser where a small network may stand.
+
+    Attributes:
+        width: channels of what the layer takes, and gives.
+        frames: (the layer's arguments, its result) -> T, where frames lie in the batch; None where they lie in a
+            dimension of their own.
+    """
+
+    width: int
+    frames: Callable[[Any, Tensor], int] | None = None
+
+
 class Backbone(ABC):
     """A video diffusion model as methods see it; it holds no weights of its own.
 
@@ -102,8 +116,9 @@ class Backbone(ABC):
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """Trainable components by name, those that the model has."""
-        found = {name: getattr(self.parts, name, None) for name in self.trainable}
+        """Trainable components by name, those that the model has, and what a method has added to them."""
+        names = (*self.trainable, *getattr(self.parts, "added_networks", ()))
+        found = {name: getattr(self.parts, name, None) for name in names}
         return {name: network for name, network in found.items() if network is not None}
 
     @property
@@ -115,6 +130,17 @@ class Backbone(ABC):
     @abstractmethod
     def path(self) -> NoisePath:
         """From latents to noise."""
+
+    @property
+    def widths(self) -> tuple[int, int | None, int]:
+        """D of the text encoder's tokens, of the image encoder's (None: the model has none), and of the context that
+        the denoiser's cross-attention reads."""
+        raise InputError(f"{type(self).__name__} reads no text: choose a model of another family.")
+
+    @property
+    def text_length(self) -> int:
+        """L, tokens of a sentence."""
+        raise InputError(f"{type(self).__name__} reads no text: choose a model of another family.")
 
     @property
     def units(self) -> list[nn.Module]:
@@ -246,6 +272,19 @@ class Backbone(ABC):
             InputError: the family has no such place.
         """
         raise InputError(f"{type(self).__name__} has no place for a region: choose a model of another family.")
+
+    def sites(self, kind: str) -> dict[str, Site]:
+        """Names of the denoiser's layers where an adapter may stand that is none of LoRA's.
+
+        Args:
+            kind: ``spatial``: self-attention over places; ``long_term``: over frames; ``short_term``: what ends the
+                convolutions of a layer.
+        """
+        raise InputError(f"{type(self).__name__} names no places for adapters: choose a model of another family.")
+
+    def cross_attention_targets(self) -> list[str]:
+        """Names of the denoiser's layers that read text: queries, keys, values and what follows."""
+        raise InputError(f"{type(self).__name__} names no cross-attention: choose a model of another family.")
 
     def projector_targets(self) -> dict[str, int]:
         """Names of the image projector's layers that LoRA adapts, with the multiple of the rank that each gets; none

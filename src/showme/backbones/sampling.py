@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import Backbone, Conditions
+from .base import Backbone, Conditions, Known
 
 # Predictions of all branches (K B, ...) at a timestep -> the one that is stepped with (B, ...).
 Combine = Callable[[Tensor], Tensor]
@@ -55,7 +55,8 @@ def sample(
         how: settings.
         still: a single picture is wanted.
     """
-    known = conditions.known
+    # Branches may differ in what they know of the clip; the last of them knows all.
+    known = Known(conditions.known.latents[-1:], conditions.known.where[-1:])
     conditions = conditions.repeated(how.branches) if how.branches > 1 else conditions
     drawn = noise(shape, how.generator, known.latents)
     scheduler.set_timesteps(how.steps, device=drawn.device)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..long_text import LongInstructions
 from ..models import split_image_tokens
 from ..models.video_unet.blocks import VideoLayer
-from .base import Backbone, Conditions, Facts, Known
+from .base import Backbone, Conditions, Facts, Known, Site
 from .instructions import InstructionReader, common_windows
 from .paths import DiscretePath
 from .placing import beside, in_slots
@@ -30,6 +30,11 @@ _HALVES["all"] = _HALVES["spatial"] + _HALVES["temporal"]
 _PROJECTOR = r"attentions\.\d+\.to_(q|kv)"
 # Where a region comes in.
 _ENTRANCE = "conv_in_masked"
+# Arguments and result of what ends a layer's convolutions -> T.
+_FRAMES = {
+    "temporal_conv": lambda arguments, result: arguments[1],
+    "resnet": lambda arguments, result: len(result) // len(arguments[1]),
+}
 # Pictures that the codec encodes at a time.
 _TOGETHER = 16
 
@@ -65,6 +70,16 @@ class VideoUNetBackbone(Backbone):
     def vocabulary(self) -> Any:
         tokenizer = self.parts.tokenizer
         return [sorted(tokenizer.get_vocab().items()), tokenizer.model_max_length]
+
+    @property
+    def widths(self) -> tuple[int, int | None, int]:
+        parts = self.parts
+        image = None if parts.image_encoder is None else parts.image_encoder.config.hidden_size
+        return parts.text_encoder.config.hidden_size, image, parts.unet.config.cross_attention_dim
+
+    @property
+    def text_length(self) -> int:
+        return self.parts.tokenizer.model_max_length
 
     @property
     def units(self) -> list[nn.Module]:
@@ -175,6 +190,25 @@ class VideoUNetBackbone(Backbone):
     def targets(self, half: str, feed_forward: bool = True) -> list[str]:
         leaf = f"({_ATTENTION}|{_FEED_FORWARD})" if feed_forward else _ATTENTION
         pattern = re.compile("|".join(f"({place}{leaf})" for place in _HALVES[half]))
+        return [name for name, _ in self.parts.unet.named_modules() if pattern.fullmatch(name)]
+
+    def sites(self, kind: str) -> dict[str, Site]:
+        found: dict[str, Site] = {}
+        for name, layer in self.parts.unet.named_modules():
+            if not isinstance(layer, VideoLayer):
+                continue
+            if kind == "short_term":
+                last = "resnet" if layer.temporal_conv is None else "temporal_conv"
+                found[f"{name}.{last}"] = Site(layer.resnet.conv2.out_channels, _FRAMES[last])
+                continue
+            half = "spatial_attention" if kind == "spatial" else "temporal_attention"
+            transformer = getattr(layer, half)
+            if transformer is not None:
+                found[f"{name}.{half}.attn1"] = Site(transformer.attn1.to_q.in_features)
+        return found
+
+    def cross_attention_targets(self) -> list[str]:
+        pattern = re.compile(r".*spatial_attention\.attn2\.to_(q|k|v|out)")
         return [name for name, _ in self.parts.unet.named_modules() if pattern.fullmatch(name)]
 
     @property

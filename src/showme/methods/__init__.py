@@ -9,7 +9,7 @@ from ..plug_ins import METHODS, resolve
 if TYPE_CHECKING:
     from .base import Method
 
-_OWN = {"showme": "showme.methods.showme:ShowMe", "ivg": "showme.methods.ivg:IVG"}
+_OWN = {"showme": "showme.methods.showme:ShowMe", "ivg": "showme.methods.ivg:IVG", "aid": "showme.methods.aid:AID"}
 DEFAULT = "showme"
 
 

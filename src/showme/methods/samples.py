@@ -88,9 +88,19 @@ def conditions(
         dropout: probabilities.
         generator: of the sample.
     """
+    no_text, no_image = dropped(dropout, generator)
+    return chosen_conditions(clip, start, no_text, no_image)
+
+
+def dropped(dropout: DropoutConfig, generator: torch.Generator) -> tuple[bool, bool]:
+    """Whether a sample loses its text, and its picture."""
     u = float(torch.rand((), generator=generator))
     no_text = u < dropout.text or dropout.text + dropout.image <= u < dropout.text + dropout.image + dropout.both
-    no_image = dropout.text <= u < dropout.text + dropout.image + dropout.both
+    return no_text, dropout.text <= u < dropout.text + dropout.image + dropout.both
+
+
+def chosen_conditions(clip: Mapping[str, Tensor], start: int, no_text: bool, no_image: bool) -> dict[str, Tensor]:
+    """Text and image tokens, or those of none, and the frame stride if clips have one."""
     chosen = {"text": clip["null_text"] if no_text else clip["text"]}
     if "image" in clip:
         chosen["image"] = clip["null_image"] if no_image else clip["image"][start]

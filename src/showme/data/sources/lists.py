@@ -62,6 +62,21 @@ def read_enrichments(path: Path) -> dict[str, str]:
     return texts
 
 
+def read_states(path: Path) -> dict[str, tuple[str, ...]]:
+    """Ids with the states between beginning and end, as ``showme data annotate labels=[states]`` writes.
+
+    Raises:
+        InputError: no such file, or a line without states.
+    """
+    texts = {}
+    for origin, row in read_jsonl(path):
+        states = row.get("states")
+        if not isinstance(states, list) or not states or not all(isinstance(s, str) and s.strip() for s in states):
+            raise InputError(f"{origin}: no states: write them with `showme data annotate` and labels=[states].")
+        texts[_id(origin, row)] = tuple(" ".join(state.split()) for state in states)
+    return texts
+
+
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """JSON lines, written in one step.
 

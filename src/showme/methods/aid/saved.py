@@ -1,0 +1,95 @@
+"""AID's pipeline as diffusers saves, loads, moves and offloads it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from diffusers import AutoencoderKL, SchedulerMixin
+from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModel, PreTrainedTokenizerBase
+
+from ...long_text import LongInstructions
+from ...models import ImageProjector, VideoUNet
+from ...models.bottlenecks import Bottlenecks
+from ...models.dqformer import DQFormer
+from ..saved_pipeline import SavedPipeline
+from .pipeline import AIDSteps
+
+
+class AIDPipeline(AIDSteps, SavedPipeline):
+    """AID (arXiv 2406.06465): a base with a dual-query transformer and bottleneck adapters.
+
+    Args:
+        unet, vae, text_encoder, tokenizer, scheduler: components.
+        image_projector, image_encoder, feature_extractor: None where the base reads no image tokens.
+        dqformer, bottlenecks: what AID adds; None where it was left out.
+        num_frames: T when a call does not say.
+        repeat_first_frame: as of ShowMe's pipeline.
+        references: K, frames from the first on that are known.
+        unknown: what stands for the others in the condition: an encoded ``grey`` frame, or ``zeros``.
+        null_context: what cross-attention reads of no text: the ``base``'s own tokens, or those of the ``dqformer``.
+        drop_known: whether the known frames are dropped with the picture, for visual guidance.
+        guidance_scale, visual_guidance: s_T and s_V, used when a call does not say.
+        guidance_rescale, num_inference_steps, eta: the same.
+        height, width: what photos are brought to; None takes them as they are.
+        long_instructions: as of ShowMe's pipeline.
+    """
+
+    model_cpu_offload_seq = "text_encoder->image_encoder->image_projector->dqformer->unet->vae"
+    _optional_components = ["image_projector", "image_encoder", "feature_extractor", "dqformer", "bottlenecks"]  # noqa: RUF012 (diffusers' name)
+
+    def __init__(
+        self,
+        unet: VideoUNet,
+        vae: AutoencoderKL,
+        text_encoder: CLIPTextModel,
+        tokenizer: PreTrainedTokenizerBase,
+        scheduler: SchedulerMixin,
+        image_projector: ImageProjector | None = None,
+        image_encoder: CLIPVisionModel | None = None,
+        feature_extractor: CLIPImageProcessor | None = None,
+        dqformer: DQFormer | None = None,
+        bottlenecks: Bottlenecks | None = None,
+        num_frames: int = 16,
+        repeat_first_frame: bool = False,
+        references: int = 1,
+        unknown: Literal["grey", "zeros"] = "grey",
+        null_context: Literal["base", "dqformer"] = "base",
+        drop_known: bool = True,
+        guidance_scale: float = 12.0,
+        visual_guidance: float = 1.5,
+        guidance_rescale: float = 0.0,
+        num_inference_steps: int = 30,
+        eta: float = 0.0,
+        height: int | None = None,
+        width: int | None = None,
+        long_instructions: LongInstructions = "cut",
+    ):
+        components = {
+            "unet": unet,
+            "image_projector": image_projector,
+            "vae": vae,
+            "text_encoder": text_encoder,
+            "tokenizer": tokenizer,
+            "image_encoder": image_encoder,
+            "feature_extractor": feature_extractor,
+            "scheduler": scheduler,
+            "dqformer": dqformer,
+            "bottlenecks": bottlenecks,
+        }
+        settings = {
+            "num_frames": num_frames,
+            "repeat_first_frame": repeat_first_frame,
+            "references": references,
+            "unknown": unknown,
+            "null_context": null_context,
+            "drop_known": drop_known,
+            "guidance_scale": guidance_scale,
+            "visual_guidance": visual_guidance,
+            "guidance_rescale": guidance_rescale,
+            "num_inference_steps": num_inference_steps,
+            "eta": eta,
+            "height": height,
+            "width": width,
+            "long_instructions": long_instructions,
+        }
+        super().__init__(components, settings)

@@ -1,0 +1,167 @@
+"""One run of AID's training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from ...backbones.base import Backbone
+from ...backbones.lora import add_fresh_adapter, drop_adapter, lora_config
+from ...bundle import BundleInfo
+from ...data.cache import Part
+from ...data.rows import ClipRows
+from ...errors import InputError
+from ...models.bottlenecks import Bottlenecks
+from ...models.dqformer import DQFormer
+from ..base import Stage
+from ..cached import CachedClips, clip_parts
+from ..samples import Draw
+from .config import AIDConfig
+from .objective import AIDObjective
+from .samples import AIDSamples
+from .states import states_part
+from .tasks import ADAPTER
+
+
+class AIDStage(Stage):
+    """A frozen base, and what is added to it."""
+
+    config: AIDConfig
+    task = "video"
+
+    def __init__(self, config: AIDConfig, pipeline: Any):
+        super().__init__(config, pipeline)
+        self.backbone: Backbone = pipeline.backbone
+        # Refused before anything is cached.
+        self.known = known_slots(self.backbone, config.references)
+
+    def parts(self, rows: ClipRows) -> list[Part]:
+        parts = clip_parts(self.backbone, rows)
+        if self.config.dqformer.multimodal and "image" not in self.backbone.encoders:
+            raise InputError(
+                f"dqformer.multimodal reads image tokens, and {self.config.model} has no image encoder: set it to "
+                "false."
+            )
+        return parts if self.config.states is None else [*parts, states_part(self.backbone, rows, self.config.states)]
+
+    def prepare(self) -> None:
+        denoiser: Any = self.backbone.networks[self.backbone.denoiser]
+        for network in self.backbone.networks.values():
+            # Adapters of other methods belong to what was made with them.
+            for name in list(getattr(network, "peft_config", {})):
+                if name != ADAPTER:
+                    drop_adapter(network, name)  # type: ignore[arg-type]
+            network.requires_grad_(False)
+        # Its first weights are random, and a resumed run must begin with the same.
+        torch.manual_seed(self.config.training.seed)
+        self.pipeline.add_networks(
+            dqformer=self.pipeline.dqformer or self._dqformer(),
+            bottlenecks=self.pipeline.bottlenecks or self._bottlenecks(),
+        )
+        for name in ("dqformer", "bottlenecks"):
+            if name in self.backbone.networks:
+                self.backbone.networks[name].requires_grad_(True)
+        self._open_cross_attention(denoiser)
+
+    def _dqformer(self) -> DQFormer | None:
+        settings, backbone = self.config.dqformer, self.backbone
+        if not (settings.multimodal or settings.decomposed):
+            return None
+        text, image, context = backbone.widths
+        try:
+            return DQFormer(
+                text_width=text,
+                image_width=image,
+                context_width=context,
+                frames=backbone.facts.slots(self.config.data.frames),
+                channels=settings.channels,
+                layers=settings.layers,
+                heads=settings.heads,
+                queries=settings.queries or backbone.text_length,
+                multimodal=settings.multimodal,
+                decomposed=settings.decomposed,
+            ).to(self.pipeline.device)
+        except ValueError as error:
+            raise InputError(f"dqformer: {error}") from error
+
+    def _bottlenecks(self) -> Bottlenecks | None:
+        settings = self.config.adapters
+        if not settings.kinds:
+            return None
+        sites = {
+            kind: {name: site.width for name, site in self.backbone.sites(kind).items()} for kind in settings.kinds
+        }
+        return Bottlenecks(
+            sites={kind: places for kind, places in sites.items() if places},
+            spatial_ratio=settings.spatial_ratio,
+            short_term_ratio=settings.short_term_ratio,
+            long_term_ratio=settings.long_term_ratio,
+            kernel=list(settings.kernel),
+            head_dim=settings.head_dim,
+        ).to(self.pipeline.device)
+
+    def _open_cross_attention(self, denoiser: Any) -> None:
+        choice = self.config.cross_attention
+        if choice.train == "frozen":
+            return
+        targets = self.backbone.cross_attention_targets()
+        if choice.train == "lora":
+            if ADAPTER not in getattr(denoiser, "peft_config", {}):
+                add_fresh_adapter(denoiser, ADAPTER, lora_config(targets, choice.rank, 0.0))
+            denoiser.set_adapters([ADAPTER])
+        opened = tuple(f"{name}." for name in targets)
+        for name, parameter in denoiser.named_parameters():
+            if choice.train == "full":
+                parameter.requires_grad_(name.startswith(opened))
+            else:
+                parameter.requires_grad_(f".{ADAPTER}." in name)
+
+    def samples(self, clips: CachedClips) -> Dataset:
+        config = self.config
+        draw = Draw(config.training.seed, self.backbone.path, config.dropout, config.timestep_power)
+        return AIDSamples(clips, draw, self.known, self._grey(), config.drop_known)
+
+    def _grey(self) -> Tensor | None:
+        """The latent (C, 1, h, w) of a grey picture of the clips' size; None where zeros stand for what is unknown."""
+        if self.config.unknown == "zeros":
+            return None
+        size = self.pipeline.config.height, self.pipeline.config.width
+        return self.pipeline.grey_latent(*size)[0].float().cpu()
+
+    def objective(self) -> nn.Module:
+        networks: dict[str, Any] = self.backbone.networks
+        if self.config.training.gradient_checkpointing:
+            networks[self.backbone.denoiser].enable_gradient_checkpointing()
+        objective = AIDObjective(self.backbone, self.config.judge_known, self.config.null_context == "base")
+        for network in networks.values():
+            network.train()
+        return objective
+
+    def finish(self, info: BundleInfo) -> BundleInfo:
+        config = self.config
+        self.pipeline.register_to_config(
+            num_frames=config.data.frames,
+            repeat_first_frame=False,
+            references=config.references,
+            unknown=config.unknown,
+            null_context=config.null_context,
+            drop_known=config.drop_known,
+            guidance_scale=config.text_guidance,
+            visual_guidance=config.visual_guidance,
+        )
+        return info.model_copy(update={"num_frames": config.data.frames})
+
+
+def known_slots(backbone: Backbone, references: int) -> int:
+    """Slots that K known frames fill.
+
+    Raises:
+        InputError: the backbone keeps several frames in a slot, and K does not fill the last.
+    """
+    try:
+        return backbone.facts.slots(references)
+    except InputError as error:
+        raise InputError(f"references: {error}") from error
