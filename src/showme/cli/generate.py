@@ -60,6 +60,20 @@ def generate(
             "the instruction: transformers:MODEL, server:ADDRESS#MODEL or tabletop. Answers are kept."
         ),
     ] = None,
+    states: Annotated[
+        str | None,
+        typer.Option(
+            help="What lies between beginning and end, of models that read it: a chat model as with --enrich, a text "
+            "file with a sentence in each line, or none."
+        ),
+    ] = None,
+    clips: Annotated[
+        int, typer.Option(help="Clips of the video: each goes on from the last frames of the one before.")
+    ] = 1,
+    then: Annotated[
+        list[str] | None,
+        typer.Option(help="What is done in the next of --clips; repeated for more, the last holds for the others."),
+    ] = None,
 ) -> None:
     """Make the picture of the result and the video of the action from one photo and one instruction."""
     from ..generation.request import GenerateRequest
@@ -70,7 +84,7 @@ def generate(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     request = GenerateRequest(
         image, instruction, model, task, out, seed, steps, guidance, frames, fit, device, goal, long_instructions,
-        region, motion, enrich,
+        region, motion, enrich, states, clips, tuple(then or ()),
     )  # fmt: skip
     with job_bars("{task.description:22}") as bars:
         rows: dict = {}

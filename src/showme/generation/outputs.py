@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +31,13 @@ def write_png(image: Image.Image, path: Path) -> None:
     image.convert("RGB").save(path, format="PNG", optimize=False, compress_level=6)
 
 
-def write_video(frames: Sequence[Image.Image], path: Path, fps: float) -> int:
+def write_video(frames: Iterable[Image.Image], path: Path, fps: float) -> int:
     """Write H.264 in MP4 (yuv420p, BT.709, index first: browsers and QuickTime play it), the same bytes every time.
 
     Small clips are enlarged (bicubic) by a whole number so that they can be watched.
 
     Args:
-        frames: pictures of one size.
+        frames: pictures of one size, each asked for when the one before is written.
         path: the file.
         fps: frames per second.
 
@@ -48,7 +49,9 @@ def write_video(frames: Sequence[Image.Image], path: Path, fps: float) -> int:
     from av.codec.context import Flags
     from av.video.reformatter import ColorRange, Colorspace
 
-    width, height = frames[0].size
+    waiting = iter(frames)
+    first = next(waiting)
+    width, height = first.size
     factor = view_factor(width, height)
     # H.264's 4:2:0 needs even sides.
     size = (width * factor + width * factor % 2, height * factor + height * factor % 2)
@@ -63,7 +66,7 @@ def write_video(frames: Sequence[Image.Image], path: Path, fps: float) -> int:
         context.flags |= Flags.bitexact
         context.color_primaries = context.color_trc = context.colorspace = _BT709
         context.color_range = ColorRange.MPEG
-        for image in frames:
+        for image in chain([first], waiting):
             large = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
             frame = av.VideoFrame.from_ndarray(np.asarray(large), format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
@@ -78,10 +81,26 @@ def make_strip(
     """The photo, evenly spaced frames of the video and the picture of the result, side by side with labels."""
     cells = [("photo", first)]
     if frames:
-        for index in spaced(len(frames), _STRIP_CELLS):
-            cells.append((f"{index / fps:.2f} s", frames[index]))
+        cells += [(_second(index, fps), frames[index]) for index in spaced(len(frames), _STRIP_CELLS)]
     if result is not None:
         cells.append(("result", result))
+    return _laid_out(cells)
+
+
+def make_long_strip(
+    first: Image.Image, result: Image.Image | None, shown: Sequence[tuple[int, Image.Image]], fps: float
+) -> Image.Image:
+    """The same of a video of which these numbered frames were kept."""
+    cells = [("photo", first), *((_second(index, fps), frame) for index, frame in shown)]
+    return _laid_out(cells if result is None else [*cells, ("result", result)])
+
+
+def _second(index: int, fps: float) -> str:
+    return f"{index / fps:.2f} s"
+
+
+def _laid_out(cells: Sequence[tuple[str, Image.Image]]) -> Image.Image:
+    first = cells[0][1]
     width = round(first.width * _STRIP_HEIGHT / first.height)
     strip = Image.new("RGB", (_GAP + len(cells) * (width + _GAP), _STRIP_HEIGHT + _LABEL + _GAP), _PAPER)
     draw, font = ImageDraw.Draw(strip), ImageFont.load_default(15)

@@ -38,8 +38,20 @@ th, td { padding: 6px 0; border-top: 1px solid var(--line); text-align: left; ve
   overflow-wrap: anywhere; }
 tr:first-child th, tr:first-child td { border-top: 0; }
 th { width: 32%; color: var(--soft); font-weight: 500; }
+.bar { display: flex; gap: 3px; margin: 0 0 12px; }
+.bar span { background: var(--accent); color: var(--card); font-size: 12px; padding: 2px 8px; border-radius: 4px; }
 footer { margin-top: 22px; color: var(--soft); font-size: 13px; }
 """
+
+
+@dataclass(frozen=True)
+class Seam:
+    """One clip of a video of several. start, length: in seconds. drift: in dB; None: nothing stood still."""
+
+    instruction: str
+    start: float
+    length: float
+    drift: float | None
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ class Page:
 
     shape: (width, height) of the pictures. photo: the first frame's file. result, video: files, or None for a task
     that was not asked for. region: the file of where the action happens; None: there is none. notes: what the user
-    should know. settings: label -> value.
+    should know. settings: label -> value. seams: the clips of a video of several; empty: it is one.
     """
 
     instruction: str
@@ -60,6 +72,7 @@ class Page:
     notes: Sequence[str]
     settings: Mapping[str, str]
     region: str | None = None
+    seams: Sequence[Seam] = ()
 
 
 def render_page(page: Page) -> str:
@@ -96,7 +109,7 @@ def render_page(page: Page) -> str:
 {chr(10).join(views)}
 </div>
 <section class="strip"><img src="{escape(page.strip)}" alt="Film strip: the photo, then frames of the action"></section>
-{_notes(page.notes)}<section>
+{_clips(page.seams)}{_notes(page.notes)}<section>
 <h2>Settings</h2>
 <table>
 {chr(10).join(_row(*item) for item in page.settings.items())}
@@ -115,6 +128,26 @@ def _picture(source: str, description: str, caption: str) -> str:
         f'<figure><img src="{escape(source)}" alt="{escape(description)}">'
         f"<figcaption><b>{escape(caption)}</b></figcaption></figure>"
     )
+
+
+def _clips(seams: Sequence[Seam]) -> str:
+    """A bar as long as the video with its seams, and what happens between them."""
+    if not seams:
+        return ""
+    parts = "".join(f'<span style="flex: {seam.length:.3f}">{number}</span>' for number, seam in enumerate(seams, 1))
+    rows = "".join(
+        _row(f"{seam.start:.2f} to {seam.start + seam.length:.2f} s", f"{seam.instruction}{_drifted(seam.drift)}")
+        for seam in seams
+    )
+    return (
+        '<section class="clips">\n<h2>Clips</h2>\n'
+        f'<div class="bar" role="img" aria-label="{len(seams)} clips, one after the other">{parts}</div>\n'
+        f"<table>\n{rows}\n</table>\n</section>\n"
+    )
+
+
+def _drifted(drift: float | None) -> str:
+    return "" if drift is None else f" (what stood still: {drift:.1f} dB to the photo at its end)"
 
 
 def _notes(notes: Sequence[str]) -> str:

@@ -46,6 +46,19 @@ class ModelRecord(_Record):
     fps: float
 
 
+class ClipRecord(_Record):
+    """One clip of a video of several."""
+
+    instruction: str
+    prompt: str = Field(description="what the model read")
+    states: tuple[str, ...] | None = Field(None, description="between beginning and end, where the model read such")
+    first_frame: int = Field(description="number of its first new frame in the video")
+    frames: int = Field(description="new ones")
+    drift_db: float | None = Field(
+        description="PSNR of its last frame and the photo, where nothing has moved so far; null: everything has"
+    )
+
+
 class SettingsRecord(_Record):
     """Every setting as used, defaults filled in."""
 
@@ -61,6 +74,7 @@ class SettingsRecord(_Record):
     scalar: float | None = Field(description="frame stride, fps or motion strength; null: the network's own")
     region: str | None = Field(None, description="--region as given; null: the model's own, or it takes none")
     enrich: str | None = Field(None, description="captioner whose words the model read in place of the instruction")
+    states: tuple[str, ...] | None = Field(None, description="between beginning and end, where the model read such")
     goal: bool = Field(description="whether the video was to end with the picture of the result")
     long_instructions: str = Field(description="what becomes of an instruction longer than the model reads")
     scheduler: str
@@ -86,6 +100,7 @@ class RunRecord(_Record):
     input: InputRecord
     model: ModelRecord
     settings: SettingsRecord
+    clips: tuple[ClipRecord, ...] = Field((), description="of a video of several; empty: it is one")
     warnings: tuple[str, ...] = Field(description="what a user should know, as on the page")
     machine: MachineRecord
     outputs: dict[str, str] = Field(description="file name -> SHA-256")

@@ -14,10 +14,12 @@ from ..long_text import LONG_INSTRUCTIONS, LongInstructions
 
 TASKS = ("image", "video")
 FITS = ("crop", "pad")
+CAPTIONERS = ("tabletop", "transformers", "server")
 MAX_STEPS = 1_000
 MAX_FRAMES = 256
 MAX_GUIDANCE = 100.0
 MAX_MOTION = 1_000.0
+MAX_CLIPS = 1_000
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 
@@ -34,6 +36,9 @@ class GenerateRequest:
     ``refuse``; None: as the model does. region: a picture file, white where the action happens, or ``white`` for
     everywhere; None: the model finds it, where it can. motion: its strength, of models that were trained with one.
     enrich: the captioner that says how the action is done, which the model then reads in place of the instruction.
+    states: who says what lies between beginning and end, of models that read it: a captioner, or a text file with a
+    sentence in each line; ``none``. clips: of the video, each going on from the last frames of the one before. then:
+    the instructions of the clips after the first; the last one holds for the others.
     """
 
     image: Path
@@ -52,6 +57,15 @@ class GenerateRequest:
     region: str | None = None
     motion: float | None = None
     enrich: str | None = None
+    states: str | None = None
+    clips: int = 1
+    then: tuple[str, ...] = ()
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """Of every clip: those that were given, and the last of them for the others."""
+        given = (self.instruction, *self.then)
+        return given + given[-1:] * (self.clips - len(given))
 
 
 def check_request(request: GenerateRequest) -> None:
@@ -68,12 +82,42 @@ def check_request(request: GenerateRequest) -> None:
     check_whole("--frames", request.frames, 1, MAX_FRAMES)
     check_number("--guidance", request.guidance, 0, MAX_GUIDANCE, note=" (1 turns it off)")
     check_number("--motion", request.motion, 0, MAX_MOTION)
+    check_whole("--clips", request.clips, 1, MAX_CLIPS)
+    _check_long(request, tasks)
     if request.device is not None and not _DEVICE.fullmatch(request.device):
         raise InputError(f"--device {request.device!r}: choose cpu, cuda, cuda:N or mps.")
     if request.long_instructions not in (None, *LONG_INSTRUCTIONS):
         raise InputError(f"--long-instructions {request.long_instructions!r}: choose {', '.join(LONG_INSTRUCTIONS)}.")
     if request.goal and len(tasks) < len(TASKS):
         raise InputError("--goal lets the video end with the picture of the result: ask for --task both.")
+
+
+def _check_long(request: GenerateRequest, tasks: Sequence[str]) -> None:
+    """Refuse what does not go with several clips, or with one.
+
+    Raises:
+        InputError: the first of these.
+    """
+    if len(request.then) >= request.clips:
+        if request.clips == 1:
+            raise InputError("--then is the instruction of a further clip: say with --clips how many there are.")
+        raise InputError(
+            f"{len(request.then)} instructions were given with --then for {request.clips - 1} further clips: give "
+            "fewer, or raise --clips."
+        )
+    if request.clips == 1:
+        return
+    if "video" not in tasks:
+        raise InputError("--clips is for videos: ask for --task video.")
+    of_one = request.states is not None and request.states != "none" and not is_captioner(request.states)
+    for name, given in (("--goal", request.goal), ("--region", request.region), ("a file of --states", of_one)):
+        if given:
+            raise InputError(f"{name} is for a video of one clip: leave it out, or leave --clips out.")
+
+
+def is_captioner(name: str) -> bool:
+    """Whether a name is that of a captioner, and no file."""
+    return name.partition(":")[0] in CAPTIONERS
 
 
 def tasks_of(request: GenerateRequest, model: str, made: Sequence[str]) -> tuple[str, ...]:

@@ -100,6 +100,14 @@ class Method(ABC):
         """
         raise InputError(f"The model {files.info.name} was not trained with motion strengths: leave --motion out.")
 
+    def check_states(self, files: BundleFiles) -> None:
+        """Refuse states between beginning and end for a model that reads none.
+
+        Raises:
+            InputError: it reads none.
+        """
+        raise InputError(f"The model {files.info.name} reads no states: leave --states out, or choose one of AID.")
+
     def check_goal(self, files: BundleFiles) -> None:
         """Refuse a video that is to end with a given picture, where a model was not trained to reach one.
 

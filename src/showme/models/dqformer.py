@@ -92,7 +92,7 @@ class DQFormer(ModelMixin, ConfigMixin):
         Returns:
             (B, T', L + queries, context_width), or the part of one branch.
         """
-        sources = {"text": (self.text_in(text), None)}
+        sources: dict[str, tuple[Tensor, Tensor | None]] = {"text": (self.text_in(text), None)}
         if self.image_in is not None:
             assert image is not None
             sources["image"] = (self.image_in(image), None)

@@ -152,11 +152,11 @@ def test_states_come_from_a_list_of_any_number_of_them(settings, tmp_path):
     assert there == [3, 4, 5]
     assert samples[0]["states"].shape == (5, 24, 16)
     pipeline = load_bundle(train(config)).pipeline
-    plain, told = (
+    plain, with_states = (
         pipeline(PHOTO, TEXT, states=states, seed=1, num_inference_steps=2, output_type="np").frames
         for states in (None, ["the box", "the red box", "the blue box"])
     )
-    assert not np.array_equal(plain, told)
+    assert not np.array_equal(plain, with_states)
     with pytest.raises(InputError, match="states are empty: give sentences, or leave them out"):
         pipeline(PHOTO, TEXT, states=[])
 

@@ -5,6 +5,7 @@ What needs torch is imported when it is asked for: settings are read and refused
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from ..base import Method
@@ -44,6 +45,11 @@ class AID(Method):
         from .stage import AIDStage
 
         return AIDStage(config, pipeline)
+
+    def check_states(self, files) -> None:
+        path = files.path("dqformer/config.json")
+        if not path.is_file() or not json.loads(path.read_text(encoding="utf-8"))["decomposed"]:
+            super().check_states(files)
 
     def active_adapters(self, task: str) -> list[str]:
         return ACTIVE_ADAPTERS.get(task, [])
