@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .base import Backbone
 
 # Resolved when one is asked for: names are known without torch.
-_OWN = {"video_unet": "showme.backbones.video_unet:VideoUNetBackbone"}
+_OWN = {"video_unet": "showme.backbones.video_unet:VideoUNetBackbone", "svd": "showme.backbones.svd:SVDBackbone"}
 
 
 def open_backbone(name: str, parts: Any) -> Backbone:

@@ -90,8 +90,8 @@ class Site:
 
     Attributes:
         width: channels of what the layer takes, and gives.
-        frames: (the layer's arguments, its result) -> T, where frames lie in the batch; None where they lie in a
-            dimension of their own.
+        frames: (the layer's arguments, named ones last; its result) -> T, where frames lie in the batch; None where
+            they lie in a dimension of their own.
     """
 
     width: int
@@ -141,6 +141,11 @@ class Backbone(ABC):
     def text_length(self) -> int:
         """L, tokens of a sentence."""
         raise InputError(f"{type(self).__name__} reads no text: choose a model of another family.")
+
+    @property
+    def scales_input(self) -> bool:
+        """Whether :meth:`predict` scales noisy latents itself, so that a scheduler's own scaling must not be seen."""
+        return False
 
     @property
     def units(self) -> list[nn.Module]:
@@ -226,6 +231,11 @@ class Backbone(ABC):
     def encode_image(self, pixels: Tensor) -> Tensor | None:
         """Pictures (n, 3, H, W) -> tokens of the frozen image encoder (n, N, D); None: the model has none."""
         return None
+
+    def encode_none_and_image(self, pixels: Tensor) -> Tensor | None:
+        """Pictures (n, 3, H, W) -> (2 n, N, D): what stands for no picture, n times, then their tokens. By default a
+        grey picture stands for none."""
+        return self.encode_image(torch.cat([torch.zeros_like(pixels), pixels]))
 
     def project(self, image: Tensor | None) -> Tensor | None:
         """Tokens of the image encoder as the network takes them, through a trainable projector where there is one: once

@@ -70,7 +70,9 @@ def sample(
     arguments = _step_arguments(scheduler, how)
     with how.bar(total=how.steps) if how.bar else _NoBar() as bar:
         for index, t in enumerate(scheduler.timesteps):
+            # Some schedulers count their steps in it, whoever scales.
             seen = scaled(latents, t)
+            seen = latents if backbone.scales_input else seen
             seen = seen.expand(how.branches, *seen.shape[1:])
             prediction = backbone.predict(seen, backbone.path.at(t), conditions, still)
             latents = scheduler.step(how.combine(prediction), t, latents, **arguments)[0]

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..long_text import LongInstructions
 from ..models import split_image_tokens
 from ..models.video_unet.blocks import VideoLayer
-from .base import Backbone, Conditions, Facts, Known, Site
-from .instructions import InstructionReader, common_windows
+from .base import Conditions, Facts, Known, Site
+from .clip_text import ClipText
 from .paths import DiscretePath
 from .placing import beside, in_slots
 from .plain_video_unet import PlainUNet
@@ -39,7 +38,7 @@ _FRAMES = {
 _TOGETHER = 16
 
 
-class VideoUNetBackbone(Backbone):
+class VideoUNetBackbone(ClipText):
     """A ``VideoUNet`` with diffusers' ``AutoencoderKL`` and CLIP's text encoder; image encoder and projector are None
     where a model has none (AnimateAnything).
 
@@ -67,19 +66,10 @@ class VideoUNetBackbone(Backbone):
         return {name: encoder for name, encoder in found.items() if encoder is not None}
 
     @property
-    def vocabulary(self) -> Any:
-        tokenizer = self.parts.tokenizer
-        return [sorted(tokenizer.get_vocab().items()), tokenizer.model_max_length]
-
-    @property
     def widths(self) -> tuple[int, int | None, int]:
         parts = self.parts
         image = None if parts.image_encoder is None else parts.image_encoder.config.hidden_size
         return parts.text_encoder.config.hidden_size, image, parts.unet.config.cross_attention_dim
-
-    @property
-    def text_length(self) -> int:
-        return self.parts.tokenizer.model_max_length
 
     @property
     def units(self) -> list[nn.Module]:
@@ -106,51 +96,6 @@ class VideoUNetBackbone(Backbone):
 
     def known(self, latents: Tensor, slots: Sequence[int], count: int) -> Known:
         return in_slots(latents, slots, count, self.parts.config.repeat_first_frame)
-
-    def reader(self, long_instructions: LongInstructions | None = None) -> InstructionReader:
-        """What reads sentences for the text encoder; ``long_instructions`` as for :meth:`encode_text`."""
-        return InstructionReader(self.parts.tokenizer, long_instructions or self.parts.config.long_instructions)
-
-    def encode_text(  # type: ignore[override]  # it takes no other choices
-        self,
-        sentences: Sequence[str],
-        *,
-        device: torch.device | None = None,
-        long_instructions: LongInstructions | None = None,
-        windows: int | None = None,
-    ) -> Tensor:
-        """Sentences -> text tokens (n, k L, D): L of the encoder, k = 1 unless ``chunk`` needs more windows.
-
-        A text of fewer windows than k, such as the empty one of guidance, is repeated until it fills them: attention to
-        the same tokens several times over equals attention to them once.
-
-        Args:
-            sentences: that their end is cut off is not said here, but by the reader's ``check``.
-            device: of the encoder when None.
-            long_instructions: ``cut``, ``chunk`` or ``refuse``; None: as the model's settings say.
-            windows: k, a multiple of each text's own number of windows; None: the least.
-
-        Raises:
-            InputError: k would be more than 60.
-        """
-        reader = self.reader(long_instructions)
-        parts = reader.windows(sentences)
-        windows = windows or common_windows(parts)
-        ids = reader.ids([window for text in parts for window in text])
-        states = self.parts.text_encoder(ids.to(device or self.parts.device)).last_hidden_state
-        rows = states.split([len(text) for text in parts])
-        return torch.stack([row.flatten(0, 1).repeat(windows // len(row), 1) for row in rows])
-
-    def text_choices(self, sentences: Sequence[str]) -> dict[str, Any]:
-        return {"windows": common_windows(self.reader().windows(sentences))}
-
-    def check_lengths(
-        self,
-        sentences: Sequence[str],
-        places: Sequence[str] | None = None,
-        long_instructions: LongInstructions | None = None,
-    ) -> None:
-        self.reader(long_instructions).check(sentences, places)
 
     def encode_image(self, pixels: Tensor) -> Tensor | None:
         """Pictures (n, 3, H, W) -> the image encoder's tokens (n, 1 + patches, D_img)."""

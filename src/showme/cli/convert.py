@@ -80,6 +80,35 @@ def animate_anything(
     _done(dest)
 
 
+@app.command()
+def svd(
+    source: Annotated[Path, typer.Argument(help="Folder with unet, vae, image_encoder, feature_extractor, scheduler.")],
+    dest: Annotated[Path, typer.Argument(help="Folder for the model.")],
+    height: Annotated[int, typer.Option(min=64, max=4096, help="Of its pictures, a multiple of 8.")] = 576,
+    width: Annotated[int, typer.Option(min=64, max=4096, help="Of its pictures, a multiple of 8.")] = 1024,
+    text_encoder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with CLIP's text encoder and tokenizer, 1024 wide: for AID, which reads instructions."
+        ),
+    ] = None,
+) -> None:
+    """Stable Video Diffusion, img2vid or img2vid-xt."""
+    if not source.is_dir():
+        raise InputError(f"{absent(source, 'folder')}: give the folder as it is published.")
+    for name, side in (("--height", height), ("--width", width)):
+        if side % 8:
+            raise InputError(f"{name} {side}: choose a multiple of 8.")
+    if text_encoder is not None and not text_encoder.is_dir():
+        raise InputError(f"{absent(text_encoder, 'folder')}: give the folder of CLIP's text encoder.")
+    refuse_foreign(dest)
+    from ..conversion.svd_folder import convert_folder
+
+    with _converting(source) as progress:
+        convert_folder(source, dest, (height, width), text_encoder, progress)
+    _done(dest)
+
+
 @contextlib.contextmanager
 def _converting(source: Path) -> Iterator[Callable[[str], None]]:
     """A spinner that names the step; a checkpoint that does not fit becomes one sentence."""

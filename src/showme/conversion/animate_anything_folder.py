@@ -6,7 +6,6 @@ guidance of 9 (arXiv 2311.12886); so does the bundle's, which is IVG's without a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ from diffusers import AutoencoderKL, DPMSolverMultistepScheduler
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from ..bundle import BundleInfo
-from ..errors import ConversionError, InputError, first_line
+from ..errors import ConversionError, InputError
 from ..methods.ivg import IVGPipeline
 from ..models import VideoUNet
 from ..pipelines import save_bundle
 from ..weight_files.checkpoint_file import read_weights
 from .animate_anything import unet_config, unet_keys
+from .diffusers_folder import check_parts, read_json, read_network
 from .keys import load_renamed
 
 _WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
@@ -46,17 +46,15 @@ def convert_folder(
         ConversionError: a weight missing, unknown or misshapen.
     """
     report = progress or (lambda step: None)
-    for part in _PARTS:
-        if not (source / part).is_dir():
-            raise InputError(f"{source} has no folder {part}: give AnimateAnything's whole folder, as it is published.")
+    check_parts(source, _PARTS, "AnimateAnything")
     report("reading the UNet")
-    original = _json(source / "unet" / "config.json")
+    original = read_json(source / "unet" / "config.json")
     pipeline = IVGPipeline(
         unet=_unet(source / "unet", original),
-        vae=_read(AutoencoderKL, source / "vae"),
-        text_encoder=_read(CLIPTextModel, source / "text_encoder"),
+        vae=read_network(AutoencoderKL, source / "vae"),
+        text_encoder=read_network(CLIPTextModel, source / "text_encoder"),
         tokenizer=CLIPTokenizer.from_pretrained(source / "tokenizer", local_files_only=True),
-        scheduler=DPMSolverMultistepScheduler.from_config(_json(source / "scheduler" / "scheduler_config.json")),
+        scheduler=DPMSolverMultistepScheduler.from_config(read_json(source / "scheduler" / "scheduler_config.json")),
         num_frames=_FRAMES,
         guidance_scale=_GUIDANCE,
         num_inference_steps=_STEPS,
@@ -94,22 +92,3 @@ def _unet(folder: Path, original: dict[str, Any]) -> VideoUNet:
     except ConversionError as error:
         raise ConversionError(f"{file}: {error}") from error
     return model.eval()
-
-
-def _read(cls: Any, folder: Path) -> Any:
-    """A network of diffusers or transformers with every weight in its place; nothing but tensors is unpickled."""
-    settings = {"local_files_only": True, "output_loading_info": True, "torch_dtype": "auto"}
-    try:
-        network, found = cls.from_pretrained(folder, **settings)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"{folder} cannot be read ({first_line(error)}): fetch it again.") from error
-    if found["missing_keys"]:
-        raise ConversionError(f"{folder} lacks {sorted(found['missing_keys'])[0]}")
-    return network
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({first_line(error)}): fetch it again.") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -73,7 +74,7 @@ def clip_parts(backbone: Backbone, rows: ClipRows) -> list[Part]:
     check_lengths(backbone, rows.records)
     encode, words = ClipEncoder(backbone, rows), list(sentences(rows))
     digest = {name: weights_digest(encoder) for name, encoder in backbone.encoders.items()}
-    code = {"code of the encoders": code_digest((sys.modules[__name__], sys.modules[type(backbone).__module__]))}
+    code = {"code of the encoders": code_digest((sys.modules[__name__], *code_of(backbone)))}
     clips, choices = rows.fingerprint | code, backbone.text_choices(words)
     text: dict[str, Any] = choices | {"text encoder": digest["text"], "vocabulary": digest_of(backbone.vocabulary)}
     parts = [Part("latents", clips | {"codec": digest["latents"]}, rows.identities, encode.latents)]
@@ -87,6 +88,11 @@ def clip_parts(backbone: Backbone, rows: ClipRows) -> list[Part]:
         *parts,
         Part("text", code | text, words, lambda some: encode.text([words[row] for row in some], choices), 64),
     ]
+
+
+def code_of(backbone: Backbone) -> list[ModuleType]:
+    """The modules that say how a backbone encodes."""
+    return [sys.modules[each.__module__] for each in type(backbone).__mro__ if issubclass(each, Backbone)]
 
 
 def check_lengths(backbone: Backbone, records: Sequence[Record]) -> None:
@@ -132,10 +138,11 @@ class ClipEncoder:
 
     @torch.no_grad()
     def null_image(self, rows: Sequence[int]) -> dict[str, Tensor]:
-        # Black in the pipeline's sense: zeros in [-1, 1], as the unconditional half of guidance uses it.
         look = self.rows.look
-        black = torch.full((1, 3, look.height, look.width), 0.5, device=self.backbone.device)
-        return {"null_image": self._tokens(self._view(black)).half()}
+        grey = torch.full((1, 3, look.height, look.width), 0.5, device=self.backbone.device)
+        tokens = self.backbone.encode_none_and_image(self._view(grey))
+        assert tokens is not None
+        return {"null_image": tokens[:1].half()}
 
     @torch.no_grad()
     def text(self, chosen: list[str], choices: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -71,12 +71,11 @@ class PipelineSteps:
         if self.known_words is not None:
             self.known_words.warn(instruction)
         pixels = self.pixels(image, "image").to(device, backbone.dtype)
-        texts, views = [instruction], [pixels]
-        if guided:
-            texts, views = ["", instruction], [torch.zeros_like(pixels), pixels]
+        texts = ["", instruction] if guided else [instruction]
+        encode_image = backbone.encode_none_and_image if guided else backbone.encode_image
         return Given(
             text=backbone.encode_text(texts, device=device, long_instructions=long),
-            image=backbone.project(backbone.encode_image(torch.cat(views))),
+            image=backbone.project(encode_image(pixels)),
             first=backbone.encode(pixels[:, None]),
         )
 

@@ -121,7 +121,7 @@ class Bottlenecks(ModelMixin, ConfigMixin):
 
         Args:
             denoiser: whose layers have the sites' names.
-            frames_of: name of a layer with a short-term adapter -> (its arguments, its result) -> T.
+            frames_of: name of a layer with a short-term adapter -> (its arguments, named ones last, its result) -> T.
         """
         handles = []
         for kind, places in self.config.sites.items():
@@ -129,7 +129,7 @@ class Bottlenecks(ModelMixin, ConfigMixin):
                 adapter = getattr(self, kind)[name.replace(".", "_")]
                 layer = denoiser.get_submodule(name)
                 if kind == "short_term":
-                    handles.append(layer.register_forward_hook(_after(adapter, frames_of[name])))
+                    handles.append(layer.register_forward_hook(_after(adapter, frames_of[name]), with_kwargs=True))
                 else:
                     handles.append(layer.register_forward_hook(_beside(adapter)))
         return handles
@@ -147,8 +147,8 @@ def _beside(adapter: nn.Module) -> Callable[..., Tensor]:
 def _after(adapter: nn.Module, frames_of: Callable[[Any, Tensor], int]) -> Callable[..., Tensor]:
     """In series: what comes out is read and passes by."""
 
-    def hook(layer: nn.Module, arguments: tuple, result: Tensor) -> Tensor:
-        return result + adapter(result, frames_of(arguments, result))
+    def hook(layer: nn.Module, arguments: tuple, named: dict[str, Any], result: Tensor) -> Tensor:
+        return result + adapter(result, frames_of((*arguments, *named.values()), result))
 
     return hook
 

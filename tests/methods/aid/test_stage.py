@@ -15,7 +15,7 @@ from showme.errors import InputError
 from showme.experiment import cache_parts, open_run, train
 from showme.methods.aid import objective as objective_module
 from showme.pipelines import load_bundle
-from tests.methods.conftest import CLIPS
+from tests.blob_clips import CLIPS
 
 PHOTO = Image.new("RGB", (32, 32), (90, 90, 90))
 TEXT = "push the red box"

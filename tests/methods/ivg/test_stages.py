@@ -19,7 +19,7 @@ from showme.methods.ivg.tasks import REGION, VIDEO
 from showme.pipelines import load_bundle
 from showme.preparation.annotate import annotate
 from showme.preparation.config import AnnotateConfig
-from tests.methods.conftest import CLIPS
+from tests.blob_clips import CLIPS
 
 
 def _log(config: IVGConfig) -> list[dict]:

@@ -115,6 +115,9 @@ class AIDSteps(PipelineSteps):
         guidance = DualGuidance(
             call.guidance, self.config.visual_guidance if visual_guidance is None else visual_guidance
         )
+        if "text" not in self.backbone.encoders:
+            # Without words there is one condition, and one scale.
+            guidance = DualGuidance(guidance.visual, guidance.visual)
         pictures = self._pictures(image)
         count = self.backbone.facts.slots(self.config.num_frames if num_frames is None else num_frames)
         with self._added():
@@ -168,7 +171,7 @@ class AIDSteps(PipelineSteps):
             self.known_words.warn(instruction)
         known = self._known(pictures, count)
         blank = self._blank(known, pictures.shape[-2:])
-        tokens = backbone.encode_image(torch.cat([torch.zeros_like(pictures[:1]), pictures[:1]]))
+        tokens = backbone.encode_none_and_image(pictures[:1])
         empty, text = backbone.encode_text(["", instruction], device=pictures.device, long_instructions=long).split(1)
         full = self._context(text, tokens, count, states, long)
         rows = torch.tensor([int(picture) for _, picture in branches], device=pictures.device)

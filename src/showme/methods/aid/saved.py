@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
-from diffusers import AutoencoderKL, SchedulerMixin
-from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModel, PreTrainedTokenizerBase
+from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder, SchedulerMixin
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPVisionModel,
+    CLIPVisionModelWithProjection,
+    PreTrainedTokenizerBase,
+)
 
 from ...long_text import LongInstructions
 from ...models import ImageProjector, VideoUNet
 from ...models.bottlenecks import Bottlenecks
 from ...models.dqformer import DQFormer
+from ...models.svd_unet import SVDUNet
 from ..saved_pipeline import SavedPipeline
 from .pipeline import AIDSteps
 
@@ -19,7 +26,8 @@ class AIDPipeline(AIDSteps, SavedPipeline):
     """AID (arXiv 2406.06465): a base with a dual-query transformer and bottleneck adapters.
 
     Args:
-        unet, vae, text_encoder, tokenizer, scheduler: components.
+        unet, vae, scheduler: components.
+        text_encoder, tokenizer: None where the base reads no text, and nothing was added that does.
         image_projector, image_encoder, feature_extractor: None where the base reads no image tokens.
         dqformer, bottlenecks: what AID adds; None where it was left out.
         num_frames: T when a call does not say.
@@ -35,17 +43,19 @@ class AIDPipeline(AIDSteps, SavedPipeline):
     """
 
     model_cpu_offload_seq = "text_encoder->image_encoder->image_projector->dqformer->unet->vae"
-    _optional_components = ["image_projector", "image_encoder", "feature_extractor", "dqformer", "bottlenecks"]  # noqa: RUF012 (diffusers' name)
+    _optional_components = [  # noqa: RUF012 (diffusers' name)
+        "text_encoder", "tokenizer", "image_projector", "image_encoder", "feature_extractor", "dqformer", "bottlenecks",
+    ]  # fmt: skip
 
     def __init__(
         self,
-        unet: VideoUNet,
-        vae: AutoencoderKL,
-        text_encoder: CLIPTextModel,
-        tokenizer: PreTrainedTokenizerBase,
+        unet: VideoUNet | SVDUNet,
+        vae: AutoencoderKL | AutoencoderKLTemporalDecoder,
         scheduler: SchedulerMixin,
+        text_encoder: CLIPTextModel | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
         image_projector: ImageProjector | None = None,
-        image_encoder: CLIPVisionModel | None = None,
+        image_encoder: CLIPVisionModel | CLIPVisionModelWithProjection | None = None,
         feature_extractor: CLIPImageProcessor | None = None,
         dqformer: DQFormer | None = None,
         bottlenecks: Bottlenecks | None = None,

@@ -39,8 +39,9 @@ class AIDStage(Stage):
         self.known = known_slots(self.backbone, config.references)
 
     def parts(self, rows: ClipRows) -> list[Part]:
+        _, image, _ = self.backbone.widths  # refused here: a base without a text encoder
         parts = clip_parts(self.backbone, rows)
-        if self.config.dqformer.multimodal and "image" not in self.backbone.encoders:
+        if self.config.dqformer.multimodal and image is None:
             raise InputError(
                 f"dqformer.multimodal reads image tokens, and {self.config.model} has no image encoder: set it to "
                 "false."

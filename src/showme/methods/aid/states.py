@@ -16,6 +16,7 @@ from ...data.sources.lists import read_states
 from ...errors import InputError
 from ...fingerprint import code_digest, digest_of, weights_digest
 from ...perception.captions.template import tabletop_states
+from ..cached import code_of
 
 _TABLETOP = "tabletop"
 
@@ -66,7 +67,7 @@ def states_part(backbone: Any, rows: ClipRows, source: str) -> Part:
         "text encoder": weights_digest(backbone.encoders["text"]),
         "vocabulary": digest_of(backbone.vocabulary),
         "states": most,
-        "code of the states": code_digest((sys.modules[__name__], sys.modules[type(backbone).__module__])),
+        "code of the states": code_digest((sys.modules[__name__], *code_of(backbone))),
     }
 
     @torch.no_grad()

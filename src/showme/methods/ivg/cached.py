@@ -17,7 +17,7 @@ from ...data.rows import ClipRows
 from ...errors import InputError
 from ...fingerprint import code_digest, weights_digest
 from ...preparation.labels import label_parts
-from ..cached import ClipEncoder
+from ..cached import ClipEncoder, code_of
 from . import pipeline as pipeline_module
 from . import regions as regions_module
 from .config import IVGConfig
@@ -93,7 +93,7 @@ class RegionEncoder(ClipEncoder):
 
 def mask_video(backbone: Any, rows: ClipRows, truth: Part, target: str) -> Part:
     """``region_latents`` (T', C, h, w)."""
-    code = code_digest((sys.modules[__name__], sys.modules[type(backbone).__module__]))
+    code = code_digest((sys.modules[__name__], *code_of(backbone)))
     fingerprint = truth.fingerprint | {
         "codec": weights_digest(backbone.encoders["latents"]),
         "target": target,
