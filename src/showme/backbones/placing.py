@@ -14,13 +14,14 @@ def in_slots(latents: Tensor, slots: Sequence[int], count: int, repeat: bool = F
     """Known pictures in their slots, and zeros elsewhere: ``[z0; zeros]``, with an end ``[z0; zeros; zT]``.
 
     Args:
-        latents: (B, C, K, h, w), of single pictures.
+        latents: (B, C, K, h, w), of single pictures; K may be 0.
         slots: the K numbers of their slots; -1 is the last. Of several in one slot the first counts: a clip of one slot
             has no other end than its beginning.
         count: T'.
         repeat: the first picture stands in all slots that no other takes, as DynamiCrafter was trained.
     """
-    first, zeros = latents[:, :, :1], torch.zeros_like(latents[:, :, :1])
+    zeros = latents.new_zeros(*latents.shape[:2], 1, *latents.shape[3:])
+    first = latents[:, :, :1] if latents.shape[2] else zeros
     placed = {slot % count: latents[:, :, k : k + 1] for k, slot in reversed(list(enumerate(slots)))}
     where = latents.new_zeros(latents.shape[0], 1, count, 1, 1)
     where[:, :, list(placed)] = 1

@@ -130,6 +130,7 @@ def test_dropping_the_picture_drops_the_known_frames_with_it(settings):
         sample = run.stage.samples(clips)[0]
         assert sample["where"].sum() == known
         assert torch.equal(sample["image"], clips.nulls["null_image"].float())
+        assert sample["known"].shape == sample["latents"].shape
         assert sample["known"].any() == bool(known)
 
 
