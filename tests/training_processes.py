@@ -28,8 +28,9 @@ def last_weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(newest_checkpoint(folder / CHECKPOINTS) / "weights.safetensors")
 
 
-def _train_quietly(config: RunConfig) -> None:
-    torch.set_num_threads(1)
+def _train(config: RunConfig, threads: int) -> None:
+    # Another number of threads sums in another order.
+    torch.set_num_threads(threads)
     train(config)
 
 
@@ -37,7 +38,7 @@ def train_and_kill(config: RunConfig, seconds: float) -> None:
     """Train in another process and kill it so long after its first step."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["showme.experiment"])
-    child = context.Process(target=_train_quietly, args=(config,))
+    child = context.Process(target=_train, args=(config, torch.get_num_threads()))
     child.start()
     while child.is_alive() and not (config.out / LOG).exists():
         time.sleep(0.01)

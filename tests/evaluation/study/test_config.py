@@ -88,7 +88,7 @@ def test_every_shipped_study_names_recipes_and_protocols_that_there_are(path, mo
         load_protocol(row.protocol or study.protocol, [*shared, *row.protocol_fields])
         before = ""
         for step in row.trainings:
-            stage = load_recipe(path.parent / step.recipe, [*study.fields, *step.fields]).stage
+            stage = load_recipe(path.parent / step.recipe, [*study.fields, *step.fields]).label
             # The first stage drops what the second has learned.
             assert (before, stage) != ("state_video", "state_image")
             before = stage

@@ -10,7 +10,7 @@ import torch
 
 from showme.experiment import train
 from showme.run_folder import MODEL
-from tests.training_processes import LAUNCH, last_weights, train_and_kill, train_in_two
+from tests.training_processes import last_weights, train_and_kill, train_in_two
 
 
 @pytest.mark.parametrize("instant", range(2))
@@ -26,9 +26,7 @@ def test_a_killed_run_ends_with_the_same_weights(settings, tmp_path, instant):
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
-@pytest.mark.parametrize(
-    "how", [how if how == "replicas" else pytest.param(how, marks=pytest.mark.long) for how in LAUNCH]
-)
+@pytest.mark.parametrize("how", ["replicas", pytest.param("shards", marks=pytest.mark.long)])
 def test_two_processes_train_what_one_does(settings, calm_bundle, tmp_path, how):
     changes = {"model": str(calm_bundle)}
     one = settings({"batch_size": 4}, **changes, out=str(tmp_path / "one"))
