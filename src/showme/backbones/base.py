@@ -83,6 +83,14 @@ class Conditions:
         latents, where = (each.expand(count, -1, -1, -1, -1) for each in (self.known.latents, self.known.where))
         return replace(self, known=Known(latents, where))
 
+    def rows(self, chosen: slice) -> Conditions:
+        """Those of some of the clips or branches."""
+        known = Known(self.known.latents[chosen], self.known.where[chosen])
+        image, scalar, region = (
+            None if each is None else each[chosen] for each in (self.image, self.scalar, self.region)
+        )
+        return Conditions(self.text[chosen], image, known, scalar, region)
+
 
 @dataclass(frozen=True)
 class Site:

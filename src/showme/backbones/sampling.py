@@ -25,6 +25,8 @@ class Sampling:
         steps: of the scheduler.
         combine: guidance: what becomes of the branches' predictions.
         branches: K, how many rows of the conditions belong to one clip.
+        in_turn: whether the branches are asked one after the other, which takes less memory; they are anyhow where
+            there is too little for all at once.
         eta: DDIM's stochasticity.
         generator: of the noise; None: the global one.
         start: latents that sampling begins at, noised to the first timestep; None: pure noise.
@@ -35,6 +37,7 @@ class Sampling:
     steps: int
     combine: Combine
     branches: int = 1
+    in_turn: bool = False
     eta: float = 0.0
     generator: torch.Generator | None = None
     start: Tensor | None = None
@@ -68,19 +71,41 @@ def sample(
     latents = backbone.hold(latents, known)
     scaled = getattr(scheduler, "scale_model_input", lambda latents, t: latents)
     arguments = _step_arguments(scheduler, how)
+    ask = _Asked(backbone, conditions, how, still)
     with how.bar(total=how.steps) if how.bar else _NoBar() as bar:
         for index, t in enumerate(scheduler.timesteps):
             # Some schedulers count their steps in it, whoever scales.
             seen = scaled(latents, t)
             seen = latents if backbone.scales_input else seen
-            seen = seen.expand(how.branches, *seen.shape[1:])
-            prediction = backbone.predict(seen, backbone.path.at(t), conditions, still)
+            prediction = ask(seen, backbone.path.at(t))
             latents = scheduler.step(how.combine(prediction), t, latents, **arguments)[0]
             latents = backbone.hold(latents, known)
             if how.after_step is not None:
                 latents = how.after_step(index, t, latents)
             bar.update()
     return latents
+
+
+class _Asked:
+    """The predictions of all branches, together or in turn."""
+
+    def __init__(self, backbone: Backbone, conditions: Conditions, how: Sampling, still: bool):
+        self.backbone, self.conditions, self.still = backbone, conditions, still
+        self.branches, self.in_turn = how.branches, how.in_turn
+
+    def __call__(self, seen: Tensor, level: Tensor) -> Tensor:
+        """Noisy latents (B, ...) -> predictions (K B, ...)."""
+        if not self.in_turn:
+            try:
+                rows = seen.expand(self.branches, *seen.shape[1:])
+                return self.backbone.predict(rows, level, self.conditions, self.still)
+            except torch.OutOfMemoryError:
+                if self.branches == 1:
+                    raise
+                self.in_turn = True
+        each = len(seen)
+        parts = (self.conditions.rows(slice(k * each, (k + 1) * each)) for k in range(self.branches))
+        return torch.cat([self.backbone.predict(seen, level, part, self.still) for part in parts])
 
 
 def noise(shape: Sequence[int], generator: torch.Generator | None, like: Tensor) -> Tensor:

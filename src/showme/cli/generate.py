@@ -12,6 +12,9 @@ from ..long_text import LongInstructions
 from .bars import job_bars
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from ..generation.request import GenerateRequest
     from ..generation.run import GenerateResult
 
 _STAGES = {
@@ -25,7 +28,14 @@ _STAGES = {
 def generate(
     image: Annotated[Path, typer.Argument(help="A photo: any format, size and orientation.", show_default=False)],
     instruction: Annotated[str, typer.Argument(help='What is to be done: "push the red box to the left".')],
-    model: Annotated[str, typer.Option(help="embedded, the folder of a model, or a hub id owner/name.")] = "embedded",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="embedded, the folder of a model, or a hub id owner/name; several, each with --model, are set side by "
+            "side.",
+            show_default="embedded",
+        ),
+    ] = None,
     task: Annotated[
         str | None, typer.Option(help="image, video or both; all that the model makes when left out.")
     ] = None,
@@ -82,24 +92,49 @@ def generate(
     # Before torch is there. Threads that have nothing to do sleep: by default they ask again and again, which on a busy
     # machine takes twenty times the CPU seconds of the work itself.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    models = model or ["embedded"]
     request = GenerateRequest(
-        image, instruction, model, task, out, seed, steps, guidance, frames, fit, device, goal, long_instructions,
+        image, instruction, models[0], task, out, seed, steps, guidance, frames, fit, device, goal, long_instructions,
         region, motion, enrich, states, clips, tuple(then or ()),
     )  # fmt: skip
     with job_bars("{task.description:22}") as bars:
-        rows: dict = {}
-
-        def report(stage: str, step: int, steps: int) -> None:
-            if stage not in rows:
-                for row in rows.values():
-                    bars.update(row, completed=bars.tasks[row].total)
-                rows[stage] = bars.add_task(_STAGES[stage], total=steps)
-            bars.update(rows[stage], completed=step)
-
-        result = run(request, report)
-        for row in rows.values():
-            bars.update(row, completed=bars.tasks[row].total)
+        if len(models) > 1:
+            _say_all(request, models, bars)
+            return
+        watch = _Watch(bars, "")
+        result = run(request, watch)
+        watch.finish()
     _say(result)
+
+
+def _say_all(request: GenerateRequest, models: list[str], bars: Progress) -> None:
+    from ..generation.side_by_side import generate_side_by_side
+
+    made = generate_side_by_side(request, models, lambda name: _Watch(bars, f"{Path(name).name}: "))
+    for result in made.results:
+        typer.echo(f"{result.record.model.name}: {result.page}")
+        for note in result.notes:
+            typer.echo(f"  note: {note}")
+    typer.echo(f"look at: {made.page}")
+
+
+class _Watch:
+    """Bars of one run, a row for each of its stages."""
+
+    def __init__(self, bars: Progress, title: str):
+        self.bars, self.title = bars, title
+        self.rows: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, step: int, steps: int) -> None:
+        if stage not in self.rows:
+            self.finish()
+            self.rows[stage] = self.bars.add_task(self.title + _STAGES[stage], total=steps)
+        self.bars.update(self.rows[stage], completed=step)
+
+    def finish(self) -> None:
+        """Fill the bars that there are."""
+        for row in self.rows.values():
+            self.bars.update(row, completed=self.bars.tasks[row].total)
 
 
 def _say(result: GenerateResult) -> None:

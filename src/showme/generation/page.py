@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --paper: #fafaf9; --card: #fff; --ink: #1c1c22; --soft: #6b6b76; --line: #e4e4e7;
   --accent: #4f46e5; --note: #fffbeb; --note-line: #f59e0b; }
 @media (prefers-color-scheme: dark) { :root { --paper: #131316; --card: #1c1c21; --ink: #ececf1; --soft: #9d9da8;
@@ -78,7 +78,7 @@ class Page:
 def render_page(page: Page) -> str:
     """The page as HTML text."""
     text = escape(page.instruction)
-    views = [_picture(page.photo, "The photo, as the model saw it", "Before")]
+    views = [picture_figure(page.photo, "The photo, as the model saw it", "Before")]
     if page.region is not None:
         views.append(
             f'<figure><div class="over"><img src="{escape(page.photo)}" alt="">'
@@ -86,7 +86,7 @@ def render_page(page: Page) -> str:
             "<figcaption><b>Where it happens</b></figcaption></figure>"
         )
     if page.result is not None:
-        views.append(_picture(page.result, f"Picture of the result: {page.instruction}", "The result"))
+        views.append(picture_figure(page.result, f"Picture of the result: {page.instruction}", "The result"))
     if page.video is not None:
         views.append(
             f'<figure><video src="{escape(page.video)}" autoplay loop muted playsinline controls></video>'
@@ -99,7 +99,7 @@ def render_page(page: Page) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{text} · ShowMe</title>
-<style>{_STYLE}</style>
+<style>{STYLE}</style>
 </head>
 <body>
 <main>
@@ -112,7 +112,7 @@ def render_page(page: Page) -> str:
 {_clips(page.seams)}{_notes(page.notes)}<section>
 <h2>Settings</h2>
 <table>
-{chr(10).join(_row(*item) for item in page.settings.items())}
+{chr(10).join(table_row(*item) for item in page.settings.items())}
 </table>
 </section>
 <footer>Made by a video diffusion model: it imagines what could happen and records nothing that did.
@@ -123,7 +123,7 @@ Every setting, version and time is in <a href="run.json">run.json</a>.</footer>
 """
 
 
-def _picture(source: str, description: str, caption: str) -> str:
+def picture_figure(source: str, description: str, caption: str) -> str:
     return (
         f'<figure><img src="{escape(source)}" alt="{escape(description)}">'
         f"<figcaption><b>{escape(caption)}</b></figcaption></figure>"
@@ -136,7 +136,7 @@ def _clips(seams: Sequence[Seam]) -> str:
         return ""
     parts = "".join(f'<span style="flex: {seam.length:.3f}">{number}</span>' for number, seam in enumerate(seams, 1))
     rows = "".join(
-        _row(f"{seam.start:.2f} to {seam.start + seam.length:.2f} s", f"{seam.instruction}{_drifted(seam.drift)}")
+        table_row(f"{seam.start:.2f} to {seam.start + seam.length:.2f} s", f"{seam.instruction}{_drifted(seam.drift)}")
         for seam in seams
     )
     return (
@@ -157,5 +157,5 @@ def _notes(notes: Sequence[str]) -> str:
     return f'<section class="note">\n<h2>What you should know</h2>\n<ul>\n{items}\n</ul>\n</section>\n'
 
 
-def _row(label: str, value: str) -> str:
+def table_row(label: str, value: str) -> str:
     return f"<tr><th>{escape(label)}</th><td>{escape(value)}</td></tr>"

@@ -229,3 +229,29 @@ def test_what_cannot_be_is_one_sentence(settings, changes, sentence):
 def test_every_part_of_the_cache_is_known_before_training(settings, tmp_path):
     names = [part.name for part in cache_parts(settings(states=str(states_file(tmp_path, [4]))))[1]]
     assert names == ["latents", "image", "null_image", "text", "states"]
+
+
+def test_branches_in_turn_give_what_they_give_together(settings, monkeypatch):
+    pipeline = load_bundle(train(settings())).pipeline
+    call = {
+        "seed": 3,
+        "num_inference_steps": 2,
+        "guidance_scale": 12.0,
+        "visual_guidance": 1.5,
+        "output_type": "latent",
+    }
+    together = pipeline(PHOTO, TEXT, **call).frames
+    real, rows = type(pipeline.backbone).predict, []
+
+    def scarce(self, noisy, *others, **named):
+        rows.append(len(noisy))
+        if len(noisy) > 1:
+            raise torch.OutOfMemoryError("too much")
+        return real(self, noisy, *others, **named)
+
+    monkeypatch.setattr(type(pipeline.backbone), "predict", scarce)
+    # Of their range: guidance of 12 makes twelve times as much of the last digits.
+    apart = (pipeline(PHOTO, TEXT, **call).frames - together).abs().max()
+    assert apart < 1e-5 * together.abs().max()
+    # Asked together once, and then in turn.
+    assert rows == [3, 1, 1, 1, 1, 1, 1]
