@@ -49,6 +49,8 @@ def main(
     minutes: Annotated[float | None, typer.Option(help="bound of the stage; of all stages together with 'all'")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     clips: Annotated[int | None, typer.Option(help="training clips, when not the preset's number")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="pictures are ordinary frames: a base for studies")] = False,
+    words: Annotated[bool, typer.Option(help="whether the base reads instructions: without, a base for AID")] = True,
     start_from: Annotated[str | None, typer.Option(help="a bundle that stands for all stages before coarse")] = None,
     figures: Annotated[Path | None, typer.Option(help="evaluate_embedded.py's table, for the bundle's card")] = None,
     bundle: Annotated[Path, typer.Option(help="where the bundle goes")] = Path("src/showme/assets/embedded"),
@@ -57,7 +59,7 @@ def main(
     if stage not in ("all", "render", "bundle", *STAGES):
         raise typer.BadParameter(f"{stage!r}: choose all, render, {', '.join(STAGES)} or bundle", param_hint="--stage")
     name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    settings = _bounded(PRESETS[name], stage, minutes)
+    settings = _bounded(PRESETS[name], stage, minutes).model_copy(update={"plain": plain, "words": words})
     if clips is not None:
         settings = settings.model_copy(update={"clips": clips})
     stages = dict(STAGES)

@@ -65,6 +65,8 @@ class EncodedClips:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
         texts = [*(record.instruction for record in records), ""]
         self.tokens = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        if not settings.words:
+            self.tokens = self.tokens[-1:].expand_as(self.tokens)
         self.clips = _open(folder, settings, records, device)
         self.ids = self.clips.ids
 

@@ -40,6 +40,8 @@ class EncodedPairs:
         self.scene = torch.cat([shard["scene"] + SHARD * number for number, shard in enumerate(shards)])
         self.chosen = _first_of_each(self.scene, settings.ends_per_scene)
         self.null_image, self.null_ids = null_image, null_ids
+        if not settings.words:
+            self.ids = null_ids.expand_as(self.ids)
 
     def __len__(self) -> int:
         return len(self.chosen)

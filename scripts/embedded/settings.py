@@ -59,6 +59,9 @@ class Settings(BaseModel):
     clip_first_step_share: float = Field(0.4, description="the same, of clips")
     base_goal_share: float = Field(0.6, description="of the base's clips, how many know their end")
     plain: bool = Field(False, description="pictures of ordinary frames instead of results: for the study of stage 1")
+    words: bool = Field(
+        True, description="whether instructions are read; false: they are blank in every stage of the base"
+    )
     image_batch: int = Field(64, description="clips per step without the temporal half")
     video_batch: int = Field(8, description="clips per step with it")
     coarse_frames: int = Field(8, description="frames of a clip, evenly spaced, in the stage coarse")
