@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
     {"run_validation"},
     {"experiment"},
     {"evaluation", "machine"},
+    {"judging"},
     {"cli"},
 ]  # fmt: skip
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}
