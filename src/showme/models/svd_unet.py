@@ -8,11 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from diffusers import UNetSpatioTemporalConditionModel
 from diffusers.loaders import PeftAdapterMixin
 from torch import Tensor, nn
+
+from .dot_product import dot_product_attention
+
+
+class SharedContextAttention:
+    """Attention of all places of a clip to one context, whose keys and values are computed once.
+
+    diffusers repeats the context for every place: at AID's 154 tokens that is most of what the temporal layers compute
+    and keep. The same sum: queries are laid end to end instead. ``clips`` says how many there are in the batch.
+    """
+
+    def __init__(self) -> None:
+        self.clips = 1
+
+    def __call__(
+        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **unused: Any
+    ) -> Tensor:
+        assert encoder_hidden_states is not None
+        context = encoder_hidden_states.unflatten(0, (self.clips, -1))[:, 0]
+        queries = attn.to_q(hidden_states).unflatten(0, (self.clips, -1)).flatten(1, 2)
+        q, k, v = (
+            each.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+            for each in (queries, attn.to_k(context), attn.to_v(context))
+        )
+        out = dot_product_attention(q, k, v).transpose(1, 2).flatten(2).view_as(hidden_states)
+        return attn.to_out[1](attn.to_out[0](out))
 
 
 class SVDUNet(UNetSpatioTemporalConditionModel, PeftAdapterMixin):
@@ -21,6 +48,16 @@ class SVDUNet(UNetSpatioTemporalConditionModel, PeftAdapterMixin):
     The spatial layers' cross-attention reads each frame's own context; that of the temporal layers reads the first
     frame's, as diffusers hands it to them.
     """
+
+    @cached_property
+    def _of_time(self) -> list[SharedContextAttention]:
+        """What the temporal layers attend to their context with, put in place when it is first asked for."""
+        found = []
+        for name, module in self.named_modules():
+            if name.endswith("attn2") and ".temporal_transformer_blocks." in name:
+                found.append(SharedContextAttention())
+                module.set_processor(found[-1])
+        return found
 
     def forward(  # type: ignore[override]
         self, sample: Tensor, timestep: Tensor, context: Tensor, added_time_ids: Tensor, temporal: bool = True
@@ -41,6 +78,8 @@ class SVDUNet(UNetSpatioTemporalConditionModel, PeftAdapterMixin):
         own = context.flatten(0, 1) if context.ndim == 4 else context.repeat_interleave(frames, dim=0)
         still = sample.new_full((batch, frames), float(not temporal))
         shared = context[:, 0] if context.ndim == 4 else context
+        for attention in self._of_time:
+            attention.clips = batch
         with self._blocks_given(own, still):
             made = super().forward(sample.transpose(1, 2), timestep, shared, added_time_ids, return_dict=False)[0]
         return made.transpose(1, 2)
