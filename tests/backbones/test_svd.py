@@ -260,3 +260,36 @@ def test_the_bundle_says_what_it_is(worded):
     assert index["unet"] == ["showme.models.svd_unet", "SVDUNet"]
     assert index["repeat_first_frame"] is True
     assert json.loads((worded / "bundle.json").read_text())["backbone"] == "svd"
+
+
+def test_showmes_two_stages_train_on_it_and_make_both(worded, clips, tmp_path):
+    """The picture with the temporal half off, the video over it."""
+    common = {"method": "showme", "adapter": {"rank": 2, "dropout": 0.0}}
+    keep = {"data", "training", "validation", "bundle"}
+
+    def stage(name: str, model: Path):
+        tree = settings(worded, clips, tmp_path / name).model_dump(mode="json", include=keep)
+        tree |= common | {"stage": name, "model": str(model), "out": str(tmp_path / name)}
+        return parse_recipe(tree, [], "test.yaml")
+
+    image = train(stage("state_image", worded))
+    video = train(stage("state_video", image))
+    names = {path.stem for path in (video / "adapters").glob("*.safetensors")}
+    assert names == {"state_image", "state_video"}
+    pipeline = load_bundle(video, "cpu").pipeline
+    image_targets = set(pipeline.unet.peft_config["state_image"].target_modules)
+    assert not any("temporal" in name for name in image_targets)
+    made = pipeline(PHOTO, "push the red box to the left", "both", seed=1, num_inference_steps=2)
+    assert made.image.size == (SIDE, SIDE)
+    assert len(made.frames) == FRAMES
+
+
+def test_ivg_says_which_backbones_have_a_place_for_a_region(worded, clips, tmp_path):
+    tree = settings(worded, clips, tmp_path / "ivg").model_dump(
+        mode="json", include={"model", "out", "data", "training", "validation"}
+    )
+    with pytest.raises(
+        InputError, match="method ivg cannot be run on svd, whose backbone is svd: choose a model on video"
+    ):
+        train(parse_recipe(tree | {"method": "ivg", "stage": "region"}, [], "test.yaml"))
+    assert not (tmp_path / "ivg").exists()

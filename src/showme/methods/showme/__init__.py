@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
 class ShowMe(Method):
     """The paper, as training, bundles, generation and evaluation see it."""
 
-    name, tasks, backbones = "showme", TASKS, ("video_unet",)
+    name, tasks, backbones = "showme", TASKS, ("video_unet", "svd")
 
     def settings(self) -> type[ShowMeConfig]:
         from .config import ShowMeConfig

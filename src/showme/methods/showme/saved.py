@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from diffusers import AutoencoderKL, SchedulerMixin
-from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModel, PreTrainedTokenizerBase
+from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder, SchedulerMixin
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPVisionModel,
+    CLIPVisionModelWithProjection,
+    PreTrainedTokenizerBase,
+)
 
 from ...long_text import LongInstructions
 from ...models import ImageProjector, VideoUNet
+from ...models.svd_unet import SVDUNet
 from ..saved_pipeline import SavedPipeline
 from .pipeline import ShowMeSteps
 
@@ -18,7 +25,8 @@ class ShowMePipeline(ShowMeSteps, SavedPipeline):
     action: the whole network, both adapters, T noisy latents beside ``[z0; zeros]``.
 
     Args:
-        unet, image_projector, vae, text_encoder, tokenizer, image_encoder, feature_extractor, scheduler: components.
+        unet, vae, text_encoder, tokenizer, image_encoder, feature_extractor, scheduler: components.
+        image_projector: None where the base has none, as Stable Video Diffusion.
         num_frames: T when a call does not say.
         repeat_first_frame: True repeats z0 on every frame, as plain DynamiCrafter does; False is ShowMe's
             ``[z0; zeros]``.
@@ -32,17 +40,18 @@ class ShowMePipeline(ShowMeSteps, SavedPipeline):
     """
 
     model_cpu_offload_seq = "text_encoder->image_encoder->image_projector->unet->vae"
+    _optional_components = ["image_projector"]  # noqa: RUF012 (diffusers' name)
 
     def __init__(
         self,
-        unet: VideoUNet,
-        image_projector: ImageProjector,
-        vae: AutoencoderKL,
+        unet: VideoUNet | SVDUNet,
+        vae: AutoencoderKL | AutoencoderKLTemporalDecoder,
         text_encoder: CLIPTextModel,
         tokenizer: PreTrainedTokenizerBase,
-        image_encoder: CLIPVisionModel,
+        image_encoder: CLIPVisionModel | CLIPVisionModelWithProjection,
         feature_extractor: CLIPImageProcessor,
         scheduler: SchedulerMixin,
+        image_projector: ImageProjector | None = None,
         num_frames: int = 16,
         repeat_first_frame: bool = False,
         guidance_scale: float = 7.5,
