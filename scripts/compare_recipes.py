@@ -1,6 +1,6 @@
 """Short trainings of the embedded model's spatial stage that differ in one setting each, as a table.
 
-    python scripts/compare_recipes.py --out runs/recipes --minutes 7
+    python scripts/compare_recipes.py --out runs/recipes --minutes 5 --scenes 3000
 
 Encoders and pairs are made once, by scripts/train_embedded.py's own stages, the codec is that of the shipped bundle,
 and all rows share them. Every row begins at random weights and gets as many steps as take the minutes: what a step of
@@ -42,8 +42,6 @@ ROWS: dict[str, dict[str, Any]] = {
     "weights averaged, 0.99": {"ema": 0.99},
     "attention at 16x16 as well": {"unet_attention": (True, True, True)},
     "wider by half: 96, 192, 288": {"unet_widths": (96, 192, 288)},
-    "128 pairs a step": {"image_batch": 128},
-    "Muon at 0.005": {"muon_rate": 0.005},
 }
 _SHARED = ("clips", "pairs", "pairs-encoded", "codec-model", "tokenizer", "text-encoder", "image-encoder")
 _TIMED_STEPS, _TURNS = 6, 2
