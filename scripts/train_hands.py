@@ -32,6 +32,7 @@ from showme.perception.hands.tabletop import (
     TabletopHands,
     whole_picture,
 )
+from showme.training.muon import MuonAdamW
 from showme.worlds.render import load_clip, render_dataset
 from showme.worlds.tabletop import SPLITS
 
@@ -39,7 +40,7 @@ from showme.worlds.tabletop import SPLITS
 _FRAMES_KEPT = (0, 2, 4, 6, 8, 10, 12, 15)
 _VALIDATION_CLIPS = 64
 _BATCH = 64
-_LEARNING_RATE = 3e-3
+_LEARNING_RATE, _MUON_RATE = 2e-3, 0.02
 _WEIGHT_DECAY = 1e-2
 _WARMUP_SHARE = 0.05
 _PRESENCE_WEIGHT = 0.05
@@ -66,7 +67,7 @@ def main(
     asset: Annotated[Path | None, typer.Option(help="where the weights go; by default, the package's")] = None,
     minutes: Annotated[float, typer.Option(help="wall-clock bound of the training")] = 5,
     steps: Annotated[int | None, typer.Option(help="bound in steps, instead of minutes")] = None,
-    clips: Annotated[int, typer.Option(help="training clips")] = 1000,
+    clips: Annotated[int, typer.Option(help="training clips")] = 800,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Render, train, measure, write."""
@@ -111,14 +112,15 @@ def train(
     """Train on the device and bring back to the CPU; -> the steps taken."""
     draw = torch.Generator().manual_seed(seed)
     network.requires_grad_(True).to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    optimizer = MuonAdamW([network], muon_lr=_MUON_RATE, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    peaks = [group["lr"] for group in optimizer.param_groups]
     began, step, spent = time.perf_counter(), 0, 0.0
     columns = (TextColumn("training"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
     with Progress(*columns) as bar:
         task = bar.add_task("training", total=1.0, note="")
         while spent < 1:
-            for group in optimizer.param_groups:
-                group["lr"] = _LEARNING_RATE * min(spent / _WARMUP_SHARE, 1.0, (1 - spent) / (1 - _WARMUP_SHARE))
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * min(spent / _WARMUP_SHARE, 1.0, (1 - spent) / (1 - _WARMUP_SHARE))
             loss = loss_of(network, *(each.to(device) for each in batch_of(views, draw)))
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

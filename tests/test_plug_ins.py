@@ -134,7 +134,7 @@ def test_fields_of_another_method_are_refused_by_name(place):
     assert "there is no field rewards" in stderr
     assert "(the run's method is toy)." in stderr
     stderr = train(place, "other", 1, "method=showme", "stage=state_video", code=2)
-    assert "showme cannot be run on base, whose backbone is toy: choose a model on video_unet." in stderr
+    assert "showme cannot be run on base, whose backbone is toy: choose a model on video_unet or svd." in stderr
     stderr = train(place, "other", 1, "method=tea", code=2)
     assert "the command line: method: There is no method 'tea': choose showme, ivg, toy." in stderr
 
@@ -145,4 +145,4 @@ def test_a_bundle_of_a_package_that_is_not_installed_is_refused(place, trained):
         cwd=place, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "There is no method 'toy': choose showme, ivg." in done.stderr
+    assert "There is no method 'toy': choose showme, ivg, aid." in done.stderr

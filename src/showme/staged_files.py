@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -18,18 +19,23 @@ _STAGED = re.compile(r".+?\.(?:safetensors|jsonl|json|html|csv|tex)\.(?P<owner>.
 
 @contextmanager
 def staged(path: Path) -> Iterator[Path]:
-    """Yields a neighbour of ``path`` to write, which takes its place when all went well and is gone otherwise."""
-    neighbour = path.with_name(f"{path.name}.{owner()}.partial")
+    """Yields a file to write that takes the place of ``path`` when all went well, and is gone otherwise.
+
+    It lies in a folder of its own beside ``path``: some writers, safetensors' among them, write into a neighbour of
+    what they are given, which a killed process would leave under a name that nobody knows.
+    """
+    private = path.with_name(f"{path.name}.{owner()}.partial")
     try:
+        private.mkdir(exist_ok=True)
+        draft = private / path.name
         # Some writers leave files that nobody else may read.
-        neighbour.touch()
-        mode = neighbour.stat().st_mode
-        yield neighbour
-        neighbour.chmod(mode)
-        neighbour.replace(path)
+        draft.touch()
+        mode = draft.stat().st_mode
+        yield draft
+        draft.chmod(mode)
+        draft.replace(path)
     finally:
-        with suppress(OSError):
-            neighbour.unlink(missing_ok=True)
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def owner() -> str:
@@ -57,4 +63,5 @@ def sweep(folder: Path) -> None:
         match = _STAGED.fullmatch(path.name)
         with suppress(FileNotFoundError):
             if match and (not is_alive(match["owner"]) or time.time() - path.stat().st_mtime > STALE_SECONDS):
-                path.unlink()
+                # Earlier versions staged files without a folder.
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

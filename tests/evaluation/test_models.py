@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from showme.data.media import Rendered
 from showme.data.sources.record import Record
@@ -14,6 +15,7 @@ from showme.evaluation.baselines import ThroughCodec
 from showme.evaluation.models import Generated, Model
 from showme.evaluation.pairs import ReferenceRows
 from showme.evaluation.protocol import load_protocol
+from showme.methods.output import Output
 
 from .conftest import moving_square, write_set
 
@@ -97,3 +99,27 @@ def test_instructions_that_are_too_long_are_reported_once_and_read_in_windows_by
     with pytest.raises(InputError, match="clip 'b', 'red box' is beyond them: shorten"):
         refusing.make_all()
     assert not refusing.folder.exists()
+
+
+def test_a_model_of_several_first_frames_is_shown_as_many(model, reference, tmp_path, monkeypatch):
+    monkeypatch.setattr(Model, "references", 2)
+    given = []
+
+    def answer(image, *words, **named):
+        given.append(image)
+        frames = [Image.new("RGB", (128, 128))] * 4
+        return Output(image=frames[0], frames=frames)
+
+    monkeypatch.setattr(model, "pipeline", type("Pipeline", (), {
+        "config": model.pipeline.config, "scheduler": model.pipeline.scheduler, "backbone": model.pipeline.backbone,
+        "__call__": staticmethod(answer),
+    })())  # fmt: skip
+    two = ReferenceRows(reference.records, load_protocol("embedded", ["frames=4", "condition_frames=2"]))
+    for rows in (two, reference):
+        Generated(model, rows, tmp_path / "out")._answer(0)
+    assert isinstance(given[0], list)
+    assert [np.array_equal(np.asarray(a), b) for a, b in zip(given[0], two.original(0), strict=False)] == [True, True]
+    assert isinstance(given[1], Image.Image)
+    three = ReferenceRows(reference.records, load_protocol("embedded", ["frames=4", "condition_frames=3"]))
+    with pytest.raises(InputError, match="is shown one frame, or 2, and the protocol embedded speaks of 3: set"):
+        Generated(model, three, tmp_path)

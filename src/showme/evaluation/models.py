@@ -56,6 +56,11 @@ class Model:
             self.pipeline.register_to_config(long_instructions=long_instructions)
 
     @property
+    def references(self) -> int:
+        """How many first frames it is shown at most."""
+        return self.pipeline.config.get("references", 1)
+
+    @property
     def settings(self) -> dict[str, Any]:
         """All that decides what it makes, the seed and the input aside."""
         config = {
@@ -102,10 +107,12 @@ class Generated(Candidate):
                 f"The model {model.info.name} makes pictures of {size[1]}x{size[0]} pixels, and the protocol "
                 f"{protocol.name} compares {protocol.width}x{protocol.height}: set width and height to its shape."
             )
-        if protocol.condition_frames != 1:
+        known = model.references
+        if protocol.condition_frames not in (1, known):
+            shown = "one frame" if known == 1 else f"one frame, or {known}"
             raise InputError(
-                f"{model.info.name} is shown one frame, and the protocol {protocol.name} speaks of "
-                f"{protocol.condition_frames}: set protocol.condition_frames=1, or give clips of another model."
+                f"{model.info.name} is shown {shown}, and the protocol {protocol.name} speaks of "
+                f"{protocol.condition_frames}: set protocol.condition_frames={known}, or give clips of another model."
             )
         if protocol.task not in model.tasks:
             raise InputError(
@@ -183,12 +190,12 @@ class Generated(Candidate):
         """``picture`` uint8 (1, H, W, 3), where the model makes such, and ``frames`` uint8 (T, H, W, 3), where the
         protocol judges clips."""
         record, protocol = self.reference.records[number], self.protocol
-        first = Image.fromarray(self.reference.original(number)[0])
+        shown = [Image.fromarray(frame) for frame in self.reference.original(number)[: protocol.condition_frames]]
         video = protocol.task == "video"
         given = {} if self.region == "own" else {"region": self._region(number)}
         with truncation_reported():
             out = self.model.pipeline(
-                first,
+                shown if len(shown) > 1 else shown[0],
                 self._prompt(record),
                 [task for task in self.model.tasks if task == "image" or video],
                 num_frames=protocol.frames if video else None,

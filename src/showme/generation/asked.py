@@ -32,7 +32,7 @@ def enrich(instruction: str, first_frame: Image.Image, captioner: str) -> str:
     return " ".join(_answer(captioner, ENRICHMENT, first_frame, instruction).split())
 
 
-def states_of(instruction: str, first_frame: Image.Image, source: str) -> tuple[str, ...] | None:
+def states_of(instruction: str, first_frame: Image.Image, source: str) -> tuple[str, ...]:
     """``--states``: AID's question (arXiv 2406.06465, figure 14), or a file with a sentence in each line.
 
     Args:
@@ -40,13 +40,13 @@ def states_of(instruction: str, first_frame: Image.Image, source: str) -> tuple[
         source: a captioner as there, a file, or ``none``.
 
     Returns:
-        The sentences; None for ``none``.
+        The sentences; nothing for ``none``.
 
     Raises:
         InputError: as there, or a file that is not there, empty, or no text.
     """
     if source == NONE:
-        return None
+        return ()
     if not is_captioner(source):
         return _read(Path(source))
     from ..perception.captions import STATES

@@ -107,7 +107,7 @@ def _page(prepared: Prepared, settings: SettingsRecord, made: Made) -> Page:
     if settings.goal:
         table["The video's end"] = "the picture of the result"
     if settings.states is not None:
-        table["States"] = " ".join(settings.states)
+        table["States"] = " ".join(settings.states) or "none"
     if settings.video_enlarged is not None:
         enlarged = f", enlarged {settings.video_enlarged} times for viewing" if settings.video_enlarged > 1 else ""
         frames = settings.frames if made.long is None else sum(part.frames for part in made.long.parts)

@@ -119,7 +119,7 @@ def _call(
 
     report(task, done, all_steps)
     if states is not None:
-        more["states"] = list(states)
+        more["states"] = list(states) or "none"
     # A note says it, and each task would say it again.
     with truncation_reported():
         return pipeline(

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import InputError, absent
+from ..staged_files import staged
 
 
 class Configured(Protocol):
@@ -67,4 +68,5 @@ def write_packaged(network: Configured, path: str | Path, **notes: str) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: weight.detach().cpu().half().contiguous() for name, weight in network.state_dict().items()}
-    save_file(weights, path, {"config": json.dumps(network.config), **notes})
+    with staged(path) as draft:
+        save_file(weights, draft, {"config": json.dumps(network.config), **notes})

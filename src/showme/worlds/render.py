@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from showme.errors import InputError
+from showme.staged_files import staged
 from showme.threads import usable_cores
 from showme.worlds.tabletop.clip import Clip, render
 from showme.worlds.tabletop.scene import Scene
@@ -93,9 +94,8 @@ def save_clip(clip: Clip, path: Path) -> None:
         "scene": json.dumps(clip.scene.to_dict()),
         "final_state": json.dumps(clip.final_state),
     }
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, part, metadata)
-    part.replace(path)
+    with staged(path) as draft:
+        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, draft, metadata)
 
 
 def load_clip(path: str | Path) -> Clip:

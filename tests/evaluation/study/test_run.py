@@ -251,3 +251,19 @@ def test_the_command_says_where_everything_is(study_file, tmp_path, tiny_bundle)
     assert result.stdout.endswith(f"look at: {out / 'index.html'}\n")
     assert "a, seed 5: evaluation, in" in result.stderr
     assert "a" in (out / "index.html").read_text()
+
+
+def test_a_stack_lays_the_models_of_other_rows_over_one_another(study_file, tmp_path):
+    rows = [
+        {"name": "picture", "trainings": [{"recipe": "state_image.yaml", "fields": ["bundle=thin"]}]},
+        {"name": "video", "trainings": [{"recipe": "state_video.yaml", "fields": ["bundle=thin"]}]},
+        {"name": "both", "stack": ["picture", "video"]},
+    ]
+
+    picture, video, both = planned(study_file(rows=rows), tmp_path / "out")[:3]
+    assert both.request.model == f"{picture.request.model}+{video.request.model}"
+    assert both.trainings == (*picture.trainings, *video.trainings)
+    rows[0]["trainings"][0]["fields"] = ["bundle=thin", "training.steps=2"]
+    other = planned(study_file(rows=rows), tmp_path / "out")[2]
+    assert other.request.out != both.request.out
+    assert other.trainings[1] == both.trainings[1]

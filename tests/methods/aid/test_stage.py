@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 from showme.errors import InputError
 from showme.experiment import cache_parts, open_run, train
 from showme.methods.aid import objective as objective_module
+from showme.perception.captions.template import tabletop_states
 from showme.pipelines import load_bundle
 from tests.blob_clips import CLIPS
 
@@ -158,7 +160,7 @@ def test_states_come_from_a_list_of_any_number_of_them(settings, tmp_path):
         for states in (None, ["the box", "the red box", "the blue box"])
     )
     assert not np.array_equal(plain, with_states)
-    with pytest.raises(InputError, match="states are empty: give sentences, or leave them out"):
+    with pytest.raises(InputError, match="states are empty or no sentences: give a list of these"):
         pipeline(PHOTO, TEXT, states=[])
 
 
@@ -255,3 +257,20 @@ def test_branches_in_turn_give_what_they_give_together(settings, monkeypatch):
     assert apart < 1e-5 * together.abs().max()
     # Asked together once, and then in turn.
     assert rows == [3, 1, 1, 1, 1, 1, 1]
+
+
+def test_a_model_of_the_worlds_states_reads_them_unasked(settings, clips, tmp_path):
+    folder = shutil.copytree(clips, tmp_path / "worded")
+    index = folder / "index.jsonl"
+    index.write_text(index.read_text().replace(TEXT, "push the red box to the left"))
+    data = {"source": str(folder), "cache": str(tmp_path / "cache"), "frames": 4}
+    pipeline = load_bundle(train(settings(states="tabletop", data=data))).pipeline
+    assert pipeline.config.states == "tabletop"
+    words, call = "push the red box to the left", {"seed": 1, "num_inference_steps": 2, "output_type": "np"}
+    unasked, given, without = (
+        pipeline(PHOTO, words, states=states, **call).frames for states in (None, list(tabletop_states(words)), "none")
+    )
+    assert np.array_equal(unasked, given)
+    assert not np.array_equal(unasked, without)
+    # Another world's instruction has none.
+    assert np.array_equal(pipeline(PHOTO, TEXT, **call).frames, pipeline(PHOTO, TEXT, states="none", **call).frames)

@@ -41,8 +41,9 @@ def test_joints_are_found_in_true_squares_and_in_whole_frames(clips, name):
             for frame, true in zip(found, joints, strict=True)
             if frame
         ]
-    assert np.mean(in_squares) < 1.5
-    assert np.median(in_frames) < 1.5
+    # Of a hand of 41 pixels, from corner to corner.
+    assert np.mean(in_squares) < 2
+    assert np.median(in_frames) < 2
     assert np.mean(there) > 0.95
 
 

@@ -49,6 +49,9 @@ class RowConfig(Settings):
     name: str = Field(description="in the table")
     trainings: list[TrainingStep] = Field([], description="recipes in their order; the last one's model is judged")
     model: str | None = Field(None, min_length=1, description="in place of trainings: embedded, a folder, or a hub id")
+    stack: list[str] = Field(
+        [], description="in place of trainings: rows before this one, whose thin models are laid over one another"
+    )
     protocol: str | None = Field(None, min_length=1, description="another than the study's, with fields of its own")
     protocol_fields: Fields = Field([], description="field=value each, such as motion_intensive=0.1")
     reference: str | None = Field(None, min_length=1, description="other true clips than the study's")
@@ -60,8 +63,8 @@ class RowConfig(Settings):
     def _says_what_is_judged(self) -> RowConfig:
         if not self.name.strip() or len(self.name) > _LONGEST_NAME or UNPRINTABLE.search(self.name):
             raise ValueError(f"name {self.name[:_LONGEST_NAME]!r}: write 1 to {_LONGEST_NAME} characters on one line")
-        if bool(self.trainings) == (self.model is not None):
-            raise ValueError(f"the row {self.name!r} needs trainings or a model, one of them")
+        if [bool(self.trainings), self.model is not None, bool(self.stack)].count(True) != 1:
+            raise ValueError(f"the row {self.name!r} needs trainings, a model or a stack, one of them")
         if self.reference_fields and self.reference is None:
             raise ValueError(f"the row {self.name!r} has reference_fields: name its reference too")
         _refuse_own("protocol_fields", self.protocol_fields, _OWN_PROTOCOL)
@@ -96,6 +99,12 @@ class StudyConfig(Settings):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"rows: two are named {twice!r}: give each a name of its own")
+        for number, row in enumerate(self.rows):
+            before = [each.name for each in self.rows[:number] if each.trainings]
+            unknown = next((name for name in row.stack if name not in before), None)
+            if unknown is not None or len(row.stack) == 1:
+                what = "two rows at least" if unknown is None else f"rows with trainings before it, not {unknown!r}"
+                raise ValueError(f"the stack of the row {row.name!r} names {what}")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: name each once")
         _refuse_own("fields", self.fields, _OWN_TRAINING)

@@ -168,14 +168,14 @@ class _Planner:
     def cell(self, row: RowConfig, seed: int) -> Cell:
         """The cell of a row and a seed."""
         with _naming(self.file, row):
-            trainings: tuple[Training, ...] = ()
-            for number, step in enumerate(row.trainings, 1):
-                trainings += (self._training(step, number, trainings, seed),)
+            parts = [self._trainings(each, seed) for each in (self._rows(row.stack) if row.stack else [row])]
+            trainings = tuple({each.fingerprint: each for part in parts for each in part}.values())
             protocol = self._protocol(row).model_copy(update={"seed": seed})
             place, fields = self._reference(row)
             reference = self._identity(place, fields, protocol)
-            model = str(trainings[-1].model if trainings else row.model)
-            weights = trainings[-1].fingerprint if trainings else self._hash(row.model)
+            last = [part[-1] for part in parts if part]
+            model = "+".join(str(each.model) for each in last) or str(row.model)
+            weights = "+".join(each.fingerprint for each in last) or self._hash(row.model)
             request = Request(
                 reference=place,
                 protocol=protocol,
@@ -190,6 +190,15 @@ class _Planner:
                 region=row.region,
             )
             return Cell(row, seed, trainings, request, reference)
+
+    def _rows(self, names: list[str]) -> list[RowConfig]:
+        return [next(row for row in self.study.rows if row.name == name) for name in names]
+
+    def _trainings(self, row: RowConfig, seed: int) -> tuple[Training, ...]:
+        done: tuple[Training, ...] = ()
+        for number, step in enumerate(row.trainings, 1):
+            done += (self._training(step, number, done, seed),)
+        return done
 
     def _training(self, step: TrainingStep, number: int, before: tuple[Training, ...], seed: int) -> Training:
         recipe = self.file.parent / step.recipe

@@ -122,7 +122,7 @@ def _costs(study: StudyConfig, cells: list[Cell], out: Path, report: Callable[[s
     """One line per training, over its seeds; rows that share one are named together."""
     users: dict[str, dict[int, list[str]]] = {}
     runs: dict[str, dict[str, Training]] = {}
-    for cell in cells:
+    for cell in (each for each in cells if not each.row.stack):
         for number, training in enumerate(cell.trainings, 1):
             names = users.setdefault(training.kind, {}).setdefault(number, [])
             if cell.row.name not in names:

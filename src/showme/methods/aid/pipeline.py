@@ -25,7 +25,7 @@ from ..pipeline_steps import PipelineSteps, check_output_type, resolve_tasks
 from .guidance import DualGuidance, null_context
 from .objective import attach
 from .samples import blanked
-from .states import encode_states
+from .states import encode_states, world_states
 from .tasks import ACTIVE_ADAPTERS, ADAPTER, TASKS
 
 Picture = Image.Image | Tensor | np.ndarray
@@ -54,7 +54,7 @@ class AIDSteps(PipelineSteps):
         instruction: str,
         task: str | Sequence[str] = "video",
         *,
-        states: Sequence[str] | None = None,
+        states: Sequence[str] | str | None = None,
         goal: bool = False,
         num_frames: int | None = None,
         num_inference_steps: int | None = None,
@@ -77,7 +77,8 @@ class AIDSteps(PipelineSteps):
                 being the model's; of a single one a model of more stands still for so long.
             instruction: what is to be done, one sentence.
             task: ``video``.
-            states: what lies between beginning and end, in sentences; None: the instruction stands for them.
+            states: what lies between beginning and end, in sentences; ``none``: the instruction stands for them; None:
+                the rendered world's own, of a model that was trained with these, else none.
             goal: False; videos of this method find their own end.
             num_frames: T of the video.
             num_inference_steps: denoising steps.
@@ -118,12 +119,23 @@ class AIDSteps(PipelineSteps):
         if "text" not in self.backbone.encoders:
             # Without words there is one condition, and one scale.
             guidance = DualGuidance(guidance.visual, guidance.visual)
+        states = self._states(states, instruction)
         pictures = self._pictures(image)
         count = self.backbone.facts.slots(self.config.num_frames if num_frames is None else num_frames)
         with self._added():
             conditions = self._conditions(pictures, instruction, states, guidance, count, scalar, long_instructions)
             latents = self._sampled(conditions, guidance, call)
         return Output(frames=self.pictures(latents, output_type))
+
+    def _states(self, states: Sequence[str] | str | None, instruction: str) -> Sequence[str] | None:
+        """The sentences that are read beside an instruction; None: there are none."""
+        if states == "none":
+            return None
+        if states is None:
+            return world_states(instruction) if self.config.states == "tabletop" else None
+        if isinstance(states, str) or not states or not all(isinstance(s, str) and s.strip() for s in states):
+            raise InputError("states are empty or no sentences: give a list of these, none, or leave them out.")
+        return states
 
     @contextmanager
     def _added(self):
@@ -223,8 +235,6 @@ class AIDSteps(PipelineSteps):
             return text
         extra = {}
         if states is not None:
-            if not states or not all(isinstance(state, str) and state.strip() for state in states):
-                raise InputError("states are empty: give sentences, or leave them out.")
             encoded, there = encode_states(
                 self.backbone, [states], len(states), device=text.device, long_instructions=long
             )

@@ -36,6 +36,7 @@ class AIDPipeline(AIDSteps, SavedPipeline):
         unknown: what stands for the others in the condition: an encoded ``grey`` frame, or ``zeros``.
         null_context: what cross-attention reads of no text: the ``base``'s own tokens, or those of the ``dqformer``.
         drop_known: whether the known frames are dropped with the picture, for visual guidance.
+        states: what is read beside an instruction when a call does not say: the rendered world's own, or nothing.
         guidance_scale, visual_guidance: s_T and s_V, used when a call does not say.
         guidance_rescale, num_inference_steps, eta: the same.
         height, width: what photos are brought to; None takes them as they are.
@@ -65,6 +66,7 @@ class AIDPipeline(AIDSteps, SavedPipeline):
         unknown: Literal["grey", "zeros"] = "grey",
         null_context: Literal["base", "dqformer"] = "base",
         drop_known: bool = True,
+        states: Literal["tabletop"] | None = None,
         guidance_scale: float = 12.0,
         visual_guidance: float = 1.5,
         guidance_rescale: float = 0.0,
@@ -93,6 +95,7 @@ class AIDPipeline(AIDSteps, SavedPipeline):
             "unknown": unknown,
             "null_context": null_context,
             "drop_known": drop_known,
+            "states": states,
             "guidance_scale": guidance_scale,
             "visual_guidance": visual_guidance,
             "guidance_rescale": guidance_rescale,

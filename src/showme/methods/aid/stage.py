@@ -150,6 +150,7 @@ class AIDStage(Stage):
             unknown=config.unknown,
             null_context=config.null_context,
             drop_known=config.drop_known,
+            states=config.states if config.states == "tabletop" else None,
             guidance_scale=config.text_guidance,
             visual_guidance=config.visual_guidance,
         )

@@ -44,6 +44,14 @@ def state_texts(rows: ClipRows, source: str) -> list[tuple[str, ...]]:
     return [known[record.id] for record in records]
 
 
+def world_states(instruction: str) -> tuple[str, ...] | None:
+    """The rendered world's states of an instruction; None: it is none of that world's."""
+    try:
+        return tabletop_states(instruction)
+    except InputError:
+        return None
+
+
 def encode_states(backbone: Any, texts: Sequence[Sequence[str]], most: int, **choices: Any) -> tuple[Tensor, Tensor]:
     """Tokens (n, S, L, D) of the states of n clips, and which of them are there (n, S): bool, S = ``most``."""
     flat = [text for states in texts for text in (*states, *[""] * (most - len(states)))]
