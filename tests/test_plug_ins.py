@@ -136,7 +136,7 @@ def test_fields_of_another_method_are_refused_by_name(place):
     stderr = train(place, "other", 1, "method=showme", "stage=state_video", code=2)
     assert "showme cannot be run on base, whose backbone is toy: choose a model on video_unet or svd." in stderr
     stderr = train(place, "other", 1, "method=tea", code=2)
-    assert "the command line: method: There is no method 'tea': choose showme, ivg, toy." in stderr
+    assert "the command line: method: There is no method 'tea': choose showme, ivg, aid, toy." in stderr
 
 
 def test_a_bundle_of_a_package_that_is_not_installed_is_refused(place, trained):
