@@ -25,6 +25,14 @@ from showme.models.dqformer import DQFormer
 from showme.models.svd_unet import SVDUNet
 
 _MIB = 2**20
+_HEADER = (
+    "# AID on Stable Video Diffusion, at full size",
+    "",
+    "`python scripts/count_aid.py --out docs/results/aid_size.md`: shapes on the meta device, a clip of 16 frames at",
+    "256x256, bf16, no gradient checkpointing. Full fine-tuning reads the same DQFormer. The paper says 216 M trained",
+    "parameters and 1528 M of the base; seconds on a GPU are unmeasured.",
+    "",
+)
 
 
 class Parts:
@@ -69,7 +77,7 @@ def main(
     lines += [f"| {name} | {count * 12 / _MIB:.0f} |" for name, count in states.items()]
     print("\n".join(lines))
     if out is not None:
-        out.write_text("\n".join(lines) + "\n")
+        out.write_text("\n".join([*_HEADER, *lines]) + "\n")
 
 
 def parameter_counts(unet: nn.Module, backbone: Any, dqformer: nn.Module, bottlenecks: Any) -> dict[str, int]:
