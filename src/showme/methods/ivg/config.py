@@ -41,7 +41,7 @@ class HandLossConfig(Settings):
     every: int = Field(4, ge=1, description="every so many frames are decoded, the first aside")
     least_presence: float = Field(0.1, gt=0, le=1, description="of a hand that is there; below it joints shrink to 0")
     least_log10_snr: float = Field(
-        0.485, description="noise levels at which a predicted frame can show hands: log10 of signal over noise power"
+        -0.5, description="noise levels at which a predicted frame can show hands: log10 of signal over noise power"
     )
 
 
