@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-STYLE = """
+_STYLE = """
 :root { color-scheme: light dark; --paper: #fafaf9; --card: #fff; --ink: #1c1c22; --soft: #6b6b76; --line: #e4e4e7;
   --accent: #4f46e5; --note: #fffbeb; --note-line: #f59e0b; }
 @media (prefers-color-scheme: dark) { :root { --paper: #131316; --card: #1c1c21; --ink: #ececf1; --soft: #9d9da8;
@@ -77,7 +77,6 @@ class Page:
 
 def render_page(page: Page) -> str:
     """The page as HTML text."""
-    text = escape(page.instruction)
     views = [picture_figure(page.photo, "The photo, as the model saw it", "Before")]
     if page.region is not None:
         views.append(
@@ -88,24 +87,9 @@ def render_page(page: Page) -> str:
     if page.result is not None:
         views.append(picture_figure(page.result, f"Picture of the result: {page.instruction}", "The result"))
     if page.video is not None:
-        views.append(
-            f'<figure><video src="{escape(page.video)}" autoplay loop muted playsinline controls></video>'
-            "<figcaption><b>The action</b></figcaption></figure>"
-        )
+        views.append(video_figure(page.video))
     width, height = page.shape
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{text} · ShowMe</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
-<p class="kicker">ShowMe</p>
-<h1>{text}</h1>
-<div class="views" style="--shape: {width} / {height}">
+    body = f"""<div class="views" style="--shape: {width} / {height}">
 {chr(10).join(views)}
 </div>
 <section class="strip"><img src="{escape(page.strip)}" alt="Film strip: the photo, then frames of the action"></section>
@@ -116,7 +100,25 @@ def render_page(page: Page) -> str:
 </table>
 </section>
 <footer>Made by a video diffusion model: it imagines what could happen and records nothing that did.
-Every setting, version and time is in <a href="run.json">run.json</a>.</footer>
+Every setting, version and time is in <a href="run.json">run.json</a>.</footer>"""
+    return document(page.instruction, "ShowMe", body)
+
+
+def document(title: str, kicker: str, body: str) -> str:
+    """A page as HTML text. title, kicker: what stands above, as text. body: HTML."""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)} · ShowMe</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<p class="kicker">{escape(kicker)}</p>
+<h1>{escape(title)}</h1>
+{body}
 </main>
 </body>
 </html>
@@ -127,6 +129,13 @@ def picture_figure(source: str, description: str, caption: str) -> str:
     return (
         f'<figure><img src="{escape(source)}" alt="{escape(description)}">'
         f"<figcaption><b>{escape(caption)}</b></figcaption></figure>"
+    )
+
+
+def video_figure(source: str) -> str:
+    return (
+        f'<figure><video src="{escape(source)}" autoplay loop muted playsinline controls></video>'
+        "<figcaption><b>The action</b></figcaption></figure>"
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from . import folder
-from .page import STYLE, picture_figure
+from .page import document, picture_figure, video_figure
 from .prepared import prepare
 from .request import GenerateRequest
 from .run import GenerateResult, Progress, generate
@@ -101,29 +101,13 @@ def _moved(result: GenerateResult, place: Path) -> GenerateResult:
 
 
 def _page(request: GenerateRequest, names: Sequence[str], results: Sequence[GenerateResult]) -> str:
-    text = escape(" ".join(request.instruction.split()))
     rows = "\n".join(_views(name, result) for name, result in zip(names, results, strict=True))
     first = results[0].record.model
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{text} · ShowMe</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
-<p class="kicker">ShowMe, {len(names)} models</p>
-<h1>{text}</h1>
-<div style="--shape: {first.width} / {first.height}">
+    body = f"""<div style="--shape: {first.width} / {first.height}">
 {rows}
 </div>
-<footer>Each model has a folder beside this page, with its settings and versions in run.json.</footer>
-</main>
-</body>
-</html>
-"""
+<footer>Each model has a folder beside this page, with its settings and versions in run.json.</footer>"""
+    return document(" ".join(request.instruction.split()), f"ShowMe, {len(names)} models", body)
 
 
 def _views(name: str, result: GenerateResult) -> str:
@@ -133,10 +117,7 @@ def _views(name: str, result: GenerateResult) -> str:
     if result.result is not None:
         views.append(picture_figure(f"{name}/{folder.RESULT}", f"Picture of the result by {model}", "The result"))
     if result.video is not None:
-        views.append(
-            f'<figure><video src="{escape(name)}/{folder.VIDEO}" autoplay loop muted playsinline controls></video>'
-            "<figcaption><b>The action</b></figcaption></figure>"
-        )
+        views.append(video_figure(f"{name}/{folder.VIDEO}"))
     notes = "".join(f"<li>{escape(note)}</li>" for note in result.notes)
     listed = f"<ul>{notes}</ul>" if notes else ""
     return (
