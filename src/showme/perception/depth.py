@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..pretrained import load_pretrained
 from .packaged import read_packaged, write_packaged
-from .residual import Residual
+from .pyramid import Pyramid, Residual, doubled
 
 TABLETOP_WEIGHTS = Path(__file__).parents[1] / "assets" / "depth" / "tabletop.safetensors"
 
@@ -25,7 +25,7 @@ TABLETOP_WEIGHTS = Path(__file__).parents[1] / "assets" / "depth" / "tabletop.sa
 _STRIDE = 8
 
 
-class TabletopDepth(nn.Module):
+class TabletopDepth(Pyramid):
     """A convolutional encoder-decoder, trained on the true depth of the tabletop world (``scripts/train_depth.py``).
 
     Smooth throughout, and light enough to be differentiated through at every step of a training on a CPU. The picture
@@ -44,17 +44,9 @@ class TabletopDepth(nn.Module):
         dilations: tuple[int, ...] = (1, 2, 4),
         fine_width: int = 4,
     ):
-        super().__init__()
+        super().__init__(widths, dilations)
         self.config = {"widths": list(widths), "dilations": list(dilations), "fine_width": fine_width}
-        half, quarter, eighth = widths
-        self.enter = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, half, 3, padding=1))
-        self.encode_half = Residual(half)
-        self.to_quarter = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
-        self.encode_quarter = Residual(quarter)
-        self.to_eighth = nn.Conv2d(quarter, eighth, 3, stride=2, padding=1)
-        self.middle = nn.Sequential(*(Residual(eighth, dilation) for dilation in dilations))
-        self.from_eighth = nn.Conv2d(eighth, quarter, 1)
-        self.decode_quarter = Residual(quarter)
+        half, quarter, _ = widths
         self.from_quarter = nn.Conv2d(quarter, half, 1)
         self.decode_half = Residual(half)
         self.from_half = nn.Conv2d(half, fine_width, 1)
@@ -72,12 +64,9 @@ class TabletopDepth(nn.Module):
         if height % _STRIDE or width % _STRIDE:
             raise ValueError(f"depth is seen in pictures whose sides {_STRIDE} divides, not {width}x{height}: resize.")
         x = pixels - 0.5
-        half = self.encode_half(self.enter(x))
-        quarter = self.encode_quarter(self.to_quarter(half))
-        eighth = self.middle(self.to_eighth(quarter))
-        quarter = self.decode_quarter(quarter + _doubled(self.from_eighth(eighth)))
-        half = self.decode_half(half + _doubled(self.from_quarter(quarter)))
-        return self.leave(_doubled(self.from_half(half)) + self.outlines(x))
+        half, quarter, _ = self.features(x)
+        half = self.decode_half(half + doubled(self.from_quarter(quarter)))
+        return self.leave(doubled(self.from_half(half)) + self.outlines(x))
 
     @classmethod
     def from_assets(cls, path: str | Path = TABLETOP_WEIGHTS) -> TabletopDepth:
@@ -93,10 +82,6 @@ class TabletopDepth(nn.Module):
     def to_file(self, path: str | Path, **notes: str) -> None:
         """Write fp16 weights, with the settings and the ``notes`` in the header."""
         write_packaged(self, path, **notes)
-
-
-def _doubled(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 # Families of transformers whose relative models predict disparity; the others predict metres.

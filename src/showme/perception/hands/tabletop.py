@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..packaged import read_packaged, write_packaged
-from ..residual import Residual
+from ..pyramid import Pyramid
 from .detector import Hand, check_frames
 from .landmarks import JOINTS, crop, place, regions_of_joints
 
@@ -44,7 +44,7 @@ class JointEstimate(NamedTuple):
     presence: Tensor
 
 
-class TabletopHandLandmarks(nn.Module):
+class TabletopHandLandmarks(Pyramid):
     """Pictures and squares -> joints, differentiable in the pictures; trained by ``scripts/train_hands.py``.
 
     A map for every joint at a quarter of the crop's size says how likely it is at each place and how far from it; the
@@ -56,17 +56,9 @@ class TabletopHandLandmarks(nn.Module):
     """
 
     def __init__(self, widths: tuple[int, int, int] = (16, 32, 48), dilations: tuple[int, ...] = (1, 2, 1)):
-        super().__init__()
+        super().__init__(widths, dilations)
         self.config = {"widths": list(widths), "dilations": list(dilations)}
-        half, quarter, eighth = widths
-        self.enter = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, half, 3, padding=1))
-        self.encode_half = Residual(half)
-        self.to_quarter = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
-        self.encode_quarter = Residual(quarter)
-        self.to_eighth = nn.Conv2d(quarter, eighth, 3, stride=2, padding=1)
-        self.middle = nn.Sequential(*(Residual(eighth, dilation) for dilation in dilations))
-        self.from_eighth = nn.Conv2d(eighth, quarter, 1)
-        self.decode_quarter = Residual(quarter)
+        _, quarter, eighth = widths
         self.joints = nn.Sequential(nn.SiLU(), nn.Conv2d(quarter, 3 * JOINTS, 1))
         self.presence = nn.Sequential(nn.SiLU(), nn.Linear(eighth, eighth), nn.SiLU(), nn.Linear(eighth, 1))
         self.requires_grad_(False).eval()
@@ -84,12 +76,9 @@ class TabletopHandLandmarks(nn.Module):
 
     def read(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, 64, 64) -> joints (N, 21, 2), fractions of the side from the top left; logits of presence (N,)."""
-        half = self.encode_half(self.enter(crops - 0.5))
-        quarter = self.encode_quarter(self.to_quarter(half))
-        eighth = self.middle(self.to_eighth(quarter))
+        _, quarter, eighth = self.features(crops - 0.5)
         logits = self.presence(eighth.mean((-2, -1)))[:, 0]
-        doubled = F.interpolate(self.from_eighth(eighth), scale_factor=2, mode="bilinear", align_corners=False)
-        maps = self.joints(self.decode_quarter(quarter + doubled)).unflatten(1, (JOINTS, 3)).flatten(3)
+        maps = self.joints(quarter).unflatten(1, (JOINTS, 3)).flatten(3)
         likely = maps[:, :, 0].softmax(-1)
         side = SIDE // 4
         middles = (torch.arange(side, device=crops.device) + 0.5) / side
