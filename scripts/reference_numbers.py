@@ -46,7 +46,7 @@ def main(
 
 
 def _losses(recipe: str, clips: Path, out: Path, steps: int) -> list[Any]:
-    """Every step's line of the log without its times and memory."""
+    """Every step's line of the log without its times and memory, and without how far it is, which older logs lack."""
     begins = _RECIPES[recipe]
     fields = [f"data.source={clips}", f"data.cache={out / 'cache'}", f"out={out / recipe}", f"training.steps={steps}"]
     fields += ["training.precision=fp32", "validation.scenes=0", "training.tensorboard=false"]
@@ -54,7 +54,8 @@ def _losses(recipe: str, clips: Path, out: Path, steps: int) -> list[Any]:
     _showme("train", _ROOT / "configs" / "embedded" / f"{recipe}.yaml", *fields)
     lines = [json.loads(line) for line in (out / recipe / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     return [
-        {name: value for name, value in line.items() if "second" not in name and name != "memory_mib"} for line in lines
+        {name: value for name, value in line.items() if "second" not in name and name not in ("progress", "memory_mib")}
+        for line in lines
     ]
 
 

@@ -51,7 +51,9 @@ def main(
     clips: Annotated[int | None, typer.Option(help="training clips, when not the preset's number")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="pictures are ordinary frames: a base for studies")] = False,
     words: Annotated[bool, typer.Option(help="whether the base reads instructions: without, a base for AID")] = True,
-    start_from: Annotated[str | None, typer.Option(help="a bundle that stands for all stages before coarse")] = None,
+    start_from: Annotated[
+        str | None, typer.Option(help="a bundle from whose codec, encoders and networks training goes on")
+    ] = None,
     figures: Annotated[Path | None, typer.Option(help="evaluate_embedded.py's table, for the bundle's card")] = None,
     bundle: Annotated[Path, typer.Option(help="where the bundle goes")] = Path("src/showme/assets/embedded"),
 ) -> None:
@@ -66,7 +68,7 @@ def main(
     if start_from is not None:
         if not (out / package.STARTED_FROM).exists():
             package.start_from(start_from, out, settings)
-        for done in ("codec", "encoders", "spatial"):
+        for done in ("codec", "encoders"):
             del stages[done]
     if stage in ("all", "render"):
         frames.render_all(out, settings)

@@ -23,15 +23,16 @@ from showme.config import OptimizerConfig
 
 from .cache import EncodedClips, assemble, open_pairs
 from .gauge import Gauge
-from .networks import BaseObjective, base_objective, freeze_temporal
+from .networks import START, BaseObjective, base_objective, freeze_temporal
 from .samples import ClipSamples, FrameSamples, PairSamples
 from .settings import Settings
 from .stage import OPTIMIZER, run_stage
 
 
 def train_spatial(folder: Path, settings: Settings, device: torch.device) -> dict:
-    """The spatial half on pictures."""
-    objective = BaseObjective(folder, settings, device)
+    """The spatial half on pictures, from random weights or from the bundle that the run started from."""
+    started = (folder / START).exists()
+    objective = base_objective(folder, settings, device, START) if started else BaseObjective(folder, settings, device)
     freeze_temporal(objective.unet)
     samples = _pictures(folder, settings, device)
     gauge = _gauge("spatial", objective, folder, settings)
@@ -42,7 +43,7 @@ def train_spatial(folder: Path, settings: Settings, device: torch.device) -> dic
         folder,
         settings,
         settings.image_batch,
-        _optimizer(settings),
+        _optimizer(settings, 0.5 if started else 1.0),
         gauge=gauge,
         ema=settings.ema,
         **({} if settings.spatial_steps is None else {"steps": settings.spatial_steps, "minutes": None}),
@@ -70,7 +71,7 @@ def _train_clips(name: str, before: str, count: int, folder: Path, settings: Set
     )
 
 
-def _optimizer(settings: Settings, share: float = 1.0) -> OptimizerConfig:
+def _optimizer(settings: Settings, share: float) -> OptimizerConfig:
     """The settings' optimiser at a share of their rates."""
     rates = {"learning_rate": settings.adamw_rate * share, "muon_rate": settings.muon_rate * share}
     return OPTIMIZER.model_copy(update={"name": settings.optimizer, **rates})

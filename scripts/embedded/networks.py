@@ -14,9 +14,15 @@ from transformers import CLIPTextModel
 from showme.backbones.video_unet import VideoUNetBackbone
 from showme.methods.step import denoising_step
 from showme.models import ImageProjector, VideoUNet
+from showme.training import CHECKPOINTS
+from showme.training.checkpoint import newest_checkpoint
 
 from .settings import Settings
 from .stage import load_stage
+
+# What a run that starts from a bundle begins with.
+START = "start"
+STAGES = (START, "spatial", "coarse", "base")
 
 
 def build_unet(settings: Settings) -> VideoUNet:
@@ -102,12 +108,24 @@ class BaseObjective(nn.Module):
 
 
 def base_objective(folder: Path, settings: Settings, device: torch.device, stage: str) -> BaseObjective:
-    """Networks as a stage left them; the spatial stage knows nothing of the temporal half."""
+    """Networks as the stages up to ``stage`` left them, all of them to be trained.
+
+    A run that started from a bundle goes on from its networks, and stages that were not trained are passed over.
+
+    Raises:
+        FileNotFoundError: none of these stages has been trained.
+    """
     objective = BaseObjective(folder, settings, device)
-    if stage == "spatial":
-        freeze_temporal(objective.unet)
-    load_stage(folder, stage, objective.trained)
-    return objective.requires_grad_(True)
+    until = STAGES[: STAGES.index(stage) + 1]
+    trained = [name for name in until if newest_checkpoint(folder / name / CHECKPOINTS) is not None]
+    if not trained:
+        raise FileNotFoundError(f"{folder} has no checkpoint of {' or '.join(until)}: train that stage first")
+    for name in trained:
+        if name == "spatial":
+            freeze_temporal(objective.unet)  # of which that stage's checkpoints know nothing
+        load_stage(folder, name, objective.trained)
+        objective.requires_grad_(True)
+    return objective
 
 
 def freeze_temporal(unet: VideoUNet) -> None:

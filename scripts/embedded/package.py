@@ -23,7 +23,7 @@ from showme.worlds.tabletop.vocabulary import TEMPLATES, all_words, phrase
 from .cache import STEPS, assemble
 from .card import model_card
 from .codec import CODEC_MODEL
-from .networks import base_objective, build_projector, build_unet
+from .networks import START, base_objective, build_projector, build_unet
 from .pairs import load_pairs
 from .settings import Settings
 
@@ -79,7 +79,7 @@ def write_bundle(
 
 
 def start_from(source: str, folder: Path, settings: Settings) -> None:
-    """Put a bundle's parts where the stages before "coarse" would have left them, so that training goes on from it.
+    """Put a bundle's frozen parts where their stages would have left them, its networks into "start", to go on from.
 
     The optimisers start afresh, and so does the count of minutes; the card of the next bundle keeps this one's.
 
@@ -98,8 +98,9 @@ def start_from(source: str, folder: Path, settings: Settings) -> None:
         with bare_weights(theirs):
             ours.load_state_dict(theirs.state_dict())
     modules = {"unet": unet, "projector": projector, "text": pipeline.text_encoder.requires_grad_(True)}
-    place = folder / "coarse" / CHECKPOINTS
-    save_checkpoint(place, modules, MuonAdamW(modules.values()), {"step": 0, "seconds": 0.0, "samples": 0})
+    save_checkpoint(
+        folder / START / CHECKPOINTS, modules, MuonAdamW(modules.values()), {"step": 0, "seconds": 0.0, "samples": 0}
+    )
     # Last: that it is there says that all of it is.
     part = folder / f"{STARTED_FROM}.part"
     shutil.copytree(bundle.folder, part, dirs_exist_ok=True)

@@ -177,6 +177,21 @@ def test_training_goes_on_from_a_bundle(run_folder, settings, tmp_path):
         torch.testing.assert_close(p, q, atol=0.01, rtol=0.01)  # bf16 in the bundle
 
 
+def test_the_spatial_half_alone_can_be_trained_on_before_clips(run_folder, settings, tmp_path):
+    package.write_bundle(run_folder, settings, CPU, tmp_path / "bundle")
+    more = tmp_path / "more"
+    more.mkdir()
+    package.start_from(str(tmp_path / "bundle"), more, settings)
+    for name in (pairs.PAIRS, "clips"):
+        (more / name).symlink_to(run_folder / name)
+    diffusion.train_spatial(more, settings, CPU)
+    began, went_on = (networks.base_objective(more, settings, CPU, stage).unet for stage in (networks.START, "coarse"))
+    parameters = zip(began.named_parameters(), went_on.parameters(), strict=True)
+    changed = {name for (name, p), q in parameters if not torch.equal(p, q)}
+    assert changed
+    assert not any("temporal" in name or name.startswith("scalar_embedding") for name in changed)
+
+
 def test_the_decoder_alone_can_be_trained_on_for_a_bundle(run_folder, settings, tmp_path):
     package.write_bundle(run_folder, settings, CPU, tmp_path / "bundle")
     more = tmp_path / "more"
