@@ -23,7 +23,7 @@ test-lowest: $(LOWEST_READY)
 # trainings that are killed or launched in several processes.
 test-long: $(READY)
 	$(BIN)/python scripts/decoding_matrix.py
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m long -o timeout=0
 
 lint: $(READY)
 	$(BIN)/ruff check .

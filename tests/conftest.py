@@ -15,6 +15,15 @@ TINY_WORDS = ("push", "pull", "lift", "the", "to", "left", "right", "up", "close
 
 
 @pytest.fixture(autouse=True)
+def plain_scheduling():
+    """SVT-AV1, asked by root to encode, leaves the thread that asked at the highest real-time priority, and with it all
+    processes that it starts: whatever waits busily there takes a whole core from the rest of the machine."""
+    yield
+    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@pytest.fixture(autouse=True)
 def nothing_said_yet(monkeypatch):
     """What is said once in a process is said once in every test."""
     monkeypatch.setattr("showme.errors._warned", set())
