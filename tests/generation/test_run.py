@@ -100,7 +100,7 @@ def test_the_page_says_what_a_user_should_know(photo, tiny_pipeline, tmp_path):
     assert json.loads((tmp_path / "out" / "run.json").read_text())["settings"]["prompt"] == "shove the mug b"
 
 
-@pytest.mark.parametrize("stage", ["showme.generation.run._load", "showme.generation.report.write_video"])
+@pytest.mark.parametrize("stage", ["showme.generation.run.load_model", "showme.generation.report.write_video"])
 def test_a_failure_leaves_nothing(request_, tmp_path, monkeypatch, stage):
     def fail(*_args):
         raise RuntimeError("the roof is on fire")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -38,6 +39,24 @@ def test_a_study_goes_on_where_it_was_and_no_other_takes_its_place(study, folder
     assert open_study(tmp_path / "study") == study
     with pytest.raises(InputError, match="holds another study, 'Which is better\\?': choose another --out"):
         make_study(tmp_path / "study", folders[:2])
+
+
+def test_candidates_are_called_by_their_folders(folders, tmp_path):
+    rows = "".join(json.dumps({"id": clip, "file": f"{clip}.safetensors"}) + "\n" for clip in CLIPS)
+    for folder in folders:
+        (folder / "index.jsonl").write_text(rows)
+    (folders[2] / "short.jsonl").write_text(rows)
+    places = [folders[0], folders[1] / "index.jsonl", folders[2] / "short.jsonl"]
+    study = make_study(tmp_path / "lists", places)
+    assert [each.name for each in study.candidates] == ["a", "b", "short"]
+    versions = [folder.rename(tmp_path / f"{folder.name}-0.5") for folder in folders[:2]]
+    study = make_study(tmp_path / "versions", versions)
+    assert [each.name for each in study.candidates] == ["a-0.5", "b-0.5"]
+    same = [versions[0].rename(tmp_path / "same"), versions[1]]
+    (tmp_path / "above").mkdir()
+    same[1] = versions[1].rename(tmp_path / "above" / "same")
+    study = make_study(tmp_path / "alike", same)
+    assert [each.name for each in study.candidates] == [f"{tmp_path.name}/same", "above/same"]
 
 
 def test_sides_are_drawn_for_every_showing_and_stay(study):

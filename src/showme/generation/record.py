@@ -80,6 +80,8 @@ class SettingsRecord(_Record):
     scheduler: str
     device: str
     dtype: str
+    weights: str | None = Field(None, description="--weights as given; null: as the model is stored, on a CPU fp32")
+    offload: bool = Field(False, description="whether the denoiser's blocks waited in main memory")
     video_enlarged: int | None = Field(description="factor by which action.mp4 is enlarged for viewing")
 
 

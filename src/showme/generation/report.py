@@ -83,6 +83,8 @@ def _settings(prepared: Prepared, pipeline: Any, enlarged: int | None) -> Settin
         scheduler=type(pipeline.scheduler).__name__,
         device=str(pipeline.device),
         dtype=str(pipeline.dtype).removeprefix("torch."),
+        weights=request.weights,
+        offload=request.offload,
         video_enlarged=enlarged,
     )
 
@@ -100,6 +102,9 @@ def _page(prepared: Prepared, settings: SettingsRecord, made: Made) -> Page:
         "Guidance": f"{settings.guidance:g}",
         "Device": f"{settings.device}, {settings.dtype}",
     }
+    if settings.weights is not None or settings.offload:
+        waiting = ["blocks wait in main memory"] if settings.offload else []
+        table["Weights"] = ", ".join([settings.weights or "bf16", *waiting])
     if prepared.request.motion is not None:
         table["Motion strength"] = f"{prepared.request.motion:g}"
     if made.region is not None:

@@ -7,10 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from ..arguments import MAX_SEED, check_number, check_whole
 from ..errors import InputError
 from ..long_text import LONG_INSTRUCTIONS, LongInstructions
+from ..quantization import Precision
 
 TASKS = ("image", "video")
 FITS = ("crop", "pad")
@@ -38,7 +40,9 @@ class GenerateRequest:
     enrich: the captioner that says how the action is done, which the model then reads in place of the instruction.
     states: who says what lies between beginning and end, of models that read it: a captioner, or a text file with a
     sentence in each line; ``none``. clips: of the video, each going on from the last frames of the one before. then:
-    the instructions of the clips after the first; the last one holds for the others.
+    the instructions of the clips after the first; the last one holds for the others. weights: what the networks are
+    kept in, ``fp32``, ``bf16``, ``fp8``, ``int8`` or ``int4``; None: as the model is stored, on a CPU fp32. offload: of
+    models that can, the denoiser's blocks wait in main memory for their turn.
     """
 
     image: Path
@@ -60,6 +64,8 @@ class GenerateRequest:
     states: str | None = None
     clips: int = 1
     then: tuple[str, ...] = ()
+    weights: str | None = None
+    offload: bool = False
 
     @property
     def instructions(self) -> tuple[str, ...]:
@@ -88,6 +94,10 @@ def check_request(request: GenerateRequest) -> None:
         raise InputError(f"--device {request.device!r}: choose cpu, cuda, cuda:N or mps.")
     if request.long_instructions not in (None, *LONG_INSTRUCTIONS):
         raise InputError(f"--long-instructions {request.long_instructions!r}: choose {', '.join(LONG_INSTRUCTIONS)}.")
+    if request.weights is not None and request.weights not in get_args(Precision):
+        raise InputError(f"--weights {request.weights!r}: choose {', '.join(get_args(Precision))}.")
+    if request.offload and request.weights == "int4":
+        raise InputError("--offload moves weights, and int4's cannot be: choose --weights int8, fp8 or bf16.")
     if request.goal and len(tasks) < len(TASKS):
         raise InputError("--goal lets the video end with the picture of the result: ask for --task both.")
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
 from ..arguments import MAX_SEED
 from ..bundle import BundleFiles
 from ..long_text import truncation_reported
+from ..quantization import Base, Precision
 from . import folder
 from .long_video import LongVideo, make_long_video
 from .prepared import Prepared, prepare
@@ -28,6 +30,8 @@ from .request import GenerateRequest
 Pipeline = Any
 # Called as progress(stage, step, steps); stages are load, image, video and write.
 Progress = Callable[[str, int, int], None]
+# Called as load(files, device); gives a pipeline that shows no progress of its own.
+Load = Callable[[BundleFiles, str | None], Pipeline]
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,48 @@ class GenerateResult:
     record: RunRecord
 
 
-def generate(request: GenerateRequest, progress: Progress | None = None) -> GenerateResult:
+def load_model(files: BundleFiles, device: str | None, base: Base | None = None) -> Pipeline:
+    """A bundle's pipeline on a device, in torch alone where that will do.
+
+    Args:
+        files: of the bundle.
+        device: None: a GPU when there is one.
+        base: what becomes of the weights; None: they are as they are stored, on a CPU fp32.
+
+    Raises:
+        InputError: weights that this machine cannot run, or a denoiser without blocks that can wait.
+    """
+    import torch
+
+    from ..backbones.waiting import bring
+    from ..pipelines import load_pipeline, read_plain
+
+    # Same seed, same bytes, on a GPU too: no autotuned and no unordered kernels.
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    if base is None:
+        pipeline = read_plain(files, device) or load_pipeline(files, device)
+    else:
+        pipeline = load_pipeline(files, device, base=base)
+        for network in pipeline.backbone.networks.values():
+            bring(network, pipeline.backbone.device)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def generate(
+    request: GenerateRequest,
+    progress: Progress | None = None,
+    load: Load | None = None,
+    shown: Callable[[Image.Image], None] | None = None,
+) -> GenerateResult:
     """Make what was asked for.
 
     Args:
         request: the photo, the instruction and the settings.
-        progress: called at every stage and denoising step.
+        progress: called at every stage and denoising step; what it raises ends the run, and nothing is written.
+        load: opens the model in place of :func:`load_model`: a server keeps it.
+        shown: called with the picture of the result when it is there, long before the video is.
 
     Raises:
         InputError: the input is at fault; nothing was written.
@@ -59,29 +99,26 @@ def generate(request: GenerateRequest, progress: Progress | None = None) -> Gene
         made = Made()
         report("load", 0, 1)
         with made.timed("load"):
-            pipeline = _load(prepared.files, request.device)
+            pipeline = (load or _opener(request))(prepared.files, request.device)
         for task in prepared.tasks:
             with made.timed(task):
                 if task == "video" and request.clips > 1:
                     made.long = _run_clips(pipeline, prepared, staging / folder.VIDEO, report)
                 else:
                     _run_task(pipeline, prepared, task, made, report)
+            if task == "image" and shown is not None and made.image is not None:
+                shown(made.image)
         report("write", 0, 1)
         record = write_files(staging, prepared, made, pipeline)
     return _result(request.out, prepared, record)
 
 
-def _load(files: BundleFiles, device: str | None) -> Pipeline:
-    import torch
-
-    from ..pipelines import load_pipeline, read_plain
-
-    # Same seed, same bytes, on a GPU too: no autotuned and no unordered kernels.
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
-    pipeline = read_plain(files, device) or load_pipeline(files, device)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+def _opener(request: GenerateRequest) -> Load:
+    """What opens the model, with its weights as they were asked for."""
+    if request.weights is None and not request.offload:
+        return load_model
+    base = Base(cast(Precision, request.weights or "bf16"), request.offload, ("--weights", "--offload"))
+    return partial(load_model, base=base)
 
 
 def _run_task(pipeline: Pipeline, prepared: Prepared, task: str, made: Made, report: Progress) -> None:

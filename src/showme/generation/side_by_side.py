@@ -8,17 +8,21 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from pathlib import Path
+
+from PIL import Image
 
 from ..errors import InputError
 from . import folder
 from .page import document, picture_figure, video_figure
 from .prepared import prepare
 from .request import GenerateRequest
-from .run import GenerateResult, Progress, generate
+from .run import GenerateResult, Load, Progress, generate
 
 _LONGEST = 40
+BESIDE = "<footer>Each model has a folder beside this page, with its settings and versions in run.json.</footer>"
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,11 @@ class SideBySide:
 
 
 def generate_side_by_side(
-    request: GenerateRequest, models: Sequence[str], progress: Callable[[str], Progress] | None = None
+    request: GenerateRequest,
+    models: Sequence[str],
+    progress: Callable[[str], Progress] | None = None,
+    load: Load | None = None,
+    shown: Callable[[str, Image.Image], None] | None = None,
 ) -> SideBySide:
     """Ask every model for the same.
 
@@ -38,6 +46,8 @@ def generate_side_by_side(
         request: what is asked for; its ``out`` gets a folder for each model, and the page.
         models: names, as for ``--model``.
         progress: called with a model's name, gives what :func:`showme.generation.run.generate` calls.
+        load: opens a model in place of ours, as there.
+        shown: called with a model's name and its picture of the result, when that is there.
 
     Raises:
         InputError: a model that is named twice, or what ``generate`` refuses of any of them; nothing was written.
@@ -54,7 +64,12 @@ def generate_side_by_side(
     try:
         names = [f"{number}-{_plain(name)}" for number, name in enumerate(models, 1)]
         results = [
-            generate(replace(each, out=staging / name), None if progress is None else progress(each.model))
+            generate(
+                replace(each, out=staging / name),
+                None if progress is None else progress(each.model),
+                load,
+                None if shown is None else partial(shown, each.model),
+            )
             for each, name in zip(asked, names, strict=True)
         ]
         (staging / folder.PAGE).write_text(_page(request, names, results), encoding="utf-8")
@@ -106,7 +121,7 @@ def _page(request: GenerateRequest, names: Sequence[str], results: Sequence[Gene
     body = f"""<div style="--shape: {first.width} / {first.height}">
 {rows}
 </div>
-<footer>Each model has a folder beside this page, with its settings and versions in run.json.</footer>"""
+{BESIDE}"""
     return document(" ".join(request.instruction.split()), f"ShowMe, {len(names)} models", body)
 
 

@@ -12,9 +12,8 @@ import numpy as np
 from ..optional import needed
 from .store import Answer
 
-_LEVEL = 0.95
+# Of 95%.
 _Z = 1.959963984540054
-_RESAMPLES = 2000
 # Bradley-Terry's iteration: far below what is shown of strengths.
 _ROUNDS, _CLOSE = 1000, 1e-9
 
@@ -27,7 +26,7 @@ class Preference:
         first, second: their names.
         wins, losses, ties: answers for the first, for the second, for neither.
         share: (wins + ties / 2) / answers.
-        low, high: its 95% interval, by resampling clips: answers about one clip are not independent.
+        low, high: its 95% interval, by clips: answers about one clip are not independent.
         p_value: of the two-sided sign test on the answers that are no ties, that both are preferred equally often.
         more: further answers, at this share, until the interval leaves a half; 0: it does; None: the share is a half.
     """
@@ -49,7 +48,7 @@ class Preference:
         return self.wins + self.losses + self.ties
 
 
-def preference(answers: Sequence[Answer], first: str, second: str, seed: int = 0) -> Preference | None:
+def preference(answers: Sequence[Answer], first: str, second: str) -> Preference | None:
     """The preference between two candidates, of the answers to one question; None: nobody has been asked.
 
     Raises:
@@ -66,7 +65,7 @@ def preference(answers: Sequence[Answer], first: str, second: str, seed: int = 0
         return None
     wins, losses = values.count(1.0), values.count(0.0)
     share = float(np.mean(values))
-    low, high = interval_over_clips(list(of_clip.values()), seed)
+    low, high = interval_over_clips(list(of_clip.values()))
     return Preference(
         first=first,
         second=second,
@@ -87,24 +86,25 @@ def _value(answer: Answer, first: str) -> float:
     return float(answer.winner == first)
 
 
-def interval_over_clips(values: Sequence[Sequence[float]], seed: int = 0) -> tuple[float, float]:
-    """95% interval of the mean of all answers, by resampling clips with all their answers.
+def interval_over_clips(values: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """95% interval of the mean of all answers, given those about each clip: Wilson's (1927), for so many answers as
+    would, if they were independent, spread as the clips do (Kish 1965: share (1 - share) / variance).
 
-    Where the resamples all agree, as with one clip or one opinion, Wilson's interval for so many clips stands instead:
-    an interval of no width would claim to know.
+    Resampling clips instead falls short of 95% where the mean is far from a half: ``scripts/scripted_judge.py``.
     """
     sums = np.array([sum(each) for each in values])
     counts = np.array([len(each) for each in values])
-    chosen = np.random.default_rng(seed).integers(len(values), size=(_RESAMPLES, len(values)))
-    means = sums[chosen].sum(1) / counts[chosen].sum(1)
-    tail = 100 * (1 - _LEVEL) / 2
-    low, high = np.percentile(means, [tail, 100 - tail])
-    if high - low < 1e-12:
-        return _wilson(float(sums.sum() / counts.sum()), len(values))
-    return float(low), float(high)
+    clips, answers = len(values), int(counts.sum())
+    share = float(sums.sum()) / answers
+    spread = float(np.square(sums - share * counts).sum())
+    if spread < 1e-9:
+        # One clip, or one opinion of all: whether answers about a clip differ by more than chance is not known.
+        return _wilson(share, clips)
+    variance = clips / (clips - 1) * spread / answers**2
+    return _wilson(share, min(share * (1 - share) / variance, answers))
 
 
-def _wilson(share: float, count: int) -> tuple[float, float]:
+def _wilson(share: float, count: float) -> tuple[float, float]:
     centre = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
     half = _Z / (1 + _Z**2 / count) * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
     return max(centre - half, 0.0), min(centre + half, 1.0)

@@ -117,16 +117,15 @@ class AnswerStore:
 
     def answered_by(self, judge: str) -> set[Item]:
         """Pairs that a judge has answered."""
-        return {answer.item for answer in self.answers() if answer.judge == judge}
+        with self._open() as base:
+            rows = base.execute("SELECT DISTINCT clip, first, second FROM answers WHERE judge = ?", [judge]).fetchall()
+        return {Item(*row) for row in rows}
 
     def counts(self) -> dict[Item, int]:
         """How many judges have answered each pair."""
-        first = self.study.questions[0].key
-        found: dict[Item, int] = {}
-        for answer in self.answers():
-            if answer.question == first:
-                found[answer.item] = found.get(answer.item, 0) + 1
-        return found
+        with self._open() as base:
+            rows = base.execute("SELECT clip, first, second, COUNT(DISTINCT judge) FROM answers GROUP BY 1, 2, 3")
+            return {Item(*row[:3]): row[3] for row in rows}
 
     def as_csv(self) -> str:
         """A line per answer."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ..data.sources.folder import INDEX
 from ..errors import InputError, absent, first_line
 from ..evaluation.clip_sets import ClipSet, open_clip_set
 from ..staged_files import staged
@@ -70,7 +71,7 @@ class Study(BaseModel):
             ("questions", [each.key for each in self.questions]),
         ):
             if len(set(names)) < len(names):
-                raise ValueError(f"two {what} have one name")
+                raise ValueError(f"two {what} have one name, give each its own")
         return self
 
     @property
@@ -136,7 +137,7 @@ def make_study(
     if len(places) < 2:
         raise InputError("A study compares two folders of clips at least: name them one after the other.")
     sets = [open_clip_set(place) for place in places]
-    names = list(names or _names(sets))
+    names = list(names or _names(places))
     if len(names) != len(places):
         raise InputError(f"{len(names)} names were given for {len(places)} folders of clips: give one for each.")
     try:
@@ -151,17 +152,31 @@ def make_study(
             token=secrets.token_urlsafe(16),
         )
     except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise InputError(f"The study cannot be: {reason}.") from error
+        raise InputError(f"The study cannot be: {_reason(error)}.") from error
     return _kept(folder, study)
 
 
-def _names(sets: Sequence[ClipSet]) -> list[str]:
-    """Of the folders; those of folders above them where two are alike."""
-    names = [each.place.resolve().stem for each in sets]
+def _reason(error: ValidationError) -> str:
+    """The first fault, behind the field that has it."""
+    fault = error.errors()[0]
+    field = ".".join(map(str, fault["loc"]))
+    return f"{field}: {fault['msg']}" if field else fault["msg"].removeprefix("Value error, ")
+
+
+def _names(places: Sequence[Path]) -> list[str]:
+    """Of the folders; with those of the folders above them where two are alike."""
+    found = [_named_by(place.resolve()) for place in places]
+    names = [path.name for path in found]
     if len(set(names)) == len(names):
         return names
-    return ["/".join(each.place.resolve().parts[-2:]) for each in sets]
+    return ["/".join(path.parts[-2:]) for path in found]
+
+
+def _named_by(place: Path) -> Path:
+    """A list in the folder that it is of is called by the folder, any other by its name without the ending."""
+    if not place.is_file():
+        return place
+    return place.parent if place.name == INDEX[0] else place.with_suffix("")
 
 
 def _shared(sets: Sequence[ClipSet]) -> list[str]:

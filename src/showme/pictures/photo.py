@@ -15,6 +15,7 @@ from .camera_raw import open_dng, raw_kind
 from .code_points import by_code_points
 from .depth import at_depth, white_of
 from .profile import PROFILE_UNUSED, ProfileError, apply_profile
+from .ycbcr import with_chroma
 
 MIN_SIDE = 16
 # More than any camera makes; judged from the header, so that a bomb is never decoded.
@@ -80,7 +81,7 @@ def upright_rgb(image: Image.Image, notes: list[str] | None = None) -> Image.Ima
     Of one that was not read yet, also what its file says of colours and bits, and Pillow does not, is heeded.
     """
     notes = [] if notes is None else notes
-    image = by_code_points(image, notes)
+    image = with_chroma(by_code_points(image, notes))
     # ffmpeg decodes the first picture alone.
     image = at_depth(image) if image.tell() == 0 else image
     return to_rgb(ImageOps.exif_transpose(image), notes)

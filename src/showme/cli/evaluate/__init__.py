@@ -1,4 +1,4 @@
-"""``showme evaluate``: judging clips, comparing what was found, and studies of many runs."""
+"""``showme evaluate``: judging clips, comparing what was found, studies of many runs, and what people prefer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from .compare import compare
+from .prefer import prefer
 from .run import run
 from .study import study
 
@@ -31,3 +32,4 @@ app = typer.Typer(
 app.command(_RUN)(run)
 app.command("compare")(compare)
 app.command("study")(study)
+app.command("prefer")(prefer)

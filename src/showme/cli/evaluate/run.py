@@ -56,6 +56,7 @@ def run(
         typer.echo("\n".join(say(chosen)))
         return
     from ...evaluation.request import Request, check_request, find_clips, weights_of
+    from ...threads import settle_threads
 
     if len(places) != (1 if model else 2):
         wanted = "the true clips alone" if model else "two places, the generated clips and the true ones"
@@ -79,6 +80,7 @@ def run(
     # Before what takes seconds to import.
     check_request(request)
     found = find_clips(request)
+    settle_threads()
     with needed("torchmetrics", "torchmetrics", "evaluation", "Evaluation"):
         import torchmetrics  # noqa: F401 (the metrics' base class)
     from ...evaluation.output import write_outputs

@@ -21,9 +21,11 @@ def study(
     """Train and judge rows x seeds, and set them side by side. An interrupted study goes on where it stopped."""
     from ...config import load_config
     from ...evaluation.study import StudyConfig
+    from ...threads import settle_threads
 
     # Before what takes seconds to import.
     settings = load_config(config, StudyConfig, fields or ())
+    settle_threads()
     with needed("torchmetrics", "torchmetrics", "evaluation", "A study"):
         import torchmetrics  # noqa: F401 (the metrics' base class)
     from ...evaluation.study.run import run_study
