@@ -15,8 +15,8 @@ ROOT = Path(showme.__file__).parent
 LAYERS: list[set[str]] = [
     {"errors", "staged_files", "threads", "fingerprint", "user_cache"},
     {"optional", "manifest", "arguments", "long_text", "hub", "config", "plug_ins", "weight_files"},
-    {"installation", "devices", "pretrained", "base_model", "instruction"},
-    {"bundle", "pictures"},
+    {"installation", "devices", "quantization", "pretrained", "base_model", "instruction"},
+    {"bundle", "pictures", "explanation"},
     {"bundle_folder", "losses", "models", "worlds"},
     {"data", "perception", "backbones"},
     {"run_config", "preparation", "training"},
@@ -25,9 +25,10 @@ LAYERS: list[set[str]] = [
     {"run_input", "pipelines"},
     {"generation", "conversion"},
     {"run_validation"},
-    {"experiment"},
+    {"experiment", "forecast"},
     {"evaluation", "machine"},
     {"judging"},
+    {"studio"},
     {"cli"},
 ]  # fmt: skip
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}

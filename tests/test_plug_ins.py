@@ -134,7 +134,7 @@ def test_fields_of_another_method_are_refused_by_name(place):
     assert "there is no field rewards" in stderr
     assert "(the run's method is toy)." in stderr
     stderr = train(place, "other", 1, "method=showme", "stage=state_video", code=2)
-    assert "showme cannot be run on base, whose backbone is toy: choose a model on video_unet or svd." in stderr
+    assert "showme cannot be run on base, whose backbone is toy: choose a model on video_unet, svd or wan." in stderr
     stderr = train(place, "other", 1, "method=tea", code=2)
     assert "the command line: method: There is no method 'tea': choose showme, ivg, aid, toy." in stderr
 

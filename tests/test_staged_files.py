@@ -44,6 +44,7 @@ def test_what_the_dead_left_is_swept_and_the_living_are_left_alone(tmp_path):
         folder.mkdir()
         (folder / ".tmpAbCdEf").touch()
     (tmp_path / f"b.json.{host}.{dead.pid}.partial").touch()
+    (tmp_path / f"c.mp4.{host}.{dead.pid}.partial").mkdir()
     (tmp_path / "mine.partial").touch()
     sweep(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {

@@ -44,15 +44,16 @@ def record_base(name: str, folder: Path) -> BaseModelRecord:
     return BaseModelRecord(name=name, revision=revision, weights=weight_hashes(folder))
 
 
-def find_base(record: BaseModelRecord, thin: Path, resolve: Callable[..., Path]) -> Path:
+def find_base(record: BaseModelRecord, thin: Path, resolve: Callable[..., Path], compare: bool = True) -> Path:
     """The folder of a base: by its name; or, of folders that were moved together with the thin bundle, by the name's
-    last parts beside one of the folders that hold it. Of several the first that is the same one.
+    last parts beside one of the folders that hold it. Of several the first that is the same one, or without ``compare``
+    the first.
 
     Raises:
         InputError: it is in no such place.
     """
     places = list(_places_of(record.name, thin, resolve))
-    same = (place for place in places if _agrees(record, place))
+    same = (place for place in places if compare and _agrees(record, place))
     found = next(same, next(iter(places), None))
     if found is not None:
         return found

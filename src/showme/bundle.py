@@ -21,6 +21,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +42,8 @@ ADAPTER_FOLDER = "adapters"
 LORA_CONFIG = "lora_config"
 # Their adapters lie in the folder itself; those of every other component in a folder of its name.
 DENOISERS = ("unet", "transformer")
+# The same, of Wan's two experts each one.
+EXPERTS = (*DENOISERS, "transformer_2")
 _ASSETS = Path(__file__).parent / "assets"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # transformers 5.6 gave the CLIP networks other names of weights. An older one fills them with random numbers.
@@ -161,33 +164,35 @@ def verify_bundle(folder: str | Path) -> str:
     return verify_manifest(Path(folder))
 
 
-def open_bundle(name_or_folder: str | Path) -> BundleFiles:
+def open_bundle(name_or_folder: str | Path, verify: bool = True) -> BundleFiles:
     """Find a bundle, verify it and its base, and read its description, without loading torch.
 
     Args:
         name_or_folder: ``embedded``, a folder or a hub id; several thin bundles over one base with a plus between.
+        verify: whether every byte is looked at. Without, weights may be absent, and nothing is fetched from the hub.
 
     Raises:
         InputError: no such model, a damaged one, one that the installed packages do not read, a thin bundle whose base
             is missing or another, or a stack of bundles that do not go together.
     """
-    opened = [_open_one(name) for name in _stacked(str(name_or_folder))]
+    opened = [_open_one(name, verify) for name in _stacked(str(name_or_folder))]
     whole = opened[0]
     for files in opened[1:]:
         whole = _laid_over(whole, files)
     return whole
 
 
-def _open_one(name: str) -> BundleFiles:
-    folder = resolve_model(name)
-    bundle_hash = verify_bundle(folder)
+def _open_one(name: str, verify: bool) -> BundleFiles:
+    folder = resolve_model(name, fetch=verify)
+    bundle_hash = verify_bundle(folder) if verify else ""
     info = read_info(folder)
     if unmet := first_unmet(info.requires.items()):
         raise InputError(f"{folder} cannot be read here ({unmet.words}): {unmet.remedy}.")
     if info.base is None:
         return BundleFiles(folder, info, bundle_hash)
-    base = find_base(info.base, folder, resolve_model)
-    verify_base(info.base, base, folder)
+    base = find_base(info.base, folder, partial(resolve_model, fetch=verify), verify)
+    if verify:
+        verify_base(info.base, base, folder)
     return BundleFiles(folder, info, bundle_hash, base)
 
 
@@ -276,8 +281,13 @@ def _claims(files: BundleFiles) -> Iterator[_Claim]:
                 yield _Claim("denoiser" if len(path.parts) == 2 else path.parts[1], path.stem)
 
 
-def resolve_model(name: str | Path, revision: str | None = None) -> Path:
+def resolve_model(name: str | Path, revision: str | None = None, fetch: bool = True) -> Path:
     """The folder of a model: ``embedded``, a bundle's folder, or a Hugging Face hub id ``owner/name``.
+
+    Args:
+        name: of the model.
+        revision: of a hub id; None: the latest.
+        fetch: whether the hub is asked for what is not on this disk.
 
     Raises:
         InputError: nothing of that name, with the nearest that exists.
@@ -300,7 +310,7 @@ def resolve_model(name: str | Path, revision: str | None = None) -> Path:
     if _kind(path) == "file":
         raise InputError(f"{path} is a file: give the folder of a model, or convert it with `showme convert` first.")
     if _HUB_ID.fullmatch(text) and not text.startswith("."):
-        return _from_hub(text, revision)
+        return _from_hub(text, revision, fetch)
     raise InputError(_unknown(text))
 
 
@@ -329,21 +339,36 @@ def _unknown(name: str) -> str:
     return f"There is no model {shown!r}: {meant}choose {have}{folder}, or a hub id owner/name."
 
 
-def _from_hub(name: str, revision: str | None) -> Path:
+def _from_hub(name: str, revision: str | None, fetch: bool = True) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES, local_files_only=not fetch))
     except GatedRepoError as error:
         raise InputError(f"The model {name} asks you to accept its terms on huggingface.co first.") from error
     except RepositoryNotFoundError as error:
         raise InputError(f"There is no model {name} on huggingface.co and no folder of that name here.") from error
     except OSError as error:
+        if not fetch:
+            raise InputError(
+                f"There is no folder {name} here, and no model of that name was fetched before."
+            ) from error
         raise InputError(
             f"There is no folder {name} here, and the Hugging Face hub cannot be reached to look for that model: "
             "check the name or the network."
         ) from error
+
+
+def fetch_published(name: str) -> Path:
+    """The folder of a published model on the hub, in diffusers' layout.
+
+    Raises:
+        InputError: no such folder here and no such model there, or the hub cannot be reached.
+    """
+    if not _HUB_ID.fullmatch(name):
+        raise InputError(f"There is no folder {name}: give the folder as it is published, or a hub id owner/name.")
+    return _from_hub(name, None)
 
 
 def refuse_foreign(folder: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from .backbones.lora import is_of_an_adapter
+from .backbones.waiting import bring
 from .base_model import record_base
 from .bundle import BundleFiles, BundleInfo, open_bundle
 from .data.cache import Part, build_parts, missing_shards
@@ -24,10 +25,13 @@ from .data.rows import ClipRows
 from .data.sources import Record
 from .errors import InputError
 from .methods import find_method
-from .methods.base import Pipeline, Stage
+from .methods.base import Stage
 from .methods.cached import CachedClips, check_lengths, open_cache
+from .methods.objective import BackboneObjective
+from .methods.strength import adapter_strength
 from .pipelines import Thin, load_pipeline, save_bundle
 from .preparation.on_ray import build_on_ray
+from .quantization import Base, Precision
 from .run_clips import RunClips
 from .run_config import RunConfig
 from .run_folder import MODEL, begin_folder
@@ -35,6 +39,7 @@ from .run_input import RunInput, find_input, find_records
 from .run_validation import Validator
 from .training import CHECKPOINTS, Trainer
 from .training.checkpoint import load_weights, newest_checkpoint
+from .training.distributed import own
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Run:
         config: its settings.
         files: of the model that is tuned.
         rows: the clips, as the model sees them, with instructions as it reads them.
-        stage: the method's part of it, on the model's pipeline in fp32.
+        stage: the method's part of it, on the model's pipeline.
     """
 
     config: RunConfig
@@ -101,25 +106,23 @@ def train(config: RunConfig, progress: Progress | None = None, found: RunInput |
         InputError: the settings do not fit the model, the clips, or the run that is to be resumed, which was begun with
             other clips or instructions.
     """
+    _check_processes(config)
     found = found or find_input(config)
     files, rows = found.files, clip_rows(config, found.files.info, found.records)
     # What needs no network is refused before one is loaded.
     run_clips = RunClips(config.out, rows, files.hash)
     run = _run(config, found, rows, _own_device())
     clips = run.clips(progress)
-    run_clips.check_pixels(clips.checksum, run.stage.pipeline.device)
-    run.stage.prepare()
+    run_clips.check_pixels(clips.checksum, run.stage.pipeline.backbone.device)
+    _prepare(run.stage)
     objective = run.stage.objective()
     _check_trained(config.method, objective, run.stage)
-    trainer = Trainer(objective, run.stage.samples(clips), config.training, config.out, config.title)
+    trainer = Trainer(objective, run.stage.samples(clips), config.training_here, config.out, config.title)
     validator = Validator(config, run.stage.task, (files.info.height, files.info.width))
     if config.validation.source is not None:
         check_lengths(run.stage.pipeline.backbone, validator.records)
     if validator.records:
-        # A sharded network cannot be run by one process: there the checkpoint is looked at.
-        trainer.validate = lambda step: validator.run(
-            step, tuned_pipeline(config, files) if trainer.sharded else run.stage.pipeline
-        )
+        trainer.validate = lambda step: _validate(validator, step, trainer, run.stage, files)
     else:
         run.stage.pipeline.backbone.release_encoders()
     begin_folder(config.out, config)
@@ -131,6 +134,43 @@ def train(config: RunConfig, progress: Progress | None = None, found: RunInput |
     return config.out / MODEL
 
 
+def _validate(validator: Validator, step: int, trainer: Trainer, stage: Stage, files: BundleFiles) -> None:
+    """Show the scenes, and measure how much the adapters do."""
+    objective = trainer.objective
+    if trainer.sharded:
+        # A sharded network cannot be run by one process: there the checkpoint is looked at.
+        stage = _tuned_stage(stage.config, files)
+        stage.finish(files.info)
+        objective = stage.objective().eval()
+    strengths = []
+    if isinstance(objective, BackboneObjective):
+        strengths = adapter_strength(objective, trainer.samples, trainer.narrow)
+    validator.run(step, stage.pipeline, strengths)
+
+
+def _check_processes(config: RunConfig) -> None:
+    """Refuse what one process alone can do.
+
+    Raises:
+        InputError: names the field.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return
+    if config.memory.offload:
+        raise InputError("memory.offload is for one process: leave it out, and let FSDP2 share the weights out.")
+    if config.memory.base != "fp32" and os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in ("true", "1"):
+        raise InputError("FSDP2 shards weights of one precision: set memory.base to fp32, or launch without it.")
+
+
+def _prepare(stage: Stage) -> None:
+    """The networks as they are trained; what trains is in fp32, however narrow the rest."""
+    stage.prepare()
+    for network in stage.pipeline.backbone.networks.values():
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+
+
 def _check_trained(method: str, objective: nn.Module, stage: Stage) -> None:
     """Refuse an objective whose checkpoints nobody could put back into the model, before a step is taken.
 
@@ -138,7 +178,7 @@ def _check_trained(method: str, objective: nn.Module, stage: Stage) -> None:
         InputError: names the module.
     """
     networks = stage.pipeline.backbone.networks
-    trained = getattr(objective, "trained", {"objective": objective})
+    trained = own(objective, "trained", {"objective": objective})
     for name, module in trained.items():
         if module is not networks.get(name):
             raise InputError(
@@ -197,7 +237,7 @@ def check_clips(config: RunConfig) -> None:
     run_clips = RunClips(config.out, rows, files.hash)
     if run_clips.written:
         run = _run(config, found, rows, _own_device())
-        run_clips.check_pixels(run.clips().checksum, run.stage.pipeline.device)
+        run_clips.check_pixels(run.clips().checksum, run.stage.pipeline.backbone.device)
 
 
 def clip_rows(config: RunConfig, info: BundleInfo, records: list[Record] | None = None) -> ClipRows:
@@ -222,7 +262,7 @@ def export(config: RunConfig, files: BundleFiles) -> str:
     pipeline = stage.pipeline
     # What a thin model below holds as a whole is none of the base's: it comes along.
     held = {name for name in pipeline.components if files.base is not None and files.path(name) != files.base / name}
-    trained = tuple(sorted({*_trained_whole(pipeline), *held}))
+    trained = tuple(sorted({*_trained_whole(pipeline), *held, *stage.rewritten}))
     _narrow_frozen(pipeline, files)
     info = stage.finish(files.info).model_copy(update={"name": config.out.name, "method": config.method})
     thin = None
@@ -231,29 +271,36 @@ def export(config: RunConfig, files: BundleFiles) -> str:
     return save_bundle(pipeline, info, config.out / MODEL, thin=thin)
 
 
-def tuned_pipeline(config: RunConfig, files: BundleFiles) -> Pipeline:
-    """The model that was tuned with the weights of the run's newest checkpoint in place."""
-    stage = _tuned_stage(config, files)
-    stage.finish(files.info)
-    return stage.pipeline
-
-
 def _tuned_stage(config: RunConfig, files: BundleFiles) -> Stage:
     newest = newest_checkpoint(config.out / CHECKPOINTS)
     if newest is None:
         raise InputError(f"{config.out} has no checkpoint yet: train first.")
-    stage = _stage(config, files, "cpu")
-    stage.prepare()
+    # Packed weights cannot be written, and a whole model is to have those that it came with.
+    base: Precision = "fp32" if config.bundle == "whole" or config.memory.base == "fp32" else "bf16"
+    stage = _stage(config, files, "cpu", base)
+    _prepare(stage)
     load_weights(newest, stage.pipeline.backbone.networks)
     return stage
 
 
-def _stage(config: RunConfig, files: BundleFiles, device: str | None) -> Stage:
-    """The method's part of a run, with the run's choice of what becomes of long instructions."""
-    pipeline = load_pipeline(files, device, torch.float32, config.method)
+def _stage(config: RunConfig, files: BundleFiles, device: str | None, base: Precision | None = None) -> Stage:
+    """The method's part of a run, with the run's choice of what becomes of long instructions.
+
+    Args:
+        config: the run's settings.
+        files: of the model.
+        device: of the networks; None: whatever there is.
+        base: precision of frozen weights, in place of the settings' and without anything that waits.
+    """
+    kept = Base(config.memory.base, config.memory.offload) if base is None else Base(base)
+    pipeline = load_pipeline(files, device, method=config.method, base=kept)
     if config.data.long_instructions is not None:
         pipeline.register_to_config(long_instructions=config.data.long_instructions)
-    return find_method(config.method).stage(config, pipeline)
+    stage = find_method(config.method).stage(config, pipeline)
+    if stage.caches_predictions:
+        for network in pipeline.backbone.networks.values():
+            bring(network, pipeline.backbone.device)
+    return stage
 
 
 def _trained_whole(pipeline: Any) -> tuple[str, ...]:

@@ -17,10 +17,12 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from .backbones.lora import check_keys, load_adapter
-from .bundle import DENOISERS, INDEX, BundleFiles
+from .backbones.waiting import wait
+from .bundle import DENOISERS, EXPERTS, INDEX, BundleFiles
 from .devices import choose_device
 from .errors import InputError, first_line
 from .plug_ins import trusted_packages
+from .quantization import Base, dtype_of_base, packing
 
 _LIBRARIES = ("diffusers", "transformers")
 
@@ -34,7 +36,12 @@ def write_pipeline(pipeline: Any, folder: Path, dtype: torch.dtype | None) -> No
 
 
 def read_pipeline(
-    cls: Any, files: BundleFiles, device: str | torch.device | None, dtype: torch.dtype | None, own: bool = True
+    cls: Any,
+    files: BundleFiles,
+    device: str | torch.device | None,
+    dtype: torch.dtype | None,
+    own: bool = True,
+    base: Base | None = None,
 ) -> Any:
     """Networks, then adapters, then the move to ``device``; see :func:`showme.pipelines.load_pipeline`.
 
@@ -43,12 +50,16 @@ def read_pipeline(
         files: of the bundle.
         device, dtype: as there.
         own: whether the files are those of this class; of another one's, settings that it does not know are left out.
+        base: what becomes of frozen weights, and the denoiser stays in main memory; None: they are in ``dtype``, and
+            all goes to ``device``.
     """
     device = choose_device(device)
     index = read_index(files)
     # What a model does without, such as an image encoder, stands there as two nulls.
     parts = {name: value for name, value in index.items() if isinstance(value, list) and value[0] is not None}
-    if dtype is None:
+    if base is not None:
+        dtype = dtype_of_base(base.precision)
+    elif dtype is None:
         dtype = torch.float32 if device.type == "cpu" else stored_dtype(files.path(denoiser_of(parts)))
     settings = {
         name: value for name, value in index.items() if not isinstance(value, list) and not name.startswith("_")
@@ -56,7 +67,10 @@ def read_pipeline(
     if not own:
         settings = {name: value for name, value in settings.items() if name in inspect.signature(cls).parameters}
     with _quiet():
-        components = {name: _read_component(files, name, value, dtype) for name, value in parts.items()}
+        components = {
+            name: _read_component(files, name, value, dtype, device, base if name in EXPERTS else None)
+            for name, value in parts.items()
+        }
         pipeline = _assemble(cls, files, components, settings)
         for component in components:
             for path in files.adapters(component):
@@ -64,7 +78,19 @@ def read_pipeline(
     for component in components.values():
         if isinstance(component, nn.Module):
             _lay_out(component.requires_grad_(False).eval())
-    return pipeline.to(device)
+    return pipeline.to(device) if base is None else _placed(pipeline, device, base)
+
+
+def _placed(pipeline: Any, device: torch.device, base: Base) -> Any:
+    """All on its device but for the denoiser, which training needs and the cache, most times, does not: it is put there
+    when training begins, and until then the encoders have the room. Where blocks wait, the rest of it is no matter."""
+    networks = {name: each for name, each in pipeline.components.items() if isinstance(each, nn.Module)}
+    for name, network in networks.items():
+        if name not in EXPERTS:
+            network.to(device)
+        elif base.waits:
+            wait(network, device, base.names[1])
+    return pipeline
 
 
 def _lay_out(network: nn.Module) -> None:
@@ -120,7 +146,7 @@ def read_index(files: BundleFiles) -> dict[str, Any]:
     return index
 
 
-def _component_class(files: BundleFiles, name: str, value: list) -> Any:
+def component_class(files: BundleFiles, name: str, value: list) -> Any:
     """The class that ``model_index.json`` names for a component: of diffusers, transformers, showme, or an installed
     plug-in alone."""
     library, class_name = map(str, value)
@@ -138,12 +164,16 @@ def _component_class(files: BundleFiles, name: str, value: list) -> Any:
         ) from error
 
 
-def _read_component(files: BundleFiles, name: str, value: list, dtype: torch.dtype) -> Any:
+def _read_component(
+    files: BundleFiles, name: str, value: list, dtype: torch.dtype, device: torch.device, base: Base | None
+) -> Any:
     """``from_pretrained`` from text and safetensors only; of a network, every weight finds its place."""
-    cls, folder = _component_class(files, name, value), files.path(name)
+    cls, folder = component_class(files, name, value), files.path(name)
     settings: dict[str, Any] = {"local_files_only": True}
     if issubclass(cls, nn.Module):
         settings |= {"torch_dtype": dtype, "use_safetensors": True, "output_loading_info": True}
+    if base is not None and (packed := packing(base, device, getattr(cls, "unpacked", ()))) is not None:
+        settings["quantization_config"] = packed
     try:
         component = cls.from_pretrained(folder, **settings)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:

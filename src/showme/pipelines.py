@@ -15,6 +15,7 @@ from .lazy_pipeline import LazyPipeline
 from .manifest import MANIFEST, sha256_of
 from .methods import find_method
 from .methods.base import Pipeline
+from .quantization import Base
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def load_pipeline(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     method: str | None = None,
+    base: Base | None = None,
 ) -> Pipeline:
     """Build the pipeline of an opened bundle.
 
@@ -48,15 +50,17 @@ def load_pipeline(
         device: where to; a GPU when there is one, when None.
         dtype: precision in memory; when None, fp32 on a CPU and the precision on disk elsewhere.
         method: whose pipeline; None: as the bundle says. Another one takes those of its settings that it knows.
+        base: what becomes of frozen weights, for training, which puts the denoiser on ``device`` itself; excludes
+            ``dtype``.
 
     Raises:
-        InputError: weights that do not fit their networks, or a device that is not there.
+        InputError: weights that do not fit their networks, a device that is not there, or one that cannot run them.
     """
     from .pipeline_files import read_pipeline
 
     method = method or files.info.method
     find_method(method).check_backbone(files)
-    pipeline = read_pipeline(find_method(method).pipeline(), files, device, dtype, method == files.info.method)
+    pipeline = read_pipeline(find_method(method).pipeline(), files, device, dtype, method == files.info.method, base)
     _settle(pipeline, files, method)
     return pipeline
 

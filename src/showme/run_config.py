@@ -11,6 +11,7 @@ from .config import Settings, TrainingConfig
 from .data.sampling import ClipPolicy, is_random
 from .data.sources import AnySource
 from .long_text import LongInstructions
+from .quantization import Precision
 
 
 class DataConfig(Settings):
@@ -60,6 +61,22 @@ class ValidationConfig(Settings):
     steps: int | None = Field(None, ge=1, description="denoising steps; null: the model's own")
 
 
+class MemoryConfig(Settings):
+    """What becomes of the weights that are not trained, so that a large model fits; `showme doctor --config` forecasts.
+    Trained weights and adapters are fp32 in any case."""
+
+    base: Precision = Field(
+        "fp32",
+        description="fp32, bf16, fp8, int8 or int4: of the frozen weights; below 16 bits that of the denoiser's linear "
+        "layers, with all else in bf16",
+    )
+    offload: bool = Field(
+        False,
+        description="the denoiser's frozen blocks wait in main memory and come one ahead of their turn; with "
+        "training.gradient_checkpointing",
+    )
+
+
 class RunConfig(Settings):
     """One run; a method adds its own fields."""
 
@@ -72,12 +89,34 @@ class RunConfig(Settings):
     data: DataConfig
     validation: ValidationConfig = ValidationConfig()
     training: TrainingConfig
+    memory: MemoryConfig = MemoryConfig()
+
+    @model_validator(mode="after")
+    def _narrow_weights_compute_narrowly(self) -> RunConfig:
+        if self.memory.base != "fp32" and self.training.precision == "fp32":
+            raise ValueError(f"memory.base is {self.memory.base}, which computes in bf16: set training.precision to it")
+        return self
+
+    @model_validator(mode="after")
+    def _offload_recomputes(self) -> RunConfig:
+        if self.memory.offload and not self.training.gradient_checkpointing:
+            raise ValueError("memory.offload brings blocks back to recompute them: set training.gradient_checkpointing")
+        if self.memory.offload and self.memory.base == "int4":
+            raise ValueError("memory.offload moves weights, and int4's cannot be: set memory.base to int8, fp8 or bf16")
+        return self
 
     @model_validator(mode="after")
     def _out_is_named(self) -> RunConfig:
         if self.out == Path():
             raise ValueError("out: name a folder of the run's own")
         return self
+
+    @property
+    def training_here(self) -> TrainingConfig:
+        """As the trainer is to take it: narrow weights leave it no choice of the precision that it computes in."""
+        if self.memory.base == "fp32":
+            return self.training
+        return self.training.model_copy(update={"precision": "bf16"})
 
     @property
     def label(self) -> str:

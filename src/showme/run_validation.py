@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,7 @@ from .fingerprint import digest_of
 from .generation.outputs import write_png, write_video
 from .long_text import truncation_reported
 from .methods.base import Pipeline
+from .methods.strength import NOTHING, Strength
 from .pictures.psnr import psnr
 from .run_config import RunConfig
 from .run_input import enriched
@@ -58,8 +60,14 @@ class Validator:
         look = Look(*self.size, self.config.data.frames, fit=self.config.data.fit)
         return [read_clip(record, look).frames for record in self.records]
 
-    def run(self, step: int, pipeline: Pipeline) -> dict[str, float]:
-        """Generate every scene with ``pipeline`` and write the page; returns the figures."""
+    def run(self, step: int, pipeline: Pipeline, strengths: Sequence[Strength] = ()) -> dict[str, float]:
+        """Generate every scene with ``pipeline`` and write the page; returns the figures.
+
+        Args:
+            step: of the training.
+            pipeline: of the model as it is then.
+            strengths: of its adapters, by level; none where none is trained.
+        """
         self._own_folder()
         scenes = [self._scene(number) for number in range(len(self.records))]
         pipeline.set_progress_bar_config(disable=True)
@@ -70,7 +78,15 @@ class Validator:
             values.append(self._figure(made, clip))
         what = "share of the picture in the region" if self.task == "region" else "gain over the first frame, dB"
         figures = {what: float(np.mean(values))}
-        add_validation(self.folder, self.config.title, scenes, Validated(step, files, figures))
+        if strengths and max(each.moved for each in strengths) < NOTHING:
+            warnings.warn(
+                f"After {step} steps the adapters move the prediction by less than {NOTHING:.0e} of it at every level "
+                "of noise: raise training.optimizer.learning_rate, or train longer.",
+                ShowMeWarning,
+                stacklevel=2,
+            )
+        moved = [(each.log_snr, each.moved) for each in strengths]
+        add_validation(self.folder, self.config.title, scenes, Validated(step, files, figures, moved))
         return figures
 
     def _figure(self, made: np.ndarray, clip: np.ndarray) -> float:

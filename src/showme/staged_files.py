@@ -14,7 +14,7 @@ from pathlib import Path
 # Of other machines nobody knows whether a writer lives; one that was silent for so long is taken for dead.
 STALE_SECONDS = 900.0
 # name.suffix.HOST.PID.partial
-_STAGED = re.compile(r".+?\.(?:safetensors|jsonl|json|html|csv|tex)\.(?P<owner>.+)\.partial")
+_STAGED = re.compile(r".+?\.(?:safetensors|jsonl|json|html|csv|tex|mp4)\.(?P<owner>.+)\.partial")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
 
-from showme.backbones.paths import DiscretePath, EDMPath, FlowPath
+from showme.backbones.paths import DiscretePath, EDMPath, FlowPath, jump
 from showme.methods.showme.rewards import motion_gate, structure_gate
 from showme.models.schedulers import DynamicRescaleDDIMScheduler
 
@@ -128,3 +128,54 @@ def _noise(path, latents, clean, level):
     """The noise that would have made ``latents`` of ``clean``."""
     one, zero = torch.ones_like(clean), torch.zeros_like(clean)
     return (latents - path.noised(clean, zero, level)) / path.noised(zero, one, level)
+
+
+@pytest.mark.parametrize("path", LEVELS)
+def test_the_true_prediction_jumps_along_the_true_way(path):
+    torch.manual_seed(0)
+    clean, noise = torch.randn(2, 3, 2, 3, 5, 5)
+    start, end = LEVELS[path][[1, 2, 3]], LEVELS[path][[0, 1, 2]]
+    noisy = path.noised(clean, noise, start)
+    scale = 1 + start.max() if isinstance(path, EDMPath) else 1
+    there = jump(path, noisy, path.target(clean, noise, start), start, end)
+    torch.testing.assert_close(there, path.noised(clean, noise, end), atol=float(2e-4 * scale), rtol=1e-3)
+    whole = jump(path, noisy, path.target(clean, noise, start), start, -torch.ones_like(end))
+    torch.testing.assert_close(whole, clean, atol=float(2e-4 * scale), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("path", "scheduler"),
+    [
+        (DiscretePath(SCHEDULERS[1]), DDIMScheduler.from_config(
+            SCHEDULERS[1].config, timestep_spacing="trailing", clip_sample=False,
+        )),
+        (FlowPath(3.0), FlowMatchEulerDiscreteScheduler(shift=3.0)),
+        (EDMPath(), EulerDiscreteScheduler(
+            prediction_type="v_prediction", timestep_type="continuous", use_karras_sigmas=True, sigma_min=0.002,
+            sigma_max=700.0,
+        )),
+    ],
+)  # fmt: skip
+def test_a_jump_is_the_schedulers_step(path, scheduler):
+    torch.manual_seed(0)
+    noisy, prediction = torch.randn(2, 1, 2, 3, 5, 5)
+    scheduler.set_timesteps(4)
+    levels = path.at(scheduler.timesteps)
+    for number, timestep in enumerate(scheduler.timesteps[:-1]):
+        start, end = levels[number, None], levels[number + 1, None]
+        if isinstance(path, EDMPath):
+            scheduler.scale_model_input(noisy, timestep)
+        stepped = scheduler.step(prediction, timestep, noisy, return_dict=False)[0]
+        torch.testing.assert_close(jump(path, noisy, prediction, start, end), stepped, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize("path", LEVELS)
+def test_levels_between_two_fall_from_one_to_the_other(path):
+    start, end = LEVELS[path][3:], LEVELS[path][1:2]
+    shares = torch.linspace(0, 1, 7, dtype=torch.float64)[:, None]
+    levels = torch.cat([path.between(start, end, share) for share in shares])
+    assert (levels.diff() < 0).all()
+    torch.testing.assert_close(levels[[0, -1]].double(), torch.cat([start, end]).double(), rtol=1e-5, atol=1e-5)
+    last = torch.cat([path.between(start, -torch.ones_like(start), share) for share in shares[:-1]])
+    assert (last.diff() < 0).all()
+    assert (path.log_snr(last).isfinite()).all()

@@ -147,7 +147,7 @@ def test_failures_are_one_line_and_debug_shows_the_traceback(run, photo, tiny_bu
     def fail(*_args):
         raise RuntimeError("the disk\nis full")
 
-    monkeypatch.setattr("showme.generation.run._load", fail)
+    monkeypatch.setattr("showme.generation.run.load_model", fail)
     arguments = ("generate", photo, TEXT, "--model", tiny_bundle, "--out", tmp_path / "out")
     code, _, stderr = run(*arguments)
     assert code == 1
@@ -160,7 +160,7 @@ def test_ctrl_c_exits_with_130_and_leaves_nothing(run, photo, tiny_bundle, tmp_p
     def interrupt(*_args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("showme.generation.run._load", interrupt)
+    monkeypatch.setattr("showme.generation.run.load_model", interrupt)
     code, _, stderr = run("generate", photo, TEXT, "--model", tiny_bundle, "--out", tmp_path / "out")
     assert code == 130
     assert stderr.endswith("\nerror: interrupted.\n")

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 import showme
-from showme.cli import explain, main
+from showme.cli import main
 from showme.errors import InputError
+from showme.explanation import explain
 
 
 @pytest.fixture

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+from torch import nn
 
 from showme.training import CHECKPOINTS
 from showme.training.checkpoint import newest_checkpoint
+from showme.training.distributed import own
 
 from .toy import losses, train
 
@@ -69,3 +71,15 @@ def test_two_shards_with_accumulation_equal_one_process_which_can_take_over(one,
     train(tmp_path, dropout=0.0, schedule="constant", steps=15)
     launch("shards", tmp_path, "steps=20")
     assert_equal(tmp_path, one)
+
+
+class Broken(nn.Module):
+    @property
+    def shard_units(self) -> list:
+        return self.unheard_of
+
+
+def test_what_fails_in_an_objectives_own_words_is_no_silence():
+    assert own(nn.Linear(1, 1), "shard_units", ()) == ()
+    with pytest.raises(AttributeError):
+        own(Broken(), "shard_units", ())

@@ -31,17 +31,19 @@ def test_a_run_bounded_by_minutes_learns_logs_and_knows_when_it_is_done(tmp_path
     assert state["pace"]["precision"] == "fp32"
     assert {**state, "pace": None} == {"step": 120, "seconds": 120.0, "samples": 8 * 120, "pace": None}
     assert losses(tmp_path)[-1] < losses(tmp_path)[0] / 3
+    assert [row["progress"] for row in lines(tmp_path)] == [round(step / 120, 6) for step in range(1, 121)]
     again = ToyObjective()
     assert Trainer(again, ToySamples(), config, tmp_path).run() == state, "the minutes were spent"
     assert len(lines(tmp_path)) == 120
 
 
-def test_every_term_rate_speed_memory_and_gradient_are_logged(tmp_path):
+def test_every_term_rate_speed_memory_and_gradient_are_logged_and_how_far_it_is(tmp_path):
     train(tmp_path, steps=4)
     rows = lines(tmp_path)
     assert set(rows[0]) == {
-        "step", "seconds", "fit", "size", "gradient_norm", "rate", "samples_per_second", "memory_mib"
+        "step", "seconds", "progress", "fit", "size", "gradient_norm", "rate", "samples_per_second", "memory_mib"
     }  # fmt: skip
+    assert [row["progress"] for row in rows] == [0.25, 0.5, 0.75, 1.0]
     assert [row["rate"] for row in rows] == pytest.approx([0.005, 0.0075, 0.005, 0.0025])
     assert rows[0]["memory_mib"] > 50
     assert rows[0]["gradient_norm"] > 0

@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     from .base import Backbone
 
 # Resolved when one is asked for: names are known without torch.
-_OWN = {"video_unet": "showme.backbones.video_unet:VideoUNetBackbone", "svd": "showme.backbones.svd:SVDBackbone"}
+_OWN = {
+    "video_unet": "showme.backbones.video_unet:VideoUNetBackbone",
+    "svd": "showme.backbones.svd:SVDBackbone",
+    "wan": "showme.backbones.wan:WanBackbone",
+}
 
 
 def open_backbone(name: str, parts: Any) -> Backbone:

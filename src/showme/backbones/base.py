@@ -46,6 +46,14 @@ class Facts:
             )
         return (frames - 1) // self.time + 1
 
+    def frames(self, slots: int) -> int:
+        """T of T' slots."""
+        return (slots - 1) * self.time + 1
+
+    def slot(self, frame: int) -> int:
+        """The slot that holds a frame."""
+        return -(-frame // self.time)
+
 
 @dataclass(frozen=True)
 class Known:
@@ -93,6 +101,21 @@ class Conditions:
 
 
 @dataclass(frozen=True)
+class Still:
+    """How a transformer whose attention knows no temporal half makes a single picture.
+
+    Attributes:
+        slots: 2: the given picture and the wanted one; 1: the wanted one alone, the given one in its condition.
+        position: where the wanted one lies in time, the given one at 0; RoPE's index.
+        folded: names of adapters that act on attention which is folded slot by slot.
+    """
+
+    slots: int = 2
+    position: int = 1
+    folded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Site:
     """A layer of the denoiser where a small network may stand.
 
@@ -130,6 +153,17 @@ class Backbone(ABC):
         return {name: network for name, network in found.items() if network is not None}
 
     @property
+    def experts(self) -> list[Any]:
+        """The networks that remove the noise, the denoiser first; where there are two, each does so on one side of the
+        boundary."""
+        return [self.networks[self.denoiser]]
+
+    @property
+    def boundary(self) -> float | None:
+        """The level below which the second expert works, and the first from there on; None: there is one."""
+        return None
+
+    @property
     @abstractmethod
     def facts(self) -> Facts:
         """Of the components as they are."""
@@ -156,14 +190,48 @@ class Backbone(ABC):
         return False
 
     @property
+    def knows_frames(self) -> bool:
+        """Whether known frames have to be given as pictures, to :meth:`known_frames`, because they are encoded with
+        what lies between them; else :meth:`known` takes their latents."""
+        return False
+
+    @property
+    def holds_known(self) -> bool:
+        """Whether known latents take the place of noisy ones, so that nothing is predicted of them."""
+        return False
+
+    @property
+    def blocks_wait(self) -> bool:
+        """Whether the denoiser's blocks can wait in main memory for their turn."""
+        return False
+
+    @property
+    def stills_beside(self) -> bool:
+        """Whether a still is made beside the given picture, in slots of their own, so that the choices of a
+        :class:`Still` say something."""
+        return False
+
+    def check_still(self, choices: Still) -> None:
+        """Refuse choices of single pictures that the family does not have.
+
+        Raises:
+            InputError: names the field.
+        """
+        if not self.stills_beside:
+            raise InputError(
+                f"{type(self).__name__} makes a picture with its temporal half off: leave still and adapter.attention "
+                "out, which are of Wan."
+            )
+
+    @property
     def units(self) -> list[nn.Module]:
         """Modules that are gathered one at a time when the network is sharded; none: the whole."""
         return []
 
     @property
     def device(self) -> torch.device:
-        """Where the networks run."""
-        return self.parts.device
+        """Where the codec and the encoders run. The denoiser may wait in main memory while they fill a cache."""
+        return next(self.encoders["latents"].parameters()).device
 
     @property
     @abstractmethod
@@ -210,6 +278,23 @@ class Backbone(ABC):
     @abstractmethod
     def known(self, latents: Tensor, slots: Sequence[int], count: int) -> Known:
         """Latents of single pictures (B, C, K, h, w), encoded alone, at ``slots`` of ``count``; -1 is the last."""
+
+    def known_frames(self, pixels: Tensor, frames: Sequence[int], count: int) -> Known:
+        """Frames (B, K, 3, H, W) that are known of clips of ``count``; -1 is the last.
+
+        Raises:
+            InputError: a count that the codec does not take.
+        """
+        latents = torch.cat([self.encode(pixels[:, k : k + 1]) for k in range(len(frames))], dim=2)
+        slots = [self.facts.slot(frame % count) for frame in frames]
+        return self.known(latents, slots, self.facts.slots(count))
+
+    def end(self, pixels: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) -> the slots (B, C, 1, h, w) of clips that end with them: where a slot holds several
+        frames, all of these are the picture."""
+        time = self.facts.time
+        held = pixels[:, None].expand(-1, time + 1 if time > 1 else 1, -1, -1, -1)
+        return self.encode(held)[:, :, -1:]
 
     @abstractmethod
     def encode_text(self, sentences: Sequence[str], *, device: torch.device | None = None, **choices: Any) -> Tensor:

@@ -55,7 +55,8 @@ class ClipText(Backbone):
         parts = reader.windows(sentences)
         windows = windows or common_windows(parts)
         ids = reader.ids([window for text in parts for window in text])
-        states = self.parts.text_encoder(ids.to(device or self.parts.device)).last_hidden_state
+        device = device or next(self.parts.text_encoder.parameters()).device
+        states = self.parts.text_encoder(ids.to(device)).last_hidden_state
         rows = states.split([len(text) for text in parts])
         return torch.stack([row.flatten(0, 1).repeat(windows // len(row), 1) for row in rows])
 

@@ -20,10 +20,14 @@ from torch import Tensor, nn
 from ..bundle import LORA_CONFIG
 from ..errors import InputError, first_line
 from .merging import merged
+from .waiting import waits
 
 # In an adapter's settings: modules that are kept with it. And the network's methods that add and remove each.
 _KEPT = "kept_modules"
-_ADDED_BY = {"conv_in_masked": ("add_mask_entrance", "remove_mask_entrance")}
+_ADDED_BY = {
+    "conv_in_masked": ("add_mask_entrance", "remove_mask_entrance"),
+    "region_embedding": ("add_region_entrance", "remove_region_entrance"),
+}
 
 # A network of ours or of diffusers: mypy does not see what diffusers' mixins give them.
 Network = Any
@@ -74,25 +78,46 @@ def drop_adapter(network: Network, name: str) -> None:
 
 
 @contextlib.contextmanager
-def active_adapters(network: Network, names: Sequence[str]) -> Iterator[None]:
+def active_adapters(network: Network, names: Sequence[str], beside: bool = False) -> Iterator[None]:
     """While open, ``network`` runs with those of the named adapters that it has and no others, at the cost of a network
     without any.
 
     Their weights are added to the layers' own (W + B A) for the time being and taken back by putting the old tensors
-    in place again, so that nothing drifts however often the task changes. A network that hooks move between devices
-    keeps its layers as they are and runs the adapters beside them.
+    in place again, so that nothing drifts however often the task changes. A network that is moved between devices, or
+    whose layers are packed, keeps them as they are and runs the adapters beside them, and so does any with ``beside``.
     """
     present = [name for name in names if name in getattr(network, "peft_config", {})]
     if not present:
         yield
         return
-    if hasattr(network, "_hf_hook"):
+    if beside or waits(network) or hasattr(network, "_hf_hook") or getattr(network, "hf_quantizer", None) is not None:
         network.enable_adapters()
         network.set_adapters(present)
         yield
         return
     with merged(network, present):
         yield
+
+
+def trained_adapters(network: nn.Module) -> set[str]:
+    """Names of the adapters whose weights take gradients."""
+    layers = [layer for layer in network.modules() if isinstance(layer, LoraLayer)]
+    return {name for layer in layers for name, a in layer.lora_A.items() if a.weight.requires_grad}
+
+
+@contextlib.contextmanager
+def silenced(network: nn.Module, names: Iterable[str]) -> Iterator[None]:
+    """While open, the named adapters add nothing. Which are active stays as it is, and with it which are trained: peft
+    ties the two together."""
+    layers: list[Any] = [layer for layer in network.modules() if isinstance(layer, LoraLayer)]
+    kept = [(layer, name, layer.scaling[name]) for layer in layers for name in names if name in layer.scaling]
+    for layer, name, _ in kept:
+        layer.scaling[name] = 0.0
+    try:
+        yield
+    finally:
+        for layer, name, scale in kept:
+            layer.scaling[name] = scale
 
 
 def adapter_state(network: nn.Module, name: str) -> dict[str, Tensor]:
@@ -126,9 +151,18 @@ def save_adapters(network: nn.Module, folder: Path, dtype: torch.dtype | None = 
         if kept := kept_modules(network).get(name):
             settings[_KEPT] = list(kept)
             state |= {key: cast(value, dtype).contiguous() for key, value in _kept_state(network, kept).items()}
-        # A single entry: safetensors writes several in an order that changes from run to run.
-        metadata = {LORA_CONFIG: json.dumps(settings, sort_keys=True)}
-        save_file(state, folder / f"{name}.safetensors", metadata)
+        _write(state, settings, folder / f"{name}.safetensors")
+
+
+def write_adapter(state: dict[str, Tensor], config: LoraConfig, path: Path) -> None:
+    """An adapter that no network holds, in the form of :func:`save_adapters`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write({key: value.contiguous() for key, value in state.items()}, _config_dict(config, state), path)
+
+
+def _write(state: dict[str, Tensor], settings: dict[str, Any], path: Path) -> None:
+    # A single entry: safetensors writes several in an order that changes from run to run.
+    save_file(state, path, {LORA_CONFIG: json.dumps(settings, sort_keys=True)})
 
 
 def load_adapter(network: Network, path: Path) -> None:
@@ -137,13 +171,30 @@ def load_adapter(network: Network, path: Path) -> None:
     Raises:
         InputError: a tensor missing, unknown or misshapen, or a file that :func:`save_adapters` did not write.
     """
-    name = path.stem
+    place_adapter(network, *read_adapter(path), path)
+
+
+def read_adapter(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of an adapter's file, and the settings in its header.
+
+    Raises:
+        InputError: a file that :func:`save_adapters` did not write.
+    """
     with safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     if LORA_CONFIG not in metadata:
         raise InputError(f"{path} has no {LORA_CONFIG} in its header: save the adapter with save_adapters.")
-    settings = json.loads(metadata[LORA_CONFIG])
+    return state, json.loads(metadata[LORA_CONFIG])
+
+
+def place_adapter(network: Network, state: dict[str, Tensor], settings: dict[str, Any], path: Path) -> None:
+    """Add what :func:`read_adapter` read of ``path`` to ``network`` under the file's name.
+
+    Raises:
+        InputError: a tensor missing, unknown or misshapen.
+    """
+    name = path.stem
     kept = tuple(settings.pop(_KEPT, ()))
     own = {key: state.pop(key) for key in list(state) if any(key.startswith(f"{module}.") for module in kept)}
     if kept:

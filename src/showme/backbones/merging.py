@@ -79,7 +79,8 @@ def _merge(layer: Any, names: list[str]) -> Tensor:
     weight = layer.get_base_layer().weight.data
     for name in names:
         if name in layer.lora_A:
-            weight = weight + layer.get_delta_weight(name)
+            # Adapters may be trained in fp32 beside a narrower base.
+            weight = (weight + layer.get_delta_weight(name)).to(weight.dtype)
     return weight
 
 

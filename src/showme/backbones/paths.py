@@ -15,6 +15,8 @@ from torch import Tensor
 # What lies farther out of a normal distribution is not drawn.
 _TAIL = 1e-6
 _FLOW_TIMESTEPS = 1000
+# Where SVD's schedule ends.
+_LEAST_SIGMA = 0.002
 
 
 class NoisePath(Protocol):
@@ -44,6 +46,9 @@ class NoisePath(Protocol):
 
     def at(self, timestep: Tensor) -> Tensor:
         """The level that a diffusers scheduler of this path means by a timestep."""
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        """The level at a share of the way from one to another, both (B,); an ``end`` below 0 stands for no noise."""
 
 
 class DiscretePath:
@@ -100,6 +105,10 @@ class DiscretePath:
     def at(self, timestep: Tensor) -> Tensor:
         return timestep
 
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        # Timesteps of a scheduler that goes backward from the last: 999, 899, ..., 99, and then there is no noise.
+        return (start + share * (end.clamp(min=-1) - start)).round().long()
+
     def _predicts_noise(self) -> bool:
         kind = self.scheduler.config.prediction_type
         if kind not in ("epsilon", "v_prediction"):
@@ -145,6 +154,9 @@ class FlowPath:
     def at(self, timestep: Tensor) -> Tensor:
         """Schedulers count sigma in thousandths."""
         return timestep / _FLOW_TIMESTEPS
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        return start + share * (end.clamp(min=0) - start)
 
     def _drawn_by(self, level: float) -> float:
         return level / (self.shift - (self.shift - 1) * level)
@@ -197,9 +209,27 @@ class EDMPath:
         """With continuous timesteps Euler's scheduler gives the network ln s / 4, table 1's c_noise."""
         return (4 * timestep).exp()
 
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        return start * (end.clamp(min=_LEAST_SIGMA) / start) ** share
+
     def _at(self, share: Tensor) -> Tensor:
         deviations = math.sqrt(2) * torch.erfinv(2 * share - 1)
         return (self.mean + self.deviation * deviations).exp().float()
+
+
+def jump(path: NoisePath, noisy: Tensor, prediction: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """z at ``end`` from z at ``start``, straight on along what the network predicts: a step of Euler or of DDIM.
+
+    Args:
+        path: of both levels.
+        noisy, prediction: (B, ...).
+        start, end: levels (B,), ``start`` the noisier; an ``end`` below 0 stands for no noise.
+    """
+    clean = path.clean(noisy, prediction, start)
+    nothing, ones = torch.zeros_like(noisy[:, :1]), torch.ones_like(noisy[:, :1])
+    noise = (noisy - path.noised(clean, torch.zeros_like(noisy), start)) / path.noised(nothing, ones, start)
+    there = _shaped(end, noisy) < 0
+    return torch.where(there, clean, path.noised(clean, noise, torch.where(end < 0, start, end)))
 
 
 def _like(table: Tensor, latents: Tensor, level: Tensor) -> Tensor:

@@ -32,3 +32,12 @@ def in_slots(latents: Tensor, slots: Sequence[int], count: int, repeat: bool = F
 def beside(noisy: Tensor, known: Known) -> Tensor:
     """Known latents as further channels: (B, 2 C, T', h, w)."""
     return torch.cat([noisy, known.latents], dim=1)
+
+
+def frames_of_slots(where: Tensor, time: int) -> Tensor:
+    """Known slots (B, 1, T', 1, 1) -> which of their frames are known (B, time, T', 1, 1), as Wan's mask says it.
+
+    The first slot holds one frame, which counts for all of its places; of another it is the last frame.
+    """
+    last = torch.cat([torch.zeros_like(where).expand(-1, time - 1, -1, -1, -1), where], dim=1)
+    return torch.cat([where[:, :, :1].expand(-1, time, -1, -1, -1), last[:, :, 1:]], dim=2)

@@ -117,7 +117,8 @@ def _read(files: BundleFiles) -> PlainParts:
 
 
 def _is_part(value: Any) -> bool:
-    return isinstance(value, list)
+    # What a model does without stands there as two nulls.
+    return isinstance(value, list) and value[0] is not None
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -68,7 +68,9 @@ def sample(
         latents = drawn * getattr(scheduler, "init_noise_sigma", 1.0)
     else:
         latents = scheduler.add_noise(how.start, drawn, scheduler.timesteps[:1])
-    latents = backbone.hold(latents, known)
+    # A still's only slot is the wanted one, whatever is known beside it.
+    hold = (lambda latents, known: latents) if still else backbone.hold
+    latents = hold(latents, known)
     scaled = getattr(scheduler, "scale_model_input", lambda latents, t: latents)
     arguments = _step_arguments(scheduler, how)
     ask = _Asked(backbone, conditions, how, still)
@@ -79,7 +81,7 @@ def sample(
             seen = latents if backbone.scales_input else seen
             prediction = ask(seen, backbone.path.at(t))
             latents = scheduler.step(how.combine(prediction), t, latents, **arguments)[0]
-            latents = backbone.hold(latents, known)
+            latents = hold(latents, known)
             if how.after_step is not None:
                 latents = how.after_step(index, t, latents)
             bar.update()

@@ -6,6 +6,7 @@ anywhere on the line adds the traceback.
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import warnings
@@ -15,8 +16,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from .. import __version__
-from ..errors import InputError, ShowMeWarning
-from . import bundle, convert, data, doctor, evaluate, generate, train
+from ..errors import ShowMeWarning
+from ..explanation import INTERRUPTED, STOPPED, explain
+from . import bundle, convert, data, doctor, evaluate, generate, studio, train
+
+# Where packages that pack weights are installed, what is logged of them at every import, asked for or not.
+_CHATTER = ("diffusers.quantizers.torchao.torchao_quantizer", "torch.utils._pytree", "bitsandbytes")
 
 app = typer.Typer(
     name="showme",
@@ -30,6 +35,7 @@ app.command("generate")(generate.generate)
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")
 app.add_typer(evaluate.app, name="evaluate")
+app.command("studio")(studio.studio)
 app.command("doctor")(doctor.doctor)
 app.add_typer(convert.app, name="convert")
 app.add_typer(bundle.app, name="bundle")
@@ -51,10 +57,6 @@ def _root(
     """``--debug`` is listed here for the help; :func:`main` reads it, so that it may stand anywhere on the line."""
 
 
-_INTERRUPTED = 130
-_STOPPED = ("interrupted.", _INTERRUPTED)
-
-
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; see the module's text for the codes."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -62,13 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # A polite kill cleans up like Ctrl-C does: staged files vanish.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     warnings.showwarning = _warn
+    for name in _CHATTER:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         code = app([word for word in given if word != "--debug"], standalone_mode=False)
-        if code == _INTERRUPTED:
+        if code == INTERRUPTED:
             # Typer has caught Ctrl-C, without a word.
-            code = _fail(*_STOPPED)
+            code = _fail(*STOPPED)
     except KeyboardInterrupt:
-        code = _fail(*_STOPPED)
+        code = _fail(*STOPPED)
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             # Not a mistake but a question: the help as it is, and the code that the parser gives it.
@@ -86,35 +90,6 @@ def _warn(message: Warning | str, category: type[Warning], filename: str, lineno
         print(f"warning: {message}", file=sys.stderr)
         return
     print(warnings.formatwarning(message, category, filename, lineno, line).rstrip(), file=sys.stderr)
-
-
-def explain(error: Exception) -> tuple[str, int]:
-    """An error as one line and its exit code."""
-    if isinstance(error, InputError):
-        return str(error), 2
-    if hasattr(error, "format_message"):
-        # The parser's own errors, of whichever click typer was built on.
-        return f"{_one_line(error.format_message()).rstrip('.?')}: see `showme --help`.", 2
-    if type(error).__name__ == "Abort":
-        return _STOPPED
-    if type(error).__name__ == "OutOfMemoryError":
-        return "The device has too little memory: ask for fewer --frames, or see `showme doctor`.", 1
-    if type(error).__module__.startswith("showme."):
-        # Our own errors are sentences already, like the one that names the missing OpenGL package.
-        return _one_line(str(error)), 1
-    return f"{_one_line(str(error)) or 'no reason given'} ({type(error).__name__}; {_hint()})", 1
-
-
-def _hint() -> str:
-    """What may be behind an error that nobody foresaw: a package of a version that was never tried, else the place."""
-    from ..installation import extras, find_faults
-
-    faults = [fault for extra in ("", *extras()) for fault in find_faults(extra) if not (extra and fault.absent)]
-    return f"{faults[0].words}: {faults[0].remedy}" if faults else "--debug shows where"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _fail(sentence: str, code: int) -> int:

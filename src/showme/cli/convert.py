@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -107,6 +107,63 @@ def svd(
     with _converting(source) as progress:
         convert_folder(source, dest, (height, width), text_encoder, progress)
     _done(dest)
+
+
+@app.command()
+def wan(
+    source: Annotated[str, typer.Argument(help="Folder as it is published in diffusers' layout, or a hub id.")],
+    dest: Annotated[Path, typer.Argument(help="Folder for the model, which names the other and copies nothing of it.")],
+    height: Annotated[int, typer.Option(min=16, max=4096, help="Of its pictures.")] = 480,
+    width: Annotated[int, typer.Option(min=16, max=4096, help="Of its pictures.")] = 832,
+    frames: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Of its videos, 4 n + 1; as its authors run it when left out.")
+    ] = None,
+) -> None:
+    """Wan 2.1 and 2.2, image to video: TI2V-5B, I2V-14B, I2V-A14B; SkyReels-V2-I2V."""
+    refuse_foreign(dest)
+    from ..conversion.wan_folder import convert_folder
+
+    with _converting(Path(source)) as progress:
+        converted = convert_folder(source, dest, (height, width), frames, progress)
+    typer.echo(f"{converted.licence}.")
+    _done(dest)
+
+
+@app.command()
+def lora(
+    source: Annotated[str, typer.Argument(help="A model over Wan, or another tool's LoRA file.")],
+    dest: Annotated[Path, typer.Argument(help="File to write, or with --base the folder for the model.")],
+    to: Annotated[str | None, typer.Option(help="Write a model's adapter for diffusers or comfyui.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="Which, of a model with several.")] = None,
+    base: Annotated[str | None, typer.Option(help="Add a LoRA file to this model: fewer steps, for one.")] = None,
+    expert: Annotated[
+        str | None, typer.Option(help="Of a model with two networks, such as Wan 2.2 A14B: high or low, by the noise.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="With --base: that it was made for.")] = 4,
+    guidance: Annotated[float, typer.Option(min=0, max=100, help="With --base: that it was made for.")] = 1.0,
+) -> None:
+    """Adapters of Wan to other tools, and theirs to us."""
+    if (to is None) == (base is None):
+        raise InputError("Say --to diffusers or --to comfyui to write one, or --base MODEL to read one.")
+    if expert not in (None, "high", "low"):
+        raise InputError(f"--expert {expert!r}: choose high or low.")
+    of = cast(Literal["high", "low"] | None, expert)
+    if base is not None:
+        if not Path(source).is_file():
+            raise InputError(f"{absent(source)}: give the LoRA's .safetensors file.")
+        refuse_foreign(dest)
+        from ..conversion.lora_files import import_lora
+
+        for name in import_lora(Path(source), dest, base, steps, guidance, of):
+            typer.echo(f"note: the LoRA says nothing of {name}: it was made for another release of Wan.")
+        _done(dest)
+        return
+    if to not in ("diffusers", "comfyui"):
+        raise InputError(f"--to {to!r}: choose diffusers or comfyui.")
+    from ..conversion.lora_files import export_lora
+
+    name = export_lora(source, dest, cast(Literal["diffusers", "comfyui"], to), adapter, of)
+    typer.echo(f"wrote: the adapter {name} to {dest}")
 
 
 @contextlib.contextmanager

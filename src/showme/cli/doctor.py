@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ..errors import InputError
+from .forecast import forecast
+
 _LABEL = len("embedded model")
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
-    """Say what this machine can run, and what is missing."""
+def doctor(
+    fields: Annotated[
+        list[str] | None, typer.Argument(help="With --config: settings to change, as for showme train.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML of a training: forecast the memory that it takes, and what makes it fit.")
+    ] = None,
+    shapes: Annotated[
+        str | None, typer.Option(help="With --config: a published model's shapes, where the recipe's is not here.")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="With --config: height and width of the pictures, 480x832.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="With --config: that train together.")] = 1,
+    sharded: Annotated[bool, typer.Option("--sharded", help="With --config: by FSDP2 instead of DDP.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Say what this machine can run, and what is missing; or what a training will take."""
+    if config is not None:
+        forecast(config, fields or (), as_json, shapes, size, processes, sharded)
+        return
+    if fields or shapes or size or sharded:
+        raise InputError("Settings, --shapes, --size and --sharded are of a forecast: give the recipe with --config.")
     from ..machine import examine, find_installed
 
     if as_json:

@@ -84,6 +84,16 @@ def generate(
         list[str] | None,
         typer.Option(help="What is done in the next of --clips; repeated for more, the last holds for the others."),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the networks in fp32, bf16, fp8, int8 or int4, for less memory; below 16 bits that is of the "
+            "denoiser's layers."
+        ),
+    ] = None,
+    offload: Annotated[
+        bool, typer.Option("--offload", help="Of Wan: the denoiser's blocks wait in main memory for their turn.")
+    ] = False,
 ) -> None:
     """Make the picture of the result and the video of the action from one photo and one instruction."""
     from ..generation.request import GenerateRequest
@@ -95,7 +105,7 @@ def generate(
     models = model or ["embedded"]
     request = GenerateRequest(
         image, instruction, models[0], task, out, seed, steps, guidance, frames, fit, device, goal, long_instructions,
-        region, motion, enrich, states, clips, tuple(then or ()),
+        region, motion, enrich, states, clips, tuple(then or ()), weights, offload,
     )  # fmt: skip
     with job_bars("{task.description:22}") as bars:
         if len(models) > 1:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..bundle import BundleFiles, BundleInfo
     from ..data.cache import Part
+    from ..data.clips import Look
     from ..data.rows import ClipRows
     from ..run_config import RunConfig
     from .cached import CachedClips
@@ -52,9 +53,11 @@ class Method(ABC):
             InputError: it cannot; names the backbones that can.
         """
         if self.backbones is not None and files.info.backbone not in self.backbones:
+            *most, last = self.backbones
+            others = ", ".join(most)
             raise InputError(
                 f"The method {self.name} cannot be run on {files.info.name}, whose backbone is {files.info.backbone}: "
-                f"choose a model on {' or '.join(self.backbones)}."
+                f"choose a model on {' or '.join(filter(None, (others, last)))}."
             )
 
     @abstractmethod
@@ -130,9 +133,24 @@ class Stage(ABC):
     def __init__(self, config: Any, pipeline: Pipeline):
         self.config, self.pipeline = config, pipeline
 
+    @property
+    def caches_predictions(self) -> bool:
+        """Whether ``parts`` ask the denoiser, which else stays in main memory until training begins."""
+        return False
+
     @abstractmethod
     def parts(self, rows: ClipRows) -> list[Part]:
         """What of each clip is computed once: by the frozen networks and estimators."""
+
+    def blank(self, look: Look, latents: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What ``parts`` keep of one clip beside what every method reads of it, in zeros: of such clips it is said
+        before training how much memory that takes.
+
+        Args:
+            look: how clips are looked at.
+            latents: of such a clip (T', C, h, w), as they are kept.
+        """
+        return {}
 
     @abstractmethod
     def prepare(self) -> None:
@@ -153,6 +171,11 @@ class Stage(ABC):
         Its ``trained`` maps names of the backbone's networks to those of them that checkpoints keep, its
         ``shard_units`` lists the modules that FSDP2 gathers one at a time.
         """
+
+    @property
+    def rewritten(self) -> tuple[str, ...]:
+        """Components without weights that are another than the model's own, and are written with a thin model too."""
+        return ()
 
     def finish(self, info: BundleInfo) -> BundleInfo:
         """What the trained pipeline's settings and its bundle say, where that is another than before."""

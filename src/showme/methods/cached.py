@@ -15,14 +15,17 @@ from ..backbones.base import Backbone
 from ..data.cache import Part, PartReader, build_parts
 from ..data.cache.build import Progress
 from ..data.rows import ClipRows
-from ..data.sampling import FIRST_FRAMES
+from ..data.sampling import FIRST_FRAMES, LAST_FRAMES
 from ..data.sources.record import Record
 from ..fingerprint import code_digest, digest_of, weights_digest
 
 
 class CachedClips:
     """Row -> ``latents`` (T', C, h, w), ``image`` (F, N, D) tokens of the first F frames, ``text`` (L, D),
-    ``null_image`` (N, D), ``null_text`` (L, D), ``scalar`` () where clips differ in it, and what a method adds.
+    ``null_image`` (N, D), ``null_text`` (L, D), ``scalar`` () where clips differ in it, and what a method adds. Where a
+    latent holds several frames, ``stills`` (F + 3, C, h, w): the first F and the last three, each encoded alone, and
+    ``end`` (C, h, w): the slot of a clip that stands still at the last; where known frames are encoded with what lies
+    between, ``known`` (2, T', C, h, w): the first, and the first and the last.
 
     Args:
         rows: the clips.
@@ -69,15 +72,25 @@ def clip_parts(backbone: Backbone, rows: ClipRows) -> list[Part]:
         rows: the clips, at the model's size.
 
     Raises:
-        InputError: instructions that are longer than the model reads, where it refuses them.
+        InputError: a number of frames that the model's codec does not take, or instructions that are longer than the
+            model reads, where it refuses them.
     """
+    backbone.facts.slots(rows.look.frames)
     check_lengths(backbone, rows.records)
     encode, words = ClipEncoder(backbone, rows), list(sentences(rows))
     digest = {name: weights_digest(encoder) for name, encoder in backbone.encoders.items()}
     code = {"code of the encoders": code_digest((sys.modules[__name__], *code_of(backbone)))}
     clips, choices = rows.fingerprint | code, backbone.text_choices(words)
     text: dict[str, Any] = choices | {"text encoder": digest["text"], "vocabulary": digest_of(backbone.vocabulary)}
-    parts = [Part("latents", clips | {"codec": digest["latents"]}, rows.identities, encode.latents)]
+    codec = clips | {"codec": digest["latents"]}
+    parts = [Part("latents", codec, rows.identities, encode.latents)]
+    if backbone.facts.time > 1:
+        alone = {"first": FIRST_FRAMES, "last": LAST_FRAMES}
+        parts.append(Part("stills", codec | alone, rows.identities, encode.stills))
+    if backbone.facts.time > 1 and not backbone.knows_frames:
+        parts.append(Part("end", codec | {"frames": "the last"}, rows.identities, encode.end))
+    if backbone.knows_frames:
+        parts.append(Part("known", codec | {"frames": "first, first and last"}, rows.identities, encode.known))
     if "image" in digest:
         image, size = {"image encoder": digest["image"]}, {"size": [rows.look.height, rows.look.width]}
         parts += [
@@ -125,22 +138,44 @@ class ClipEncoder:
     def latents(self, rows: Sequence[int]) -> dict[str, Tensor]:
         pixels = self.pixels(rows)
         stride = torch.tensor([round(clip.sample.stride) for clip in self.rows.read(rows)])
-        with self._autocast():
-            latents = self.backbone.encode(self._view(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2]))
+        with self.autocast():
+            latents = self.backbone.encode(self.view(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2]))
         return {"latents": latents.half().transpose(1, 2).contiguous(), "stride": stride}
+
+    @torch.no_grad()
+    def stills(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        pixels = torch.cat([self.pixels(rows, part) for part in (slice(FIRST_FRAMES), slice(-LAST_FRAMES, None))], 1)
+        with self.autocast():
+            latents = self.backbone.encode(self.view(pixels.flatten(0, 1))[:, None])
+        return {"stills": latents[:, :, 0].half().unflatten(0, pixels.shape[:2])}
+
+    @torch.no_grad()
+    def end(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        pixels = self.pixels(rows, slice(-1, None))[:, 0]
+        with self.autocast():
+            return {"end": self.backbone.end(self.view(pixels))[:, :, 0].half()}
+
+    @torch.no_grad()
+    def known(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        count = self.rows.look.frames
+        pixels = torch.cat([self.pixels(rows, part) for part in (slice(1), slice(-1, None))], 1)
+        pixels = self.view(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2])
+        with self.autocast():
+            both = [self.backbone.known_frames(pixels[:, : len(at)], at, count).latents for at in ((0,), (0, -1))]
+        return {"known": torch.stack(both, 1).half().transpose(2, 3).contiguous()}
 
     @torch.no_grad()
     def image(self, rows: Sequence[int]) -> dict[str, Tensor]:
         pixels = self.pixels(rows, slice(FIRST_FRAMES))
-        with self._autocast():
-            tokens = self._tokens(self._view(pixels.flatten(0, 1)))
+        with self.autocast():
+            tokens = self._tokens(self.view(pixels.flatten(0, 1)))
         return {"image": tokens.half().unflatten(0, pixels.shape[:2])}
 
     @torch.no_grad()
     def null_image(self, rows: Sequence[int]) -> dict[str, Tensor]:
         look = self.rows.look
         grey = torch.full((1, 3, look.height, look.width), 0.5, device=self.backbone.device)
-        tokens = self.backbone.encode_none_and_image(self._view(grey))
+        tokens = self.backbone.encode_none_and_image(self.view(grey))
         assert tokens is not None
         return {"null_image": tokens[:1].half()}
 
@@ -153,8 +188,8 @@ class ClipEncoder:
         assert tokens is not None, "a backbone with an image encoder has tokens of it"
         return tokens
 
-    def _view(self, pixels: Tensor) -> Tensor:
+    def view(self, pixels: Tensor) -> Tensor:
         return (2 * pixels - 1).to(self.backbone.dtype, memory_format=torch.channels_last)
 
-    def _autocast(self):
+    def autocast(self):
         return torch.autocast(self.backbone.device.type, torch.bfloat16)

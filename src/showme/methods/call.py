@@ -77,11 +77,13 @@ class Given:
         text: (K, L, D), of K branches.
         image: projected tokens (K, N, D); None: the model has no image encoder.
         first: the first frame's latent (1, C, 1, h, w).
+        pixels: the first frame (1, 1, 3, H, W) in [-1, 1].
     """
 
     text: Tensor
     image: Tensor | None
     first: Tensor
+    pixels: Tensor
 
 
 def settings_of(

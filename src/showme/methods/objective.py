@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from torch import nn
+import contextlib
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
 
 from ..backbones.base import Backbone
+from ..backbones.lora import silenced, trained_adapters
+from ..backbones.waiting import bring
+from .step import Step, denoising_step
 
 
 class BackboneObjective(nn.Module):
@@ -16,11 +23,42 @@ class BackboneObjective(nn.Module):
             frozen.
     """
 
+    #: Whether single pictures are wanted.
+    still = False
+
     def __init__(self, backbone: Backbone, decodes: bool):
         super().__init__()
         self.backbone = backbone
         self.networks = nn.ModuleDict(backbone.networks)
         self.codec = backbone.encoders["latents"] if decodes else None
+
+    def place(self, device: torch.device) -> None:
+        """Everything on a device, but for blocks that wait for their turn."""
+        for network in (*self.networks.values(), *self.children()):
+            if network is not self.networks:
+                bring(network, device)
+
+    def step(self, batch: Mapping[str, Tensor]) -> Step:
+        """A batch's denoising step, which the terms are about."""
+        return denoising_step(self.backbone, batch, self.still)
+
+    @property
+    def adapts(self) -> bool:
+        """Whether adapters are trained, so that :meth:`unadapted` is another model."""
+        return any(trained_adapters(network) for network in self.networks.values())
+
+    @contextlib.contextmanager
+    def unadapted(self) -> Iterator[None]:
+        """While open, the networks run without the adapters that are trained."""
+        with contextlib.ExitStack() as stack:
+            for network in self.networks.values():
+                stack.enter_context(silenced(network, trained_adapters(network)))
+            yield
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether a step leaves a part of what is trained without gradients: the expert whose levels were not drawn."""
+        return len(self.backbone.experts) > 1
 
     @property
     def trained(self) -> dict[str, nn.Module]:

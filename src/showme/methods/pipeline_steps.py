@@ -77,6 +77,7 @@ class PipelineSteps:
             text=backbone.encode_text(texts, device=device, long_instructions=long),
             image=backbone.project(encode_image(pixels)),
             first=backbone.encode(pixels[:, None]),
+            pixels=pixels[:, None],
         )
 
     def pictures(self, latents: Tensor, output_type: str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -15,6 +16,9 @@ from ..backbones.paths import NoisePath
 from ..backbones.placing import in_slots
 from ..data.stream import generator_at, shuffled
 from .dropout import DropoutConfig
+
+# Of the interval that a boundary is sought in: to the last bit of a double.
+_HALVINGS = 53
 
 
 class Clips(Protocol):
@@ -38,6 +42,8 @@ class Draw:
         timestep_power: the level of u^power, u uniform: t = 1000 u^power on a path of timesteps.
         gate: the least and the most log-SNR that are drawn; None: all are.
         goal_share: of video samples, how many know their end.
+        boundary: of two experts; None: there is one network for all levels.
+        batch: samples of a step, which then lie on one side of it.
     """
 
     seed: int
@@ -46,13 +52,39 @@ class Draw:
     timestep_power: float = 1.0
     gate: tuple[float, float] | None = None
     goal_share: float = 0.0
+    boundary: float | None = None
+    batch: int = 1
 
     def level(self, generator: torch.Generator) -> Tensor:
         """A level () of the path."""
-        u = torch.tensor(float(torch.rand((), generator=generator)), dtype=torch.float64)
+        return self._at(_uniform(generator))
+
+    def one_sided(self, position: int) -> Tensor:
+        """A level () for a position, on the side of the boundary that its step is on: one pass asks one expert. Either
+        side is drawn as often as levels lie on it."""
+        below = _uniform(generator_at(self.seed, position // self.batch, 3)) < self._below
+        low, high = (0.0, self._below) if below else (self._below, 1.0)
+        return self._at(low + (high - low) * _uniform(generator_at(self.seed, position, 2)))
+
+    @cached_property
+    def _below(self) -> float:
+        """The number that draws the boundary, and so the share below it: by bisection, for levels rise with it."""
+        low, high = 0.0, 1.0
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if float(self._at(middle)) < (self.boundary or 0.0) else (low, middle)
+        return high
+
+    def _at(self, u: float) -> Tensor:
+        """The level () that a number in [0, 1) draws."""
+        number = torch.tensor(u, dtype=torch.float64)
         if self.gate is not None:
-            return self.path.within(u, *self.gate)
-        return self.path.draw(u**self.timestep_power)
+            return self.path.within(number, *self.gate)
+        return self.path.draw(number**self.timestep_power)
+
+
+def _uniform(generator: torch.Generator) -> float:
+    return float(torch.rand((), generator=generator))
 
 
 class ShuffledClips(Dataset, ABC):
@@ -62,8 +94,9 @@ class ShuffledClips(Dataset, ABC):
         self.clips, self.draw = clips, draw
 
     def __getitem__(self, position: int) -> dict[str, Tensor]:
-        clip = self.clips[self._row(position)]
-        return self.sample(clip, generator_at(self.draw.seed, position, 1))
+        clip = self.clips[self.row(position)]
+        sample = self.sample(clip, generator_at(self.draw.seed, position, 1))
+        return sample if self.draw.boundary is None else sample | {"level": self.draw.one_sided(position)}
 
     @abstractmethod
     def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
@@ -71,9 +104,10 @@ class ShuffledClips(Dataset, ABC):
 
     def describe(self, positions: Sequence[int]) -> str:
         """The ids of the clips at these positions."""
-        return "clips " + ", ".join(self.clips.ids[self._row(position)] for position in positions)
+        return "clips " + ", ".join(self.clips.ids[self.row(position)] for position in positions)
 
-    def _row(self, position: int) -> int:
+    def row(self, position: int) -> int:
+        """The clip that a position is of."""
         return shuffled(position, len(self.clips.ids), self.draw.seed)
 
 

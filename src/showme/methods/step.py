@@ -20,6 +20,7 @@ class Step:
         path: from latents to noise.
         noisy, prediction, target: (B, C, T', h, w).
         level: (B,), of the path.
+        held: what is known, where the network has it in place of noisy latents: of that it predicts nothing.
     """
 
     path: NoisePath
@@ -27,15 +28,21 @@ class Step:
     prediction: Tensor
     target: Tensor
     level: Tensor
+    held: Known | None = None
 
     @property
     def loss(self) -> Tensor:
-        """L_diff = E || target - prediction ||^2."""
-        return noise_prediction_loss(self.prediction, self.target)
+        """L_diff = E || target - prediction ||^2, over what is to be predicted."""
+        where = None if self.held is None else 1 - self.held.where
+        return noise_prediction_loss(self.prediction, self.target, where)
 
     def clean(self, rows: Tensor) -> Tensor:
         """z0_hat of some samples, in fp32, with gradient."""
-        return self.path.clean(self.noisy[rows].float(), self.prediction[rows].float(), self.level[rows])
+        clean = self.path.clean(self.noisy[rows].float(), self.prediction[rows].float(), self.level[rows])
+        if self.held is None:
+            return clean
+        where = self.held.where[rows]
+        return where * self.held.latents[rows].float() + (1 - where) * clean
 
 
 def denoising_step(backbone: Backbone, batch: Mapping[str, Tensor], still: bool) -> Step:
@@ -53,4 +60,5 @@ def denoising_step(backbone: Backbone, batch: Mapping[str, Tensor], still: bool)
     image = backbone.project(batch.get("image"))
     conditions = Conditions(batch["text"], image, known, batch.get("scalar"), batch.get("region"))
     prediction = backbone.predict(noisy, level, conditions, still)
-    return Step(path, noisy, prediction, path.target(latents, batch["noise"], level), level)
+    held = known if backbone.holds_known and not still else None
+    return Step(path, noisy, prediction, path.target(latents, batch["noise"], level), level, held)

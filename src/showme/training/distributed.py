@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from accelerate import Accelerator
 from torch import Tensor, distributed, nn
@@ -59,26 +60,38 @@ def _leave_group(sharded: bool) -> None:
             time.sleep(0.2)
 
 
+def own(objective: nn.Module, name: str, default: Any) -> Any:
+    """What an objective says of itself, or a default where it says nothing; an error in its answer is no silence."""
+    says = hasattr(type(objective), name) or name in vars(objective)
+    return getattr(objective, name) if says else default
+
+
 def distribute(objective: nn.Module, accelerator: Accelerator, sharded: bool) -> nn.Module:
     """``objective`` on this process's device, replicated or in shards.
 
     Args:
-        objective: its ``shard_units``, modules that are gathered and freed one at a time, become shards of their own.
+        objective: its ``shard_units``, modules that are gathered and freed one at a time, become shards of their own;
+            its ``takes_turns`` says whether a step leaves some of its parameters without gradients.
         accelerator: of :func:`start`.
         sharded: of :func:`start`.
     """
-    objective.to(accelerator.device)
+    # An objective may have parts that wait elsewhere until it is their turn.
+    own(objective, "place", objective.to)(accelerator.device)
     if sharded:
         for parameter in objective.parameters():
             # Shards are cut along the first axis: channels-last kernels must be laid out plainly.
             parameter.data = parameter.data.contiguous()
-        for unit in getattr(objective, "shard_units", ()):
+        for unit in own(objective, "shard_units", ()):
             fully_shard(unit)
         fully_shard(objective)
         return objective
     if accelerator.num_processes > 1:
         on_gpu = accelerator.device.type == "cuda"
-        return DistributedDataParallel(objective, device_ids=[accelerator.local_process_index] if on_gpu else None)
+        return DistributedDataParallel(
+            objective,
+            device_ids=[accelerator.local_process_index] if on_gpu else None,
+            find_unused_parameters=own(objective, "takes_turns", False),
+        )
     return objective
 
 

@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from ..config import TrainingConfig
+from ..config import OptimizerConfig, TrainingConfig
 from ..data.stream import batches, mixed_seed, positions, to_device
 from ..errors import InputError
 from . import distributed
@@ -67,10 +67,10 @@ class Trainer:
         """
         self.accelerator, self.sharded = distributed.start()
         self._check()
-        self.modules = getattr(self.objective, "trained", {"objective": self.objective})
+        self.modules = distributed.own(self.objective, "trained", {"objective": self.objective})
         self.model = distributed.distribute(self.objective, self.accelerator, self.sharded)
         self.parameters = named_trainable(self.modules)
-        self.optimizer = self._make_optimizer()
+        self.optimizer = make_optimizer(self.config.optimizer, self.modules.values(), self.parameters.values())
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.ema = EMAModel(self.parameters.values(), decay=self.config.ema) if self.config.ema else None
         if newest_checkpoint(self._checkpoints) is not None:
@@ -101,16 +101,6 @@ class Trainer:
             )
         if self.sharded and self.config.optimizer.name == "muon":
             raise InputError("Muon needs whole matrices: with FSDP2 choose training.optimizer.name=adamw.")
-
-    def _make_optimizer(self) -> torch.optim.Optimizer:
-        settings = self.config.optimizer
-        if settings.name == "muon":
-            return MuonAdamW(
-                self.modules.values(), settings.muon_rate, settings.learning_rate, settings.weight_decay,
-                betas=settings.betas,
-            )  # fmt: skip
-        parameters = list(self.parameters.values())
-        return torch.optim.AdamW(parameters, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay)
 
     def _set_pace(self) -> None:
         """Choose precisions: those of the settings, of this run on this machine before, or the fastest."""
@@ -160,6 +150,7 @@ class Trainer:
             line = {
                 "step": self.state["step"],
                 "seconds": round(self.state["seconds"], 1),
+                "progress": round(min(self._progress(), 1.0), 6),
                 **terms,
                 "gradient_norm": norm,
                 "rate": self.optimizer.param_groups[-1]["lr"],
@@ -298,6 +289,23 @@ class Trainer:
                 ema.restore(self.parameters.values())
             for module, mode in modes:
                 module.training = mode
+
+
+def make_optimizer(
+    settings: OptimizerConfig, modules: Iterable[nn.Module], parameters: Iterable[Tensor], **choices: Any
+) -> torch.optim.Optimizer:
+    """What steps the trained weights.
+
+    Args:
+        settings: of the run.
+        modules: that have them, which Muon looks at.
+        parameters: the weights themselves.
+        choices: further arguments of ``torch.optim.AdamW``, where that steps.
+    """
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.name == "muon":
+        return MuonAdamW(modules, settings.muon_rate, rate, decay, betas=settings.betas)
+    return torch.optim.AdamW(list(parameters), rate, settings.betas, weight_decay=decay, **choices)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,8 @@ table { border-collapse: collapse; background: var(--card); border: 1px solid va
 th, td { padding: 8px; border: 1px solid var(--line); text-align: center; font-weight: 500; }
 th:first-child { text-align: left; min-width: 150px; max-width: 220px; }
 img, video { display: block; width: 160px; height: auto; border-radius: 6px; }
+.bars { display: flex; align-items: flex-end; justify-content: center; gap: 3px; height: 28px; margin: 6px 0 2px; }
+.bars i { width: 12px; background: #2b6cb0; border-radius: 2px 2px 0 0; }
 .soft { color: var(--soft); font-size: 13px; }
 """
 
@@ -38,11 +40,19 @@ class Scene:
 
 @dataclass(frozen=True)
 class Validated:
-    """One validation: the step, a file per scene (a picture or an .mp4), and mean figures by name."""
+    """One validation.
+
+    Attributes:
+        step: of the training.
+        files: one per scene, a picture or an .mp4.
+        figures: means, by name.
+        strength: of the adapters that are trained, (log-SNR, share of the prediction that they move) by level.
+    """
 
     step: int
     files: list[str]
     figures: dict[str, float]
+    strength: Sequence[tuple[float, float]] = ()
 
 
 def add_validation(folder: Path, title: str, scenes: Sequence[Scene], validated: Validated) -> Path:
@@ -60,7 +70,7 @@ def add_validation(folder: Path, title: str, scenes: Sequence[Scene], validated:
 def _render(title: str, scenes: Sequence[Scene], history: Sequence[Validated]) -> str:
     # Newest first: what one came to see.
     columns = list(reversed(history))
-    heads = "".join(f"<th>step {each.step}{_figures(each.figures)}</th>" for each in columns)
+    heads = "".join(f"<th>step {each.step}{_figures(each.figures)}{_strength(each.strength)}</th>" for each in columns)
     rows = "\n".join(_row(number, scene, columns) for number, scene in enumerate(scenes))
     return f"""<!doctype html>
 <html lang="en">
@@ -79,6 +89,23 @@ def _render(title: str, scenes: Sequence[Scene], history: Sequence[Validated]) -
 
 def _figures(figures: Mapping[str, float]) -> str:
     return "".join(f'<div class="soft">{escape(name)} {value:.2f}</div>' for name, value in figures.items())
+
+
+def _strength(strength: Sequence[tuple[float, float]]) -> str:
+    """A bar per level, the highest the strongest, and what they say in words."""
+    if not strength:
+        return ""
+    most = max(moved for _, moved in strength) or 1.0
+    bars = "".join(
+        f'<i style="height:{max(100 * moved / most, 2):.0f}%" title="log-SNR {level:.1f}: {moved:.2%}"></i>'
+        for level, moved in strength
+    )
+    levels = ", ".join(f"{moved:.2%} at {level:.1f}" for level, moved in strength)
+    return (
+        f'<div class="bars" role="img" aria-label="The adapters move the prediction by {levels} (log-SNR)">{bars}</div>'
+        f'<div class="soft" title="{levels} (log-SNR)">adapters move it by {min(m for _, m in strength):.2%} to '
+        f"{max(m for _, m in strength):.2%}</div>"
+    )
 
 
 def _row(number: int, scene: Scene, columns: Sequence[Validated]) -> str:

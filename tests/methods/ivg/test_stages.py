@@ -177,7 +177,7 @@ def test_frames_of_a_shorter_mask_video_have_their_own_masks(settings):
     run = open_run(settings("region", region_frames=3, target="frames"))
     clips = run.clips()
     sample = run.stage.samples(clips)[0]
-    row = run.stage.samples(clips)._row(0)
+    row = run.stage.samples(clips).row(0)
     # Of the clip's frames 1 to 3, evenly spaced.
     assert torch.equal(sample["masks"], clips[row]["regions"][[1, 3]].float())
 

@@ -29,7 +29,7 @@ def __getattr__(name: str) -> Any:
 class AID(Method):
     """The paper, as training, bundles, generation and evaluation see it."""
 
-    name, tasks, backbones = "aid", TASKS, ("video_unet", "svd")
+    name, tasks, backbones = "aid", TASKS, ("video_unet", "svd", "wan")
 
     def settings(self) -> type[AIDConfig]:
         from .config import AIDConfig

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -30,8 +31,25 @@ class AIDObjective(BackboneObjective):
         self.handles = attach(backbone)
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        step = denoising_step(self.backbone, {**batch, "text": self._context(batch)}, still=False)
+        step = self.step(batch)
         return {"noise": step.loss if self.judge_known else unknown_error(step, batch["where"])}
+
+    def step(self, batch: Mapping[str, Tensor]) -> Step:
+        return denoising_step(self.backbone, {**batch, "text": self._context(batch)}, self.still)
+
+    @property
+    def adapts(self) -> bool:
+        return bool(self.handles) or super().adapts
+
+    @contextlib.contextmanager
+    def unadapted(self) -> Iterator[None]:
+        for handle in self.handles:
+            handle.remove()
+        try:
+            with super().unadapted():
+                yield
+        finally:
+            self.handles = attach(self.backbone)
 
     def _context(self, batch: Mapping[str, Tensor]) -> Tensor:
         """(B, T', M, D), or the instructions' tokens (B, L, D) without a DQFormer."""

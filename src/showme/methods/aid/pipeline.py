@@ -23,8 +23,8 @@ from ..inputs import check_objects, check_settings
 from ..output import Output
 from ..pipeline_steps import PipelineSteps, check_output_type, resolve_tasks
 from .guidance import DualGuidance, null_context
+from .known import blanked, grey_latent
 from .objective import attach
-from .samples import blanked
 from .states import encode_states, world_states
 from .tasks import ACTIVE_ADAPTERS, ADAPTER, TASKS
 
@@ -160,12 +160,6 @@ class AIDSteps(PipelineSteps):
         pixels = torch.cat(views if len(views) == references else views * references)
         return pixels.to(self._execution_device, self.backbone.dtype)
 
-    def grey_latent(self, height: int, width: int) -> Tensor:
-        """The latent (1, C, 1, h, w) of a grey picture."""
-        backbone = self.backbone
-        with torch.no_grad():
-            return backbone.encode(torch.zeros(1, 1, 3, height, width, device=backbone.device, dtype=backbone.dtype))
-
     def _conditions(
         self,
         pictures: Tensor,
@@ -201,25 +195,29 @@ class AIDSteps(PipelineSteps):
     def _known(self, pictures: Tensor, count: int) -> Known:
         """The first frames in their slots, and what stands for the others."""
         backbone = self.backbone
-        latents = backbone.encode(pictures[None])
-        slots = latents.shape[2]
+        slots = backbone.facts.slots(len(pictures))
         if slots >= count:
             raise InputError(
                 f"num_frames leaves nothing to make after the {len(pictures)} frames that are known: raise it."
             )
-        known = backbone.known(latents, range(slots), count)
-        if self.config.unknown == "zeros":
-            return known
-        return replace(known, latents=blanked(known.latents, known.where, self.grey_latent(*pictures.shape[-2:])[0]))
+        if backbone.knows_frames:
+            return backbone.known_frames(pictures[None], range(len(pictures)), backbone.facts.frames(count))
+        return self._filled(backbone.known(backbone.encode(pictures[None]), range(slots), count), pictures.shape[-2:])
 
     def _blank(self, known: Known, size: Sequence[int]) -> Known:
         """What is known where the picture is dropped."""
         if not self.config.drop_known:
             return known
-        latents, where = torch.zeros_like(known.latents), torch.zeros_like(known.where)
-        if self.config.unknown == "grey":
-            latents = blanked(latents, where, self.grey_latent(*size)[0])
-        return Known(latents, where)
+        return self._filled(Known(torch.zeros_like(known.latents), torch.zeros_like(known.where)), size)
+
+    def _filled(self, known: Known, size: Sequence[int]) -> Known:
+        """With what stands for unknown frames in their slots."""
+        if self.config.unknown == "zeros":
+            return known
+        frames = self.backbone.facts.frames(known.latents.shape[2])
+        height, width = size
+        grey = grey_latent(self.backbone, height, width, frames)[0]
+        return replace(known, latents=blanked(known.latents, known.where, grey))
 
     def _context(
         self,

@@ -8,16 +8,18 @@ import torch
 from torch import Tensor
 
 from ..samples import Clips, Draw, ShuffledClips, chosen_conditions, dropped, noised
+from .known import blanked
 
 
 class AIDSamples(ShuffledClips):
     """The clip beside its first slots, which are known.
 
     Args:
-        clips: with ``states`` (S, L, D) and ``states_there`` (S,) where states are read.
+        clips: with ``states`` (S, L, D) and ``states_there`` (S,) where states are read, and with ``references``
+            (T', C, h, w) where known frames are encoded with what lies between.
         draw: how samples are drawn.
         known: slots from the first on that are known.
-        grey: the latent (C, 1, h, w) of a grey picture, which stands for the others; None: zeros do.
+        grey: what stands for the others, as of :func:`.known.grey_latent`; None: zeros do.
         drop_known: whether the known slots are dropped with the picture's tokens.
     """
 
@@ -34,9 +36,6 @@ class AIDSamples(ShuffledClips):
             sample |= {"states": clip["states"].float(), "states_there": clip["states_there"].bool()}
         count = 0 if no_image and self.drop_known else self.known
         sample |= noised(latents, latents[:, :count], range(count), self.draw, generator)
+        if count and "references" in clip:
+            return sample | {"known": clip["references"].float().transpose(0, 1)}
         return sample | {"known": blanked(sample["known"], sample["where"], self.grey)}
-
-
-def blanked(known: Tensor, where: Tensor, grey: Tensor | None) -> Tensor:
-    """Known latents (..., C, T', h, w) with grey (C, 1, h, w) where nothing is known; None leaves zeros there."""
-    return known if grey is None else known + (1 - where) * grey.to(known)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder, SchedulerMixin
+from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder, AutoencoderKLWan, SchedulerMixin
 from transformers import (
     CLIPImageProcessor,
     CLIPTextModel,
     CLIPVisionModel,
     CLIPVisionModelWithProjection,
     PreTrainedTokenizerBase,
+    UMT5EncoderModel,
 )
 
 from ...long_text import LongInstructions
@@ -18,6 +19,7 @@ from ...models import ImageProjector, VideoUNet
 from ...models.bottlenecks import Bottlenecks
 from ...models.dqformer import DQFormer
 from ...models.svd_unet import SVDUNet
+from ...models.wan_transformer import WanTransformer
 from ..saved_pipeline import SavedPipeline
 from .pipeline import AIDSteps
 
@@ -26,7 +28,8 @@ class AIDPipeline(AIDSteps, SavedPipeline):
     """AID (arXiv 2406.06465): a base with a dual-query transformer and bottleneck adapters.
 
     Args:
-        unet, vae, scheduler: components.
+        vae, scheduler: components.
+        unet, transformer, transformer_2: what removes the noise: a UNet, or Wan's one or two networks.
         text_encoder, tokenizer: None where the base reads no text, and nothing was added that does.
         image_projector, image_encoder, feature_extractor: None where the base reads no image tokens.
         dqformer, bottlenecks: what AID adds; None where it was left out.
@@ -40,20 +43,25 @@ class AIDPipeline(AIDSteps, SavedPipeline):
         guidance_scale, visual_guidance: s_T and s_V, used when a call does not say.
         guidance_rescale, num_inference_steps, eta: the same.
         height, width: what photos are brought to; None takes them as they are.
-        long_instructions: as of ShowMe's pipeline.
+        long_instructions, expand_timesteps, boundary_ratio: as of ShowMe's pipeline.
     """
 
-    model_cpu_offload_seq = "text_encoder->image_encoder->image_projector->dqformer->unet->vae"
+    model_cpu_offload_seq = (
+        "text_encoder->image_encoder->image_projector->dqformer->unet->transformer->transformer_2->vae"
+    )
     _optional_components = [  # noqa: RUF012 (diffusers' name)
-        "text_encoder", "tokenizer", "image_projector", "image_encoder", "feature_extractor", "dqformer", "bottlenecks",
+        "unet", "transformer", "transformer_2", "text_encoder", "tokenizer", "image_projector", "image_encoder",
+        "feature_extractor", "dqformer", "bottlenecks",
     ]  # fmt: skip
 
     def __init__(
         self,
-        unet: VideoUNet | SVDUNet,
-        vae: AutoencoderKL | AutoencoderKLTemporalDecoder,
+        vae: AutoencoderKL | AutoencoderKLTemporalDecoder | AutoencoderKLWan,
         scheduler: SchedulerMixin,
-        text_encoder: CLIPTextModel | None = None,
+        unet: VideoUNet | SVDUNet | None = None,
+        transformer: WanTransformer | None = None,
+        transformer_2: WanTransformer | None = None,
+        text_encoder: CLIPTextModel | UMT5EncoderModel | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
         image_projector: ImageProjector | None = None,
         image_encoder: CLIPVisionModel | CLIPVisionModelWithProjection | None = None,
@@ -75,9 +83,13 @@ class AIDPipeline(AIDSteps, SavedPipeline):
         height: int | None = None,
         width: int | None = None,
         long_instructions: LongInstructions = "cut",
+        expand_timesteps: bool = False,
+        boundary_ratio: float | None = None,
     ):
         components = {
             "unet": unet,
+            "transformer": transformer,
+            "transformer_2": transformer_2,
             "image_projector": image_projector,
             "vae": vae,
             "text_encoder": text_encoder,
@@ -104,5 +116,7 @@ class AIDPipeline(AIDSteps, SavedPipeline):
             "height": height,
             "width": width,
             "long_instructions": long_instructions,
+            "expand_timesteps": expand_timesteps,
+            "boundary_ratio": boundary_ratio,
         }
         super().__init__(components, settings)

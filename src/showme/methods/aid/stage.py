@@ -12,6 +12,7 @@ from ...backbones.base import Backbone
 from ...backbones.lora import add_fresh_adapter, drop_adapter, lora_config
 from ...bundle import BundleInfo
 from ...data.cache import Part
+from ...data.clips import Look
 from ...data.rows import ClipRows
 from ...errors import InputError
 from ...models.bottlenecks import Bottlenecks
@@ -20,9 +21,10 @@ from ..base import Stage
 from ..cached import CachedClips, clip_parts
 from ..samples import Draw
 from .config import AIDConfig
+from .known import grey_latent, known_slots, references_part
 from .objective import AIDObjective
 from .samples import AIDSamples
-from .states import states_part
+from .states import blank_states, states_part
 from .tasks import ADAPTER
 
 
@@ -36,6 +38,15 @@ class AIDStage(Stage):
         super().__init__(config, pipeline)
         self.backbone: Backbone = pipeline.backbone
         # Refused before anything is cached.
+        if len(self.backbone.experts) > 1:
+            raise InputError(
+                f"AID's adapters stand beside one network, and {config.model} has two, by level: choose a model of "
+                "one, such as Wan 2.2 TI2V-5B or Wan 2.1 I2V."
+            )
+        if config.unknown == "zeros" and self.backbone.knows_frames:
+            raise InputError(
+                f"unknown zeros: {config.model} reads known frames among grey ones, as it was made: set it to grey."
+            )
         self.known = known_slots(self.backbone, config.references)
 
     def parts(self, rows: ClipRows) -> list[Part]:
@@ -46,7 +57,13 @@ class AIDStage(Stage):
                 f"dqformer.multimodal reads image tokens, and {self.config.model} has no image encoder: set it to "
                 "false."
             )
+        if self.backbone.knows_frames:
+            parts.append(references_part(self.backbone, rows, self.config.references))
         return parts if self.config.states is None else [*parts, states_part(self.backbone, rows, self.config.states)]
+
+    def blank(self, look: Look, latents: Tensor) -> dict[str, Tensor]:
+        known = {"references": torch.zeros_like(latents)} if self.backbone.knows_frames else {}
+        return known if self.config.states is None else known | blank_states(self.backbone, self.config.states)
 
     def prepare(self) -> None:
         denoiser: Any = self.backbone.networks[self.backbone.denoiser]
@@ -84,7 +101,7 @@ class AIDStage(Stage):
                 queries=settings.queries or backbone.text_length,
                 multimodal=settings.multimodal,
                 decomposed=settings.decomposed,
-            ).to(self.pipeline.device)
+            ).to(self.backbone.device)
         except ValueError as error:
             raise InputError(f"dqformer: {error}") from error
 
@@ -102,7 +119,7 @@ class AIDStage(Stage):
             long_term_ratio=settings.long_term_ratio,
             kernel=list(settings.kernel),
             head_dim=settings.head_dim,
-        ).to(self.pipeline.device)
+        ).to(self.backbone.device)
 
     def _open_cross_attention(self, denoiser: Any) -> None:
         choice = self.config.cross_attention
@@ -126,11 +143,11 @@ class AIDStage(Stage):
         return AIDSamples(clips, draw, self.known, self._grey(), config.drop_known)
 
     def _grey(self) -> Tensor | None:
-        """The latent (C, 1, h, w) of a grey picture of the clips' size; None where zeros stand for what is unknown."""
+        """What stands for unknown frames, of the clips' size; None where zeros do."""
         if self.config.unknown == "zeros":
             return None
         size = self.pipeline.config.height, self.pipeline.config.width
-        return self.pipeline.grey_latent(*size)[0].float().cpu()
+        return grey_latent(self.backbone, *size, self.config.data.frames)[0].float().cpu()
 
     def objective(self) -> nn.Module:
         networks: dict[str, Any] = self.backbone.networks
@@ -155,15 +172,3 @@ class AIDStage(Stage):
             visual_guidance=config.visual_guidance,
         )
         return info.model_copy(update={"num_frames": config.data.frames})
-
-
-def known_slots(backbone: Backbone, references: int) -> int:
-    """Slots that K known frames fill.
-
-    Raises:
-        InputError: the backbone keeps several frames in a slot, and K does not fill the last.
-    """
-    try:
-        return backbone.facts.slots(references)
-    except InputError as error:
-        raise InputError(f"references: {error}") from error

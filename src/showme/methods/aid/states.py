@@ -18,7 +18,7 @@ from ...fingerprint import code_digest, digest_of, weights_digest
 from ...perception.captions.template import tabletop_states
 from ..cached import code_of
 
-_TABLETOP = "tabletop"
+_TABLETOP, _TABLETOP_STATES = "tabletop", 4
 
 
 def state_texts(rows: ClipRows, source: str) -> list[tuple[str, ...]]:
@@ -85,3 +85,14 @@ def states_part(backbone: Any, rows: ClipRows, source: str) -> Part:
 
     identities = [digest_of([name, states]) for name, states in zip(rows.identities, texts, strict=True)]
     return Part("states", fingerprint, identities, encode, chunk=64)
+
+
+def blank_states(backbone: Any, source: str) -> dict[str, Tensor]:
+    """What :func:`states_part` keeps of one clip, in zeros: as many states as the clip that has most.
+
+    Raises:
+        InputError: no such list.
+    """
+    most = _TABLETOP_STATES if source == _TABLETOP else max(map(len, read_states(Path(source)).values()), default=1)
+    tokens = torch.zeros(most, backbone.text_length, backbone.widths[0], dtype=torch.half)
+    return {"states": tokens, "states_there": torch.ones(most, dtype=torch.bool)}

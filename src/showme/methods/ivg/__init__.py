@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
 class IVG(Method):
     """The paper, as training, bundles, generation and evaluation see it."""
 
-    name, tasks, backbones = "ivg", TASKS, ("video_unet",)
+    name, tasks, backbones = "ivg", TASKS, ("video_unet", "wan")
     parts, regions = ("region",), True
 
     def settings(self) -> type[IVGConfig]:

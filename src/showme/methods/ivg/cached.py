@@ -13,10 +13,11 @@ from torch import Tensor
 
 from ...data.cache import Part, PartReader
 from ...data.cache.parts import SHARD_ROWS
+from ...data.clips import Look
 from ...data.rows import ClipRows
 from ...errors import InputError
 from ...fingerprint import code_digest, weights_digest
-from ...preparation.labels import label_parts
+from ...preparation.labels import HANDS, JOINTS, label_parts
 from ..cached import ClipEncoder, code_of
 from . import pipeline as pipeline_module
 from . import regions as regions_module
@@ -84,8 +85,8 @@ class RegionEncoder(ClipEncoder):
             alone = self.backbone.facts.time == 1
             masks = found["region"][:, None].to(photo).expand(-1, 1 if alone else count, -1, -1)
         clip = torch.cat([photo, masks[:, :, None].expand(-1, -1, 3, -1, -1)], dim=1)
-        with self._autocast():
-            latents = self.backbone.encode(self._view(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]))
+        with self.autocast():
+            latents = self.backbone.encode(self.view(clip.flatten(0, 1)).unflatten(0, clip.shape[:2]))
         if masks.shape[1] < count:
             latents = torch.cat([latents[:, :, :1], latents[:, :, 1:].expand(-1, -1, count, -1, -1)], dim=2)
         return {"region_latents": latents.half().transpose(1, 2).contiguous()}
@@ -133,3 +134,17 @@ def predicted_regions(pipeline: Any, rows: ClipRows, config: IVGConfig) -> Part:
         "code of the region": code_digest((regions_module, pipeline_module)),
     }
     return Part("predicted_region", fingerprint, rows.identities, encode, chunk=1)
+
+
+def blank_regions(look: Look, latents: Tensor, config: IVGConfig) -> dict[str, Tensor]:
+    """What a stage's parts keep of one clip beside its latents (T', C, h, w) and tokens, in zeros; of the region one
+    pixel is in, as of a clip in which something moves."""
+    size, region = (look.height, look.width), torch.zeros(look.height, look.width, dtype=torch.bool)
+    region[0, 0] = True
+    if config.stage == "region":
+        masks = torch.zeros(look.frames, *size, dtype=torch.bool)
+        return {"region": region, "regions": masks, "region_latents": torch.zeros_like(latents)}
+    blank = {} if config.region == "white" else {"region": region}
+    if config.hands.estimator is not None:
+        blank["joints"] = torch.zeros(look.frames, HANDS, JOINTS, 3)
+    return blank

@@ -11,7 +11,7 @@ from ...backbones.base import Backbone
 from ...losses.motion_strength import motion_strength_loss
 from ...losses.region import region_loss
 from ..objective import BackboneObjective
-from ..step import Step, denoising_step
+from ..step import Step
 from .config import MaskLossConfig
 from .hands import HandTerm
 from .regions import mask_of
@@ -38,7 +38,7 @@ class IVGObjective(BackboneObjective):
         self.mask_loss, self.motion, self.hands = mask_loss, motion, hands
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        step = denoising_step(self.backbone, batch, still=False)
+        step = self.step(batch)
         terms = {"noise": step.loss}
         if self.mask_loss is not None:
             terms["mask"] = self.mask_loss.weight * self._mask_term(step, batch)
@@ -51,7 +51,10 @@ class IVGObjective(BackboneObjective):
 
     def _mask_term(self, step: Step, batch: Mapping[str, Tensor]) -> Tensor:
         assert self.mask_loss is not None
-        rows = batch["slots"].new_tensor(range(len(batch["slots"])))
+        rows = torch.arange(len(step.level), device=step.level.device)
+        if "slots" not in batch:
+            predicted = mask_of(self.backbone.decode(step.clean(rows))[:, 1:])
+            return region_loss(predicted, batch["masks"], self.mask_loss.count_first_frame).mean()
         # Slots are the same for all samples: they are a choice of the run, not of the draw.
         latents = step.clean(rows)[:, :, batch["slots"][0]]
         predicted = mask_of(self.backbone.decode(latents))

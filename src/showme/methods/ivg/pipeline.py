@@ -117,6 +117,9 @@ class IVGSteps(PipelineSteps):
         """The mask (T - 1, H, W) in [0, 1] of every frame after the first, as the network draws it."""
         call = replace(call, steps=steps or self.config.region_steps or call.steps, callback=None)
         latents = self._denoise("region", given, self.config.region_frames or frames, call, None, None)
+        if self.backbone.facts.time > 1:
+            # Slots of several frames are decoded together or not at all.
+            return mask_of(self.backbone.decode(latents)[0, 1:])
         return mask_of(self.backbone.decode(latents[:, :, 1:], _DECODED)[0])
 
     def _region(self, given: Given, region: Any, frames: int, call: Call, steps: int | None) -> Tensor:
@@ -161,7 +164,10 @@ class IVGSteps(PipelineSteps):
         count = backbone.facts.slots(frames)
         scalars = None if scalar is None else torch.full((branches,), scalar, device=given.first.device)
         regions = None if region is None else region.to(given.first.dtype).expand(branches, -1, -1, -1, -1)
-        known = backbone.known(given.first, (0,), count)
+        if backbone.knows_frames:
+            known = backbone.known_frames(given.pixels, (0,), frames)
+        else:
+            known = backbone.known(given.first, (0,), count)
         conditions = Conditions(given.text, given.image, known, scalars, regions)
         shape = (1, *given.first.shape[1:2], count, *given.first.shape[-2:])
         start = given.first.expand(shape) if self.config.start_from_first_frame else None

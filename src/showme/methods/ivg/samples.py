@@ -37,8 +37,14 @@ class RegionSamples(ShuffledClips):
         latents = latents[:, chosen]
         sample = conditions(clip, 0, self.draw.dropout, generator)
         sample |= noised(latents, latents[:, :1], (0,), self.draw, generator)
+        if "known" in clip:
+            sample["known"] = clip["known"][0].float().transpose(0, 1)
         count = latents.shape[1] - 1
-        if self.decoded != 0:
+        if self.decoded != 0 and len(clip["regions"]) > len(clip["region_latents"]):
+            # Slots of several frames are decoded together or not at all.
+            masks = clip["regions"][1:]
+            sample["masks"] = (masks if self.target == "frames" else clip["region"].expand(len(masks), -1, -1)).float()
+        elif self.decoded != 0:
             slots = 1 + torch.as_tensor(evenly_spaced(count, min(self.decoded or count, count)))
             own = self.target == "frames"
             masks = clip["regions"][chosen[slots]] if own else clip["region"].expand(len(slots), -1, -1)
@@ -80,6 +86,8 @@ class VideoSamples(ShuffledClips):
             latents = latents[:, :1] * (1 - region) + latents * region
         sample = conditions(clip, 0, self.draw.dropout, generator)
         sample |= noised(latents, latents[:, :1], (0,), self.draw, generator) | {"region": region}
+        if "known" in clip:
+            sample["known"] = clip["known"][0].float().transpose(0, 1)
         if self.strength:
             sample["scalar"] = motion_strength(latents[None])[0]
         if self.hands_every is not None:

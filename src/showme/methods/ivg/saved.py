@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from diffusers import AutoencoderKL, SchedulerMixin
-from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModel, PreTrainedTokenizerBase
+from diffusers import AutoencoderKL, AutoencoderKLWan, SchedulerMixin
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPVisionModel,
+    PreTrainedTokenizerBase,
+    UMT5EncoderModel,
+)
 
 from ...long_text import LongInstructions
 from ...models import ImageProjector, VideoUNet
+from ...models.wan_transformer import WanTransformer
 from ..saved_pipeline import SavedPipeline
 from .pipeline import IVGSteps
 
@@ -15,7 +22,8 @@ class IVGPipeline(IVGSteps, SavedPipeline):
     """IVG's two stages (arXiv 2412.04189): the region of motion, and the video in it.
 
     Args:
-        unet, vae, text_encoder, tokenizer, scheduler: components.
+        vae, text_encoder, tokenizer, scheduler: components.
+        unet, transformer, transformer_2: what removes the noise: a UNet, or Wan's one or two networks.
         image_projector, image_encoder, feature_extractor: None where the base reads no image tokens.
         num_frames: T when a call does not say.
         repeat_first_frame: as of ShowMe's pipeline.
@@ -29,18 +37,23 @@ class IVGPipeline(IVGSteps, SavedPipeline):
         region_steps, region_frames: denoising steps and frames of the region; None: those of the video.
         region_threshold, region_least_area, region_closing, region_margin: of
             :class:`showme.methods.ivg.regions.CleanUp`.
+        expand_timesteps, boundary_ratio: as of ShowMe's pipeline.
     """
 
-    model_cpu_offload_seq = "text_encoder->image_encoder->image_projector->unet->vae"
-    _optional_components = ["image_projector", "image_encoder", "feature_extractor"]  # noqa: RUF012 (diffusers' name)
+    model_cpu_offload_seq = "text_encoder->image_encoder->image_projector->unet->transformer->transformer_2->vae"
+    _optional_components = [  # noqa: RUF012 (diffusers' name)
+        "unet", "transformer", "transformer_2", "image_projector", "image_encoder", "feature_extractor",
+    ]  # fmt: skip
 
     def __init__(
         self,
-        unet: VideoUNet,
-        vae: AutoencoderKL,
-        text_encoder: CLIPTextModel,
+        vae: AutoencoderKL | AutoencoderKLWan,
+        text_encoder: CLIPTextModel | UMT5EncoderModel,
         tokenizer: PreTrainedTokenizerBase,
         scheduler: SchedulerMixin,
+        unet: VideoUNet | None = None,
+        transformer: WanTransformer | None = None,
+        transformer_2: WanTransformer | None = None,
         image_projector: ImageProjector | None = None,
         image_encoder: CLIPVisionModel | None = None,
         feature_extractor: CLIPImageProcessor | None = None,
@@ -61,9 +74,13 @@ class IVGPipeline(IVGSteps, SavedPipeline):
         region_least_area: float = 0.002,
         region_closing: float = 0.02,
         region_margin: float = 0.0,
+        expand_timesteps: bool = False,
+        boundary_ratio: float | None = None,
     ):
         components = {
             "unet": unet,
+            "transformer": transformer,
+            "transformer_2": transformer_2,
             "image_projector": image_projector,
             "vae": vae,
             "text_encoder": text_encoder,
@@ -90,5 +107,7 @@ class IVGPipeline(IVGSteps, SavedPipeline):
             "region_least_area": region_least_area,
             "region_closing": region_closing,
             "region_margin": region_margin,
+            "expand_timesteps": expand_timesteps,
+            "boundary_ratio": boundary_ratio,
         }
         super().__init__(components, settings)

@@ -13,6 +13,7 @@ from ...backbones.base import Backbone
 from ...backbones.lora import add_fresh_adapter, drop_adapter, kept_modules, lora_config
 from ...bundle import BundleInfo
 from ...data.cache import Part
+from ...data.clips import Look
 from ...data.rows import ClipRows
 from ...errors import InputError, ShowMeWarning
 from ...perception import hand_landmarks
@@ -21,7 +22,7 @@ from ...staged_files import staged
 from ..base import Stage
 from ..cached import CachedClips, clip_parts
 from ..samples import Draw
-from .cached import mask_video, predicted_regions, true_regions
+from .cached import blank_regions, mask_video, predicted_regions, true_regions
 from .config import IVGConfig
 from .hands import HandTerm
 from .objective import IVGObjective
@@ -46,9 +47,18 @@ class IVGStage(Stage):
         self.task = "video" if self.video else "region"
         self.adapter = VIDEO if self.video else REGION
 
+    @property
+    def caches_predictions(self) -> bool:
+        return self.video and self.config.region == "predicted"
+
     def parts(self, rows: ClipRows) -> list[Part]:
         parts, config = clip_parts(self.backbone, rows), self.config
         if not self.video:
+            if config.region_frames is not None and self.backbone.facts.time > 1:
+                raise InputError(
+                    f"region_frames: {config.model} keeps several frames in a latent, of which none can be left out: "
+                    "set it to null."
+                )
             truth = true_regions(rows, config)
             return [*parts, truth, mask_video(self.backbone, rows, truth, config.target)]
         if config.hands.estimator is not None:
@@ -57,6 +67,9 @@ class IVGStage(Stage):
         if config.region == "predicted":
             return [*parts, predicted_regions(self.pipeline, rows, config)]
         return parts if config.region == "white" else [*parts, true_regions(rows, config)]
+
+    def blank(self, look: Look, latents: Tensor) -> dict[str, Tensor]:
+        return blank_regions(look, latents, self.config)
 
     def _check_slots(self) -> None:
         """Refuse hands where a latent holds several frames: which of them one would be sought in is not said.
@@ -88,13 +101,15 @@ class IVGStage(Stage):
         # Its first weights are random, and a resumed run must begin with the same.
         torch.manual_seed(self.config.training.seed)
         if not mine or self.config.fresh:
-            add_fresh_adapter(denoiser, self.adapter, self._lora())
+            for expert in self.backbone.experts:
+                add_fresh_adapter(expert, self.adapter, self._lora())
             if self.video:
                 self.backbone.add_region(self.adapter)
-        denoiser.set_adapters([self.adapter])
-        own = tuple(f"{name}." for name in kept_modules(denoiser).get(self.adapter, ()))
-        for name, parameter in denoiser.named_parameters():
-            parameter.requires_grad_(f".{self.adapter}." in name or name.startswith(own))
+        for expert in self.backbone.experts:
+            expert.set_adapters([self.adapter])
+            own = tuple(f"{name}." for name in kept_modules(expert).get(self.adapter, ()))
+            for name, parameter in expert.named_parameters():
+                parameter.requires_grad_(f".{self.adapter}." in name or name.startswith(own))
 
     def _lora(self) -> Any:
         adapter, backbone = self.config.adapter, self.backbone
@@ -106,7 +121,10 @@ class IVGStage(Stage):
 
     def samples(self, clips: CachedClips) -> Dataset:
         config = self.config
-        draw = Draw(config.training.seed, self.backbone.path, config.dropout, config.timestep_power)
+        draw = Draw(
+            config.training.seed, self.backbone.path, config.dropout, config.timestep_power,
+            boundary=self.backbone.boundary, batch=config.training.batch_size,
+        )  # fmt: skip
         if not self.video:
             _check_filled(clips)
             loss = config.mask_loss
@@ -136,7 +154,8 @@ class IVGStage(Stage):
     def objective(self) -> nn.Module:
         networks: dict[str, Any] = self.backbone.networks
         if self.config.training.gradient_checkpointing:
-            networks[self.backbone.denoiser].enable_gradient_checkpointing()
+            for expert in self.backbone.experts:
+                expert.enable_gradient_checkpointing()
         loss, hands = self.config.mask_loss, self.config.hands
         term = None if hands.estimator is None else HandTerm(hand_landmarks(hands.estimator), hands)
         mask = None if self.video or not loss.weight else loss

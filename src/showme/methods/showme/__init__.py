@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
 class ShowMe(Method):
     """The paper, as training, bundles, generation and evaluation see it."""
 
-    name, tasks, backbones = "showme", TASKS, ("video_unet", "svd")
+    name, tasks, backbones = "showme", TASKS, ("video_unet", "svd", "wan")
 
     def settings(self) -> type[ShowMeConfig]:
         from .config import ShowMeConfig
@@ -43,6 +43,12 @@ class ShowMe(Method):
         return ShowMePipeline
 
     def stage(self, config: ShowMeConfig, pipeline: Any):
+        from .tasks import FAST
+
+        if config.stage == FAST:
+            from .fast.stage import FastStage
+
+            return FastStage(config, pipeline)
         from .stage import ShowMeStage
 
         return ShowMeStage(config, pipeline)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...backbones.base import Backbone
 from ...data.cache import Part
+from ...data.clips import Look
 from ...data.rows import ClipRows
 from ...data.sampling import LAST_FRAMES
 from ...fingerprint import code_digest, weights_digest
@@ -38,6 +39,14 @@ def reward_parts(backbone: Backbone, rows: ClipRows, rewards: RewardConfig) -> l
             identity |= {"frames of a latent": frames}
         parts.append(Part("flow", identity, rows.identities, partial(targets.flow, flow, size)))
     return parts
+
+
+def blank_targets(look: Look, latents: Tensor, rewards: RewardConfig) -> dict[str, Tensor]:
+    """What :func:`reward_parts` keep of one clip with latents (T', C, h, w), in zeros."""
+    blank = {name: torch.zeros(LAST_FRAMES, 1, look.height, look.width, dtype=torch.half) for name in rewards.structure}
+    if rewards.motion:
+        blank["flow"] = torch.zeros(len(latents) - 1, *latents.shape[2:], dtype=torch.half)
+    return blank
 
 
 class RewardTargets(ClipEncoder):

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from ...backbones.base import Backbone
 from ..objective import BackboneObjective
-from ..step import denoising_step
 from .rewards import motion_terms, structure_terms
 
 
@@ -40,7 +39,7 @@ class ShowMeObjective(BackboneObjective):
         self.weights = dict(weights or {})
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        step = denoising_step(self.backbone, batch, self.still)
+        step = self.step(batch)
         terms = {"noise": step.loss}
         if self.frozen_estimators:
             terms |= structure_terms(step, self.backbone.decode, dict(self.frozen_estimators.items()), batch)

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...arguments import named_arguments
-from ...backbones.base import Conditions
+from ...backbones.base import Conditions, Known
 from ...backbones.sampling import sample
 from ...instruction import check_says_something
 from ...long_text import LongInstructions
@@ -124,9 +124,25 @@ class ShowMeSteps(PipelineSteps):
     ) -> Tensor:
         """Latents (1, C, T', h, w) of a task, from pure noise."""
         backbone, branches = self.backbone, len(given.text)
-        pictures, slots = (given.first, (0,)) if goal is None else (torch.cat([given.first, goal], dim=2), (0, -1))
+        known = self._known(given, goal, count, still=task == "image")
         scalars = None if scalar is None else torch.full((branches,), scalar, device=given.first.device)
-        conditions = Conditions(given.text, given.image, backbone.known(pictures, slots, count), scalars)
+        conditions = Conditions(given.text, given.image, known, scalars)
         shape = (1, *given.first.shape[1:2], count, *given.first.shape[-2:])
         with backbone.adapted(self.active_adapters[task]):
             return sample(backbone, self.scheduler, conditions, shape, call.sampling(self, branches), task == "image")
+
+    def _known(self, given: Given, goal: Tensor | None, count: int, still: bool) -> Known:
+        """The first frame, and the goal's latent (1, C, 1, h, w) where there is one, of ``count`` slots."""
+        backbone = self.backbone
+        if still or not backbone.knows_frames:
+            if goal is not None and backbone.facts.time > 1:
+                goal = backbone.end(self._pixels_of(goal)[:, 0])
+            latents = given.first if goal is None else torch.cat([given.first, goal], dim=2)
+            return backbone.known(latents, (0,) if goal is None else (0, -1), count)
+        ends = [] if goal is None else [self._pixels_of(goal)]
+        pixels = torch.cat([given.pixels, *ends], dim=1)
+        return backbone.known_frames(pixels, (0, -1)[: pixels.shape[1]], backbone.facts.frames(count))
+
+    def _pixels_of(self, latent: Tensor) -> Tensor:
+        """A picture's latent (1, C, 1, h, w) -> (1, 1, 3, H, W) in [-1, 1]."""
+        return (self.backbone.decode(latent).clamp(0, 1) * 2 - 1).to(self.backbone.dtype)

@@ -16,14 +16,16 @@ class StateImageSamples(ShuffledClips):
     """Stage 1, state manipulation: a last frame to be predicted from a first, [z*_t; z^0], T = 1."""
 
     def sample(self, clip: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        start, end = state_image_pair(len(clip["latents"]), generator)
-        first = clip["latents"][start].float()[:, None]
+        # Of a codec whose latents hold several frames, those that were encoded alone.
+        pictures = clip.get("stills", clip["latents"])
+        start, end = state_image_pair(len(pictures), generator)
+        first = pictures[start].float()[:, None]
         sample = conditions(clip, start, self.draw.dropout, generator)
-        sample |= noised(clip["latents"][end].float()[:, None], first, (0,), self.draw, generator)
+        sample |= noised(pictures[end].float()[:, None], first, (0,), self.draw, generator)
         for name in ("edge", "depth"):
             if name in clip:
                 seen = clip[name]
-                sample[name] = seen[end - len(clip["latents"]) + len(seen)].float()
+                sample[name] = seen[end - len(pictures) + len(seen)].float()
         return sample
 
 
@@ -34,8 +36,13 @@ class StateVideoSamples(ShuffledClips):
         latents = clip["latents"].float().transpose(0, 1)
         goal = float(torch.rand((), generator=generator)) < self.draw.goal_share
         slots = (0, -1) if goal else (0,)
+        # Of a codec whose last latent holds several frames, the one that holds the last frame alone.
+        end = clip["end"].float()[:, None] if "end" in clip else latents[:, -1:]
+        pictures = torch.cat([latents[:, :1], end], dim=1)[:, : len(slots)]
         sample = conditions(clip, 0, self.draw.dropout, generator)
-        sample |= noised(latents, latents[:, slots], slots, self.draw, generator)
+        sample |= noised(latents, pictures, slots, self.draw, generator)
+        if "known" in clip:
+            sample["known"] = clip["known"][int(goal)].float().transpose(0, 1)
         if "flow" in clip:
             sample["flow"] = clip["flow"].float()
         return sample

@@ -12,7 +12,7 @@ from ...backbones.base import Backbone
 from ...backbones.lora import add_fresh_adapter, drop_adapter, lora_config
 from ...errors import InputError
 from .config import ShowMeConfig
-from .tasks import STATE_IMAGE, STATE_VIDEO
+from .tasks import FAST, STATE_IMAGE, STATE_VIDEO
 
 # Of the image projector, beside the backbone's denoiser.
 _PROJECTOR = "image_projector"
@@ -25,7 +25,7 @@ def prepare(backbone: Backbone, config: ShowMeConfig) -> None:
         InputError: adapters that the settings do not expect.
     """
     networks: dict[str, Any] = dict(backbone.networks)
-    denoiser = networks[backbone.denoiser]
+    denoiser, experts = networks[backbone.denoiser], backbone.experts
     if config.image_temporal_convolutions is not None:
         denoiser.register_to_config(image_mode_temporal_conv=config.image_temporal_convolutions)
     present = getattr(denoiser, "peft_config", {})
@@ -40,9 +40,12 @@ def prepare(backbone: Backbone, config: ShowMeConfig) -> None:
     # Its first weights are random, and a resumed run must begin with the same.
     torch.manual_seed(config.training.seed)
     _add_adapters(backbone, config, config.stage in present)
-    denoiser.set_adapters([name for name in (STATE_IMAGE, STATE_VIDEO) if name in denoiser.peft_config])
-    for name, parameter in denoiser.named_parameters():
-        parameter.requires_grad_(f".{config.stage}." in name)
+    for expert in experts:
+        # Beside what others trained for fewer steps nothing is trained but that.
+        active = (STATE_IMAGE, STATE_VIDEO, *((FAST,) if config.stage == FAST else ()))
+        expert.set_adapters([name for name in active if name in expert.peft_config])
+        for name, parameter in expert.named_parameters():
+            parameter.requires_grad_(f".{config.stage}." in name)
     train_projector = config.stage == STATE_IMAGE and config.adapter.projector != "frozen"
     for name, parameter in networks[_PROJECTOR].named_parameters() if _PROJECTOR in networks else ():
         parameter.requires_grad_(train_projector and (config.adapter.projector == "full" or f".{STATE_IMAGE}." in name))
@@ -51,10 +54,10 @@ def prepare(backbone: Backbone, config: ShowMeConfig) -> None:
 def adapter_config(
     backbone: Backbone, adapter: str, rank: int, dropout: float, feed_forward_rank: int | None = None
 ) -> LoraConfig:
-    """An adapter's places: spatial layers for ``state_image``, spatial and temporal ones for ``state_video``.
+    """An adapter's places: spatial layers for ``state_image``, spatial and temporal ones for the others.
 
     Args:
-        backbone: whose denoiser it adapts.
+        backbone: whose experts it adapts.
         adapter: its name.
         rank: of attention.
         dropout: on the adapter's input.
@@ -63,9 +66,9 @@ def adapter_config(
     Raises:
         ValueError: another adapter name.
     """
-    halves = {STATE_IMAGE: "spatial", STATE_VIDEO: "all"}
+    halves = {STATE_IMAGE: "spatial", STATE_VIDEO: "all", FAST: "all"}
     if adapter not in halves:
-        raise ValueError(f"adapter {adapter!r}: choose {STATE_IMAGE} or {STATE_VIDEO}.")
+        raise ValueError(f"adapter {adapter!r}: choose {', '.join(halves)}.")
     feed_forward_rank = rank if feed_forward_rank is None else feed_forward_rank
     names = backbone.targets(halves[adapter], feed_forward=feed_forward_rank > 0)
     attention = set(backbone.targets(halves[adapter], feed_forward=False))
@@ -88,8 +91,9 @@ def _drop_adapters(networks, names: set[str]) -> None:
 def _add_adapters(backbone: Backbone, config: ShowMeConfig, present: bool) -> None:
     networks, adapter = backbone.networks, config.adapter
     if not present:
-        place = adapter_config(backbone, config.stage, config.rank, adapter.dropout, config.feed_forward_rank)
-        add_fresh_adapter(networks[backbone.denoiser], config.stage, place)
+        for expert in backbone.experts:
+            place = adapter_config(backbone, config.stage, config.rank, adapter.dropout, config.feed_forward_rank)
+            add_fresh_adapter(expert, config.stage, place)
     wanted = config.stage == STATE_IMAGE and adapter.projector == "lora" and _PROJECTOR in networks
     if wanted and STATE_IMAGE not in getattr(networks[_PROJECTOR], "peft_config", {}):
         add_fresh_adapter(
