@@ -1,5 +1,6 @@
 # Two commands set everything up: `make demo` and `make test`. A second run of either installs nothing.
 PYTHON ?= python3
+WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -12,8 +13,9 @@ demo: $(READY)
 	$(BIN)/showme generate src/showme/assets/examples/push_left.png "$$(cat src/showme/assets/examples/push_left.txt)" \
 		--task image,video --out showme-out/demo
 
+# Two processes with a thread each: most tests wait for one thread, whatever the machine has.
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 # The tests on the lowest versions that pyproject.toml allows: a bound is true only where they pass.
 test-lowest: $(LOWEST_READY)
