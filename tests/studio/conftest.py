@@ -112,11 +112,12 @@ def _wait(server: Server, log: Path) -> None:
     raise AssertionError(f"the studio did not start: {log.read_text()}")
 
 
-@pytest.fixture(scope="session")
+# Closed after each module: while playwright is open, its loop runs in this thread, and no other can be opened.
+@pytest.fixture(scope="module")
 def browser():
     """Debian's chromium."""
     sync = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser: pip install playwright")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no browser: apt-get install chromium")
     with sync.sync_playwright() as running:

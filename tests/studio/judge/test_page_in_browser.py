@@ -16,21 +16,10 @@ from showme.studio.judge.secret import load_secret
 
 from .conftest import COUNT, MARKUP, TITLE, served, write_candidates
 
-playwright = pytest.importorskip("playwright.sync_api", reason="a browser is driven by playwright")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="accessibility is judged by axe")
 pytest.importorskip("gradio", reason="the page needs gradio")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 860}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
