@@ -33,7 +33,7 @@ from showme.run_validation import Validator
 from showme.training import Trainer
 from showme.training.log import LOG
 from tests.conftest import make_tiny_info
-from tests.training_processes import LAUNCH, last_weights, train_and_kill, train_in_two
+from tests.training_processes import LAUNCH, last_weights, launch_two, train_and_kill
 
 CLIPS = 6
 
@@ -316,7 +316,7 @@ def test_two_launched_processes_train_what_one_does(how, settings, calm_bundle, 
     }  # fmt: skip
     one, two = settings(**common), settings(**common, out=tmp_path / "two")
     train(one)
-    train_in_two(two, how, tmp_path / "two.yaml")
+    launch_two(two, how, tmp_path / "two.yaml")
     for name in ("noise", "edge", "depth"):
         values = [[row[name] for row in log(config.out)] for config in (one, two)]
         assert values[1] == pytest.approx(values[0], abs=1e-5)

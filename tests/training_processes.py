@@ -8,9 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from socket import socket
 
 import torch
+from accelerate.commands.launch import launch_command_parser
+from accelerate.utils.launch import prepare_multi_gpu_env
 from safetensors.torch import load_file
 
 from showme.config import dump_config
@@ -34,11 +39,16 @@ def _train(config: RunConfig, threads: int) -> None:
     train(config)
 
 
-def train_and_kill(config: RunConfig, seconds: float) -> None:
-    """Train in another process and kill it so long after its first step."""
+def _process(work: Callable[..., None], *given: object) -> BaseProcess:
+    """A process that has the imports behind it."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["showme.experiment"])
-    child = context.Process(target=_train, args=(config, torch.get_num_threads()))
+    return context.Process(target=work, args=given)
+
+
+def train_and_kill(config: RunConfig, seconds: float) -> None:
+    """Train in another process and kill it so long after its first step."""
+    child = _process(_train, config, torch.get_num_threads())
     child.start()
     while child.is_alive() and not (config.out / LOG).exists():
         time.sleep(0.01)
@@ -48,12 +58,41 @@ def train_and_kill(config: RunConfig, seconds: float) -> None:
     child.join()
 
 
-def train_in_two(config: RunConfig, how: str, file: Path) -> None:
-    """Train in two processes, as accelerate launches them; ``file`` is where the settings are written."""
+def _train_as(config: RunConfig, environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    _train(config, 1)
+
+
+def train_together(config: RunConfig, how: str) -> None:
+    """Train in two processes that find the environment that accelerate's launcher makes: no command is started."""
+    arguments = launch_command_parser().parse_args([*_options(how), "train"])
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = prepare_multi_gpu_env(arguments) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    ranks = [{name: str(rank) for name in ("RANK", "LOCAL_RANK")} for rank in range(2)]
+    both = [
+        _process(_train_as, config, common | rank | {"WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}) for rank in ranks
+    ]
+    for child in both:
+        child.start()
+    for child in both:
+        child.join()
+    assert [child.exitcode for child in both] == [0, 0]
+
+
+def launch_two(config: RunConfig, how: str, file: Path) -> None:
+    """Train in two processes by the command that launches them; ``file`` is where the settings are written."""
     dump_config(config, file)
-    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", *LAUNCH[how]]
-    command += ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    command += ["--main_process_port", "0", "-m", "showme.cli", "train", str(file)]
+    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", *_options(how)]
     environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        [*command, "-m", "showme.cli", "train", str(file)], capture_output=True, text=True, env=environment, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def _options(how: str) -> list[str]:
+    plain = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    plain += ["--num_cpu_threads_per_process", "1"]
+    return [*LAUNCH[how], "--num_processes", "2", *plain]

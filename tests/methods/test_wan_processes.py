@@ -16,7 +16,7 @@ from tests.methods.ivg.test_wan import recipe as ivg
 from tests.methods.showme.test_fast import recipe as fast
 from tests.methods.showme.test_wan import FRAMES
 from tests.methods.showme.test_wan import recipe as showme
-from tests.training_processes import last_weights, train_in_two
+from tests.training_processes import last_weights, train_together
 
 __all__ = ["clips"]
 # Dropout draws in every process by itself.
@@ -47,7 +47,7 @@ def test_two_processes_train_what_one_does(clips, tmp_path, run, form, how):
     training["optimizer"] = {"learning_rate": 1e-3}
     one, two = (RUNS[run](base, clips, tmp_path / name, training) for name in ("one", "two"))
     train(one)
-    train_in_two(two, how, tmp_path / "two.yaml")
+    train_together(two, how)
     logs = [[json.loads(line) for line in (each.out / "log.jsonl").read_text().splitlines()] for each in (one, two)]
     for row, other in zip(*logs, strict=True):
         assert [other[term] for term in terms(row)] == pytest.approx([row[term] for term in terms(row)], abs=1e-4)

@@ -10,7 +10,7 @@ import torch
 
 from showme.experiment import train
 from showme.run_folder import MODEL
-from tests.training_processes import last_weights, train_and_kill, train_in_two
+from tests.training_processes import last_weights, train_and_kill, train_together
 
 
 @pytest.mark.parametrize("instant", range(2))
@@ -32,7 +32,7 @@ def test_two_processes_train_what_one_does(settings, calm_bundle, tmp_path, how)
     one = settings({"batch_size": 4}, **changes, out=str(tmp_path / "one"))
     two = settings({"batch_size": 4}, **changes, out=str(tmp_path / "two"))
     train(one)
-    train_in_two(two, how, tmp_path / "two.yaml")
+    train_together(two, how)
     logs = [[json.loads(line) for line in (run.out / "log.jsonl").read_text().splitlines()] for run in (one, two)]
     assert [row["noise"] for row in logs[1]] == pytest.approx([row["noise"] for row in logs[0]], abs=1e-4)
     ours, theirs = last_weights(two.out), last_weights(one.out)
