@@ -16,6 +16,7 @@ from diffusers import (
     UNetSpatioTemporalConditionModel,
 )
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import CLIPImageProcessor, CLIPTextConfig, CLIPTextModel, CLIPVisionConfig
 from transformers import CLIPVisionModelWithProjection as Vision
 
@@ -263,13 +264,13 @@ def test_the_bundle_says_what_it_is(worded):
 
 
 def test_showmes_two_stages_train_on_it_and_make_both(worded, clips, tmp_path):
-    """The picture with the temporal half off, the video over it."""
+    """The picture with the temporal half off, the video over it, and both in fewer steps by a third adapter."""
     common = {"method": "showme", "adapter": {"rank": 2, "dropout": 0.0}}
     keep = {"data", "training", "validation", "bundle"}
 
-    def stage(name: str, model: Path):
+    def stage(name: str, model: Path, **more):
         tree = settings(worded, clips, tmp_path / name).model_dump(mode="json", include=keep)
-        tree |= common | {"stage": name, "model": str(model), "out": str(tmp_path / name)}
+        tree |= common | {"stage": name, "model": str(model), "out": str(tmp_path / name)} | more
         return parse_recipe(tree, [], "test.yaml")
 
     image = train(stage("state_image", worded))
@@ -282,6 +283,11 @@ def test_showmes_two_stages_train_on_it_and_make_both(worded, clips, tmp_path):
     made = pipeline(PHOTO, "push the red box to the left", "both", seed=1, num_inference_steps=2)
     assert made.image.size == (SIDE, SIDE)
     assert len(made.frames) == FRAMES
+    quick = train(stage("fast", video, fast={"steps": 2, "substeps": 4}))
+    assert load_file(quick / "adapters" / "fast.safetensors")
+    made = load_bundle(quick, "cpu").pipeline(PHOTO, "push the red box to the left", "both", seed=1, output_type="pt")
+    assert torch.isfinite(made.image).all()
+    assert torch.isfinite(made.frames).all()
 
 
 def test_ivg_says_which_backbones_have_a_place_for_a_region(worded, clips, tmp_path):
