@@ -24,7 +24,7 @@ from . import distributed
 from .checkpoint import load_checkpoint, named_trainable, newest_checkpoint, save_checkpoint
 from .log import RunLog, peak_memory_mib
 from .muon import MuonAdamW
-from .pace import PRECISIONS, dtype_of, fastest, machine_name, muon_precision
+from .pace import PRECISIONS, bf16_may_gain, dtype_of, fastest, machine_name, muon_precision
 from .schedule import rate_factor
 
 CHECKPOINTS = "checkpoints"
@@ -122,6 +122,9 @@ class Trainer:
             return self.config.precision
         if self.accelerator.device.type != "cpu":
             return "bf16"
+        # Steps are timed together, so that one process says for all whether they are.
+        if self._first_says("bf16" if bf16_may_gain() else "fp32", PRECISIONS) == "fp32":
+            return "fp32"
 
         def backward(name: str) -> None:
             self.narrow = name == "bf16"
