@@ -33,7 +33,7 @@ from showme.run_validation import Validator
 from showme.training import Trainer
 from showme.training.log import LOG
 from tests.conftest import make_tiny_info
-from tests.training_processes import LAUNCH, last_weights, launch_two, train_and_kill
+from tests.training_processes import LAUNCH, last_weights, launch_training, train_and_kill, train_together
 
 CLIPS = 6
 
@@ -309,14 +309,17 @@ def test_a_run_killed_at_a_random_instant_ends_with_the_same_weights(instant, se
 
 
 @pytest.mark.parametrize("how", LAUNCH)
-def test_two_launched_processes_train_what_one_does(how, settings, calm_bundle, tmp_path):
+def test_two_processes_train_what_one_does(how, settings, calm_bundle, tmp_path):
     common = {
         "adapter": {"rank": 2, "projector_rank": 2, "dropout": 0.0}, "rewards": {"edge": "sobel", "depth": "tabletop"},
         "validation": {"scenes": 1, "steps": 1}, "training": {"ema": 0.9}, "model": str(calm_bundle),
     }  # fmt: skip
     one, two = settings(**common), settings(**common, out=tmp_path / "two")
     train(one)
-    launch_two(two, how, tmp_path / "two.yaml")
+    if how == "shards":
+        launch_training(two, how, tmp_path / "two.yaml")
+    else:
+        train_together(two, how)
     for name in ("noise", "edge", "depth"):
         values = [[row[name] for row in log(config.out)] for config in (one, two)]
         assert values[1] == pytest.approx(values[0], abs=1e-5)

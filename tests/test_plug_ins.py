@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,9 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
+
+from showme.cli import main
+from tests.forked import run_in
 
 TOY = Path(__file__).parent / "toy"
 # What pip writes of a package that names its entry points.
@@ -45,7 +47,7 @@ def place(tmp_path_factory) -> Path:
     dist.mkdir()
     (dist / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
     (dist / "entry_points.txt").write_text(ENTRY_POINTS)
-    run(folder, "-c", BASE)
+    assert run_in(folder, [str(folder / "site")], exec, BASE, {}) == (0, "")
     rng = np.random.default_rng(0)
     (folder / "clips").mkdir()
     lines = []
@@ -58,19 +60,11 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
-def run(folder: Path, *arguments: object, code: int = 0) -> str:
-    """Run Python there, where the package is installed; what it printed."""
-    paths = [str(folder / "site"), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
 def showme(folder: Path, *arguments: object, code: int = 0) -> str:
-    return run(folder, "-m", "showme.cli", *arguments, code=code)
+    """Run the command there, where the package is installed; what it printed."""
+    exit_code, printed = run_in(folder, [str(folder / "site")], main, [str(each) for each in arguments])
+    assert exit_code == code, printed
+    return printed
 
 
 def train(folder: Path, out: str, steps: int, *more: str, code: int = 0) -> str:

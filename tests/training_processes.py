@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from socket import socket
 
@@ -24,6 +22,7 @@ from showme.run_config import RunConfig
 from showme.training import CHECKPOINTS
 from showme.training.checkpoint import newest_checkpoint
 from showme.training.log import LOG
+from tests.forked import process
 
 LAUNCH = {"replicas": ["--multi_gpu"], "shards": ["--use_fsdp", "--fsdp_version", "2"]}
 
@@ -39,16 +38,9 @@ def _train(config: RunConfig, threads: int) -> None:
     train(config)
 
 
-def _process(work: Callable[..., None], *given: object) -> BaseProcess:
-    """A process that has the imports behind it."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["showme.experiment"])
-    return context.Process(target=work, args=given)
-
-
 def train_and_kill(config: RunConfig, seconds: float) -> None:
     """Train in another process and kill it so long after its first step."""
-    child = _process(_train, config, torch.get_num_threads())
+    child = process(_train, config, torch.get_num_threads())
     child.start()
     while child.is_alive() and not (config.out / LOG).exists():
         time.sleep(0.01)
@@ -58,22 +50,23 @@ def train_and_kill(config: RunConfig, seconds: float) -> None:
     child.join()
 
 
-def _train_as(config: RunConfig, environment: dict[str, str]) -> None:
+def _as_one_of_them(environment: dict[str, str], work: Callable[..., object], given: tuple) -> None:
     os.environ.update(environment)
-    _train(config, 1)
+    torch.set_num_threads(1)
+    work(*given)
 
 
-def train_together(config: RunConfig, how: str) -> None:
-    """Train in two processes that find the environment that accelerate's launcher makes: no command is started."""
+def together(how: str, work: Callable[..., object], *given: object) -> None:
+    """Call ``work`` in two processes that find the environment that accelerate's launcher makes: no command is
+    started."""
     arguments = launch_command_parser().parse_args([*_options(how), "train"])
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     common = prepare_multi_gpu_env(arguments) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common |= {"WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
     ranks = [{name: str(rank) for name in ("RANK", "LOCAL_RANK")} for rank in range(2)]
-    both = [
-        _process(_train_as, config, common | rank | {"WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}) for rank in ranks
-    ]
+    both = [process(_as_one_of_them, common | rank, work, given) for rank in ranks]
     for child in both:
         child.start()
     for child in both:
@@ -81,15 +74,23 @@ def train_together(config: RunConfig, how: str) -> None:
     assert [child.exitcode for child in both] == [0, 0]
 
 
-def launch_two(config: RunConfig, how: str, file: Path) -> None:
+def train_together(config: RunConfig, how: str) -> None:
+    """Train in two processes, as :func:`together`."""
+    together(how, train, config)
+
+
+def launch(how: str, *command: str, **environment: str) -> None:
+    """Start a module in two processes by accelerate's command; ``command``: its name and its arguments."""
+    words = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", *_options(how), "-m", *command]
+    found = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"} | environment
+    done = subprocess.run(words, capture_output=True, text=True, env=found, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def launch_training(config: RunConfig, how: str, file: Path) -> None:
     """Train in two processes by the command that launches them; ``file`` is where the settings are written."""
     dump_config(config, file)
-    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", *_options(how)]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "-m", "showme.cli", "train", str(file)], capture_output=True, text=True, env=environment, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    launch(how, "showme.cli", "train", str(file))
 
 
 def _options(how: str) -> list[str]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,30 +11,11 @@ from torch import nn
 from showme.training import CHECKPOINTS
 from showme.training.checkpoint import newest_checkpoint
 from showme.training.distributed import own
+from tests.training_processes import launch, together
 
-from .toy import losses, train
+from .toy import losses, run, train
 
-LAUNCH = {"replicas": ["--multi_gpu"], "shards": ["--use_fsdp", "--fsdp_version", "2"]}
 PROJECT = Path(__file__).parents[2]
-
-
-def launch(how: str, folder: Path, *settings: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.accelerate_cli",
-        "launch",
-        *LAUNCH[how],
-        "--num_processes",
-        "2",
-    ]
-    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
-    done = subprocess.run(
-        [*command, "-m", "tests.training.toy", str(folder), *settings],
-        capture_output=True, text=True, cwd=PROJECT, env=environment, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def weights(folder: Path) -> dict:
@@ -60,16 +38,16 @@ def assert_equal(run: Path, one: Path) -> None:
 
 
 def test_two_replicas_with_accumulation_equal_one_process(one, tmp_path):
-    launch("replicas", tmp_path, "accumulation=2")
+    launch("replicas", "tests.training.toy", str(tmp_path), "accumulation=2", PYTHONPATH=str(PROJECT))
     assert_equal(tmp_path, one)
     # A thread of the group that outlives the run can abort the process while the interpreter is taken down.
     assert [(tmp_path / f"threads{rank}").read_text() for rank in range(2)] == ["", ""]
 
 
 def test_two_shards_with_accumulation_equal_one_process_which_can_take_over(one, tmp_path):
-    launch("shards", tmp_path, "steps=10", "accumulation=2")
+    together("shards", run, str(tmp_path), "steps=10", "accumulation=2")
     train(tmp_path, dropout=0.0, schedule="constant", steps=15)
-    launch("shards", tmp_path, "steps=20")
+    together("shards", run, str(tmp_path), "steps=20")
     assert_equal(tmp_path, one)
 
 

@@ -99,10 +99,14 @@ def note_threads(folder: Path) -> None:
     (folder / f"threads{os.environ['RANK']}").write_text(" ".join(name for name in names if "gloo" in name))
 
 
-if __name__ == "__main__":
-    folder, *settings = sys.argv[1:]
-    # Registered before the trainer's own, it is called after that.
-    atexit.register(note_threads, Path(folder))
+def run(folder: str, *settings: str) -> None:
+    """A training of several processes: ``name=number`` each."""
     torch.manual_seed(int(os.environ.get("RANK", "0")))
     given = {name: int(value) for name, value in (setting.split("=") for setting in settings)}
     train(Path(folder), dropout=0.0, schedule="constant", **given)
+
+
+if __name__ == "__main__":
+    # Registered before the trainer's own, it is called after that.
+    atexit.register(note_threads, Path(sys.argv[1]))
+    run(*sys.argv[1:])
