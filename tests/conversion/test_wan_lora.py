@@ -117,7 +117,7 @@ def test_an_adapter_of_another_width_is_refused(parts, tmp_path):
     write_lora(adapter_state(parts.transformer, "mine"), tmp_path / "lora.safetensors", "diffusers")
     config, state = read_lora(tmp_path / "lora.safetensors")
     wide = WanTransformer(**parts.transformer.config | {"num_attention_heads": 4})
-    with pytest.raises(InputError, match="does not fit the network"):
+    with pytest.raises(InputError, match=r"does not fit the network: blocks\.\S+ is of \(\d+, \d+\), and"):
         attach_adapter(wide, "mine", config, state, tmp_path / "lora.safetensors")
 
 
@@ -160,6 +160,22 @@ def test_a_published_lora_is_added_to_a_model_and_used(model, tmp_path, capsys):
     made = [each.pipeline(picture(1), "push the red box", "both", **call) for each in (plain, fast)]
     assert (made[0].frames - made[1].frames).abs().max() > 1e-4
     assert (made[0].image - made[1].image).abs().max() > 1e-4
+
+
+def test_over_adapters_of_its_own_both_are_asked_for(model, tmp_path, capsys, monkeypatch, recwarn):
+    a_lora(tmp_path / "lora.safetensors")
+    words = ("convert", "lora", tmp_path / "lora.safetensors")
+    with monkeypatch.context() as patched:
+        patched.setattr("showme.conversion.lora_files.FAST", "state_video")
+        assert run(*words, tmp_path / "tuned", "--base", model) == 0
+    assert not [each for each in recwarn if "meta" in str(each.message)]
+    assert run(*words, tmp_path / "fast", "--base", tmp_path / "tuned") == 0
+    assert f"--model {tmp_path / 'tuned'}+{tmp_path / 'fast'}" in capsys.readouterr().out
+    pipeline = load_bundle(f"{tmp_path / 'tuned'}+{tmp_path / 'fast'}", "cpu", torch.float32).pipeline
+    assert set(pipeline.transformer.peft_config) == {"state_video", "fast"}
+    assert run(*words, tmp_path / "again", "--base", tmp_path / "fast") == 2
+    assert "has an adapter fast already" in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()
 
 
 def test_an_adapter_goes_out_and_comes_in_as_it_was(model, tmp_path):

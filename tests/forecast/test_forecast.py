@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.data import default_collate
 
 from showme.cli import main
@@ -18,8 +20,10 @@ from showme.forecast.phases import train
 from showme.forecast.run import CACHE, TRAINING, VALIDATION, Looker
 from showme.forecast.shapes import read_model
 from showme.forecast.tally import filling, forecast
+from showme.forecast.weights import narrow, weigh
 from showme.methods import find_method
 from showme.methods.recipes import parse_recipe
+from showme.run_config import MemoryConfig
 from tests.conftest import TINY_FRAMES, TINY_SIZE
 from tests.forecast.conftest import recipe
 
@@ -66,6 +70,17 @@ def test_frozen_weights_by_precision(looker, tiny_bundle):
         sizes[base] = looker.cached(recipe(tiny_bundle)).weights[base, False].frozen
     assert sizes["bf16"] < 0.6 * sizes["fp32"]
     assert sizes["int4"] < sizes["int8"] < sizes["bf16"]
+
+
+def test_tied_weights_are_counted_once_and_stay_tied():
+    """As UMT5's words, which its encoder names a second time."""
+    network = nn.Sequential(nn.Embedding(100, 8), nn.Linear(8, 100, bias=False)).requires_grad_(False)
+    network[1].weight = network[0].weight
+    backbone = SimpleNamespace(units=[], encoders={"text": network})
+    assert weigh(backbone, {"text_encoder": network}, MemoryConfig(base="bf16")).encoders == 100 * 8 * 2
+    narrow([network])
+    assert network[0].weight is network[1].weight
+    assert network[0].weight.dtype == torch.bfloat16
 
 
 def test_offload_leaves_two_units(looker, tiny_bundle):

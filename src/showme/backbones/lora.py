@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -218,10 +218,8 @@ def _load_kept(network: Network, adapter: str, kept: tuple[str, ...], state: dic
         getattr(network, _ADDED_BY[module][0])()
     expected = _kept_state(network, kept)
     check_keys(origin, expected.keys() - state.keys(), state.keys() - expected.keys())
-    try:
-        network.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise InputError(f"{origin} does not fit the network ({first_line(error)}).") from error
+    check_shapes(origin, expected, state)
+    network.load_state_dict(state, strict=False)
     kept_modules(network)[adapter] = kept
 
 
@@ -230,7 +228,7 @@ def attach_adapter(network: Network, name: str, config: LoraConfig, state: dict[
 
     Args:
         network: what it belongs to.
-        name: its name there.
+        name: its name there; a network without values (torch's meta device) is only asked whether they fit.
         config: peft's settings.
         state: its tensors, named as :func:`adapter_state` names them.
         origin: the file that they came from, for messages.
@@ -245,12 +243,25 @@ def attach_adapter(network: Network, name: str, config: LoraConfig, state: dict[
             network.add_adapter(config, name)
         except ValueError as error:
             raise InputError(f"{origin} belongs to another network ({first_line(error)}).") from error
-    expected = set(adapter_state(network, name))
-    check_keys(origin, expected - set(state), set(state) - expected)
-    try:
+    expected = adapter_state(network, name)
+    check_keys(origin, expected.keys() - state.keys(), state.keys() - expected.keys())
+    check_shapes(origin, expected, state)
+    if not next(network.parameters()).is_meta:
         set_peft_model_state_dict(network, state, adapter_name=name)
-    except RuntimeError as error:
-        raise InputError(f"{origin} does not fit the network ({first_line(error)}).") from error
+
+
+def check_shapes(path: Path, expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Refuse weights of other shapes, naming the first.
+
+    Raises:
+        InputError: there are such.
+    """
+    for key, value in expected.items():
+        if value.shape != state[key].shape:
+            raise InputError(
+                f"{path} does not fit the network: {key} is of {tuple(state[key].shape)}, and there of "
+                f"{tuple(value.shape)}: choose one that was made for it."
+            )
 
 
 def check_keys(path: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:

@@ -152,11 +152,15 @@ def lora(
         if not Path(source).is_file():
             raise InputError(f"{absent(source)}: give the LoRA's .safetensors file.")
         refuse_foreign(dest)
+        if adapter is not None:
+            raise InputError("--adapter says which of a model's is written: leave it out with --base.")
         from ..conversion.lora_files import import_lora
 
-        for name in import_lora(Path(source), dest, base, steps, guidance, of):
+        added = import_lora(Path(source), dest, base, steps, guidance, of)
+        for name in added.left_out:
             typer.echo(f"note: the LoRA says nothing of {name}: it was made for another release of Wan.")
-        _done(dest)
+        typer.echo(f"note: it is taken as made for {steps} steps at guidance {guidance:g}: --steps and --guidance say.")
+        _done(added.asked)
         return
     if to not in ("diffusers", "comfyui"):
         raise InputError(f"--to {to!r}: choose diffusers or comfyui.")
@@ -181,5 +185,5 @@ def _converting(source: Path) -> Iterator[Callable[[str], None]]:
             raise InputError(f"{source} {'' if reason != str(error) else 'cannot be converted: '}{reason}") from error
 
 
-def _done(folder: Path) -> None:
+def _done(folder: Path | str) -> None:
     typer.echo(f'done: showme generate PHOTO "INSTRUCTION" --model {folder}')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -22,6 +22,18 @@ from .wan_lora import Tool, read_lora, write_lora
 Expert = Literal["high", "low"]
 # By the noise that they remove.
 _NETWORKS: dict[Expert, str] = {"high": "transformer", "low": "transformer_2"}
+
+
+class Added(NamedTuple):
+    """A LoRA that was read in.
+
+    Attributes:
+        asked: what ``--model`` takes for it: with the adapters that the model has already, where it has some.
+        left_out: layers that it says nothing of, though it adapts others of their kind: of another release of Wan.
+    """
+
+    asked: str
+    left_out: list[str]
 
 
 def export_lora(model: str, path: Path, to: Tool, adapter: str | None = None, expert: Expert | None = None) -> str:
@@ -56,10 +68,9 @@ def export_lora(model: str, path: Path, to: Tool, adapter: str | None = None, ex
     return adapter
 
 
-def import_lora(
-    file: Path, dest: Path, model: str, steps: int, guidance: float, expert: Expert | None = None
-) -> list[str]:
-    """Write a thin bundle that adds another tool's LoRA to a model, to be asked as ``MODEL+DEST``, or alone.
+def import_lora(file: Path, dest: Path, model: str, steps: int, guidance: float, expert: Expert | None = None) -> Added:
+    """Write a thin bundle that adds another tool's LoRA to a model, to be asked as ``MODEL+DEST`` or, over a model
+    without adapters of its own, alone.
 
     Args:
         file: the LoRA, of any of the tools.
@@ -68,15 +79,16 @@ def import_lora(
         steps, guidance: that it was made for.
         expert: which of two networks it is for.
 
-    Returns:
-        Layers that the LoRA says nothing of, though it adapts others of their kind: of another release of Wan.
-
     Raises:
-        InputError: no such file or model, or a LoRA with keys or shapes that have no place.
+        InputError: no such file or model, a model that has such an adapter, or a LoRA with keys or shapes that have no
+            place.
     """
     config, state = read_lora(file)
     files = _of_wan(model)
     name = _network(files, model, expert)
+    own = {path.stem for each in files.stack for path in (each.folder / adapter_folder(name)).glob("*.safetensors")}
+    if FAST in own:
+        raise InputError(f"{model} has an adapter {FAST} already, which a LoRA becomes: choose a model without.")
     with torch.device("meta"):
         network = WanTransformer.from_config(json.loads(files.path(f"{name}/config.json").read_text()))
     attach_adapter(network, FAST, config, state, file)
@@ -91,7 +103,7 @@ def import_lora(
             shutil.copytree(files.folder / "feature_extractor", staging / "feature_extractor")
         write_adapter(state, config, staging / adapter_folder(name) / f"{FAST}.safetensors")
         describe(staging, info)
-    return _left_out(network, state)
+    return Added(f"{model}+{dest}" if own else str(dest), _left_out(network, state))
 
 
 def _of_wan(model: str) -> BundleFiles:

@@ -48,9 +48,11 @@ class Weights:
 def narrow(networks: Iterable[nn.Module]) -> None:
     """Give frozen weights 16 bits, in which they compute; called when it is known what is trained."""
     for network in networks:
-        for module, name, parameter in _frozen(network):
+        done: dict[int, nn.Parameter] = {}
+        for module, name, parameter in list(_frozen(network)):
             if parameter.dtype == torch.float32:
-                module._parameters[name] = nn.Parameter(parameter.detach().to(torch.bfloat16), requires_grad=False)
+                half = nn.Parameter(parameter.detach().to(torch.bfloat16), requires_grad=False)
+                module._parameters[name] = done.setdefault(id(parameter), half)
 
 
 def weigh(backbone: Backbone, networks: Mapping[str, nn.Module], memory: MemoryConfig) -> Weights:
@@ -93,7 +95,8 @@ def _size(parameter: Tensor, base: str, below: bool) -> int:
 
 
 def _not_trained(network: nn.Module) -> Iterator[Tensor]:
-    return (parameter for _, _, parameter in _frozen(network))
+    """Each once, however many places it is tied to."""
+    return iter({id(parameter): parameter for _, _, parameter in _frozen(network)}.values())
 
 
 def _is_resting(network: nn.Module, name: str, parameter: Tensor) -> bool:
@@ -102,7 +105,7 @@ def _is_resting(network: nn.Module, name: str, parameter: Tensor) -> bool:
 
 
 def _frozen(network: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]]:
-    """Module, name there, and parameter of all that is frozen and no adapter's."""
+    """Module, name there, and parameter of all that is frozen and no adapter's; tied ones in each of their places."""
     for prefix, module in network.named_modules():
         for name, parameter in module._parameters.items():
             whole = f"{prefix}.{name}"

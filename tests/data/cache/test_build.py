@@ -51,6 +51,23 @@ def test_every_row_is_read_back(tmp_path):
     assert int(again[24]["number"]) == 24, "worker processes open the files themselves"
 
 
+def test_what_answers_one_at_a_time_is_asked_by_one_thread(tmp_path):
+    asking, most = [0], [0]
+
+    def encode(numbers):
+        asking[0] += 1
+        most[0] = max(most[0], asking[0])
+        time.sleep(0.01)
+        asking[0] -= 1
+        return {"number": torch.tensor(list(numbers))}
+
+    rows = [f"row {row}" for row in range(40)]
+    build_parts(tmp_path, [parts.Part("alone", {}, rows, encode, 4, alone=True), squares(40)], workers=4)
+    assert most == [1]
+    build_parts(tmp_path, [parts.Part("beside", {}, rows, encode, 4)], workers=4)
+    assert most[0] > 1
+
+
 def test_parts_of_the_same_rows_are_computed_together(tmp_path):
     order: list = []
     first, second = squares(calls=order), squares(name="more", calls=order, other=1)

@@ -217,15 +217,26 @@ def test_a_killed_run_goes_on_to_the_same_weights(settings, tmp_path):
             "nothing is trained: leave a branch",
         ),
         ({"dqformer": {"channels": 10, "heads": 3}}, "dqformer: 3 heads do not divide 10 channels"),
-        ({"dqformer": {"channels": 16, "heads": 2, "queries": 7}}, "do not fill: choose a multiple of these"),
+        ({"dqformer": {"channels": 16, "heads": 2, "queries": 7}}, "do not fill them: choose 24 or a multiple"),
         ({"states": "nowhere.jsonl"}, "nowhere.jsonl"),
         ({"states": "tabletop"}, "is not an instruction of the tabletop world"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_one_sentence(settings, changes, sentence):
+def test_what_cannot_be_is_one_sentence(settings, tmp_path, changes, sentence):
     with pytest.raises(InputError, match=sentence) as error:
         train(settings(**changes))
     assert "\n" not in str(error.value)
+    assert not (tmp_path / "aid").exists()
+
+
+def test_validation_asks_as_the_model_is_trained(settings):
+    """With other contexts of nothing, and other scales, than the base has."""
+    changes = {"null_context": "dqformer", "dqformer": {"channels": 16, "heads": 2, "queries": 7}}
+    run = open_run(settings(validation={"scenes": 1}, text_guidance=3.0, visual_guidance=2.0, **changes))
+    run.stage.prepare()
+    asked = run.stage.pipeline.config
+    assert (asked.null_context, asked.guidance_scale, asked.visual_guidance) == ("dqformer", 3.0, 2.0)
+    assert train(run.config).is_dir()
 
 
 def test_every_part_of_the_cache_is_known_before_training(settings, tmp_path):

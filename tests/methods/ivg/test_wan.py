@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from showme.errors import InputError
-from showme.experiment import train
+from showme.experiment import open_run, train
 from showme.methods.recipes import parse_recipe
 from showme.pipelines import load_bundle
 from tests.backbones.test_wan import SIDE, picture
@@ -51,6 +51,17 @@ def test_both_stages_train_and_the_region_reaches_the_video(base, clips, tmp_pat
     assert (made[0].frames - made[1].frames).abs().max() > 1e-5
     found = pipeline(picture(1), "push the red box", **call)
     assert found.region.shape == (SIDE, SIDE)
+    # Regions of the model's own: asked one after another, and the base is left as it was.
+    config = recipe("video", region, clips, tmp_path / "own", region="predicted")
+    run = open_run(config)
+    before = {name: value.clone() for name, value in run.stage.pipeline.transformer.state_dict().items()}
+    read = run.clips()
+    assert all(torch.equal(before[name], value) for name, value in run.stage.pipeline.transformer.state_dict().items())
+    first = run.stage.pipeline(
+        run.rows.pixels([0], slice(1))[:, 0], run.rows.record(0).instruction, "region", num_frames=FRAMES,
+        seed=config.training.seed, output_type="pt",
+    )  # fmt: skip
+    assert torch.equal(read[0]["region"], first.region)
 
 
 @pytest.mark.parametrize("stage", ["region", "video"])

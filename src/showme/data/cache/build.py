@@ -103,6 +103,7 @@ def write_shard(
         parts = lacking(folder, group, number)
         rows = range(number * SHARD_ROWS, min((number + 1) * SHARD_ROWS, group[0].rows))
         chunks: dict[str, list[dict[str, Tensor]]] = {part.name: [] for part in parts}
+        workers = 1 if any(part.alone for part in parts) else workers
         for computed in _computed(parts, rows, workers) if parts else ():
             for part, values in zip(parts, computed, strict=True):
                 chunks[part.name].append(values)

@@ -45,7 +45,8 @@ class Part:
 
     name: ``latents``, ``text``, ... fingerprint: JSON, all that decides its values beside the rows. identities:
     one text per row, different for different content. encode: the row numbers of a chunk -> tensors, stacked over the
-    chunk. chunk: rows per call.
+    chunk. chunk: rows per call. alone: whether one thread at a time may encode: a pipeline with its scheduler and its
+    merged adapters answers one question after another.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Part:
     identities: Sequence[str]
     encode: Callable[[Sequence[int]], dict[str, Tensor]]
     chunk: int = 8
+    alone: bool = False
 
     @property
     def rows(self) -> int:

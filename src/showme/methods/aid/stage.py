@@ -47,7 +47,18 @@ class AIDStage(Stage):
             raise InputError(
                 f"unknown zeros: {config.model} reads known frames among grey ones, as it was made: set it to grey."
             )
+        if config.null_context == "base" and config.dqformer.decomposed:
+            self._check_queries(config.dqformer.queries)
         self.known = known_slots(self.backbone, config.references)
+
+    def _check_queries(self, queries: int | None) -> None:
+        """Refuse numbers that the base's own tokens of an empty text, repeated, cannot stand for."""
+        if queries is not None and queries % self.backbone.text_length:
+            whole = self.backbone.text_length
+            raise InputError(
+                f"dqformer.queries {queries}: an empty text of {self.config.model} has {whole} tokens, which do not "
+                f"fill them: choose {whole} or a multiple, or set null_context to dqformer."
+            )
 
     def parts(self, rows: ClipRows) -> list[Part]:
         _, image, _ = self.backbone.widths  # refused here: a base without a text encoder
@@ -83,6 +94,7 @@ class AIDStage(Stage):
             if name in self.backbone.networks:
                 self.backbone.networks[name].requires_grad_(True)
         self._open_cross_attention(denoiser)
+        self._register()
 
     def _dqformer(self) -> DQFormer | None:
         settings, backbone = self.config.dqformer, self.backbone
@@ -159,6 +171,10 @@ class AIDStage(Stage):
         return objective
 
     def finish(self, info: BundleInfo) -> BundleInfo:
+        return info.model_copy(update={"num_frames": self.config.data.frames})
+
+    def _register(self) -> None:
+        """Have the pipeline ask as the model is trained: at validation, and wherever it is used."""
         config = self.config
         self.pipeline.register_to_config(
             num_frames=config.data.frames,
@@ -171,4 +187,3 @@ class AIDStage(Stage):
             guidance_scale=config.text_guidance,
             visual_guidance=config.visual_guidance,
         )
-        return info.model_copy(update={"num_frames": config.data.frames})

@@ -115,6 +115,8 @@ def predicted_regions(pipeline: Any, rows: ClipRows, config: IVGConfig) -> Part:
             "choose region=truth, prior or white."
         )
 
+    pipeline.set_progress_bar_config(disable=True)
+
     @torch.no_grad()
     def encode(numbers: Sequence[int]) -> dict[str, Tensor]:
         (number,) = numbers
@@ -133,7 +135,7 @@ def predicted_regions(pipeline: Any, rows: ClipRows, config: IVGConfig) -> Part:
         "seed": config.training.seed,
         "code of the region": code_digest((regions_module, pipeline_module)),
     }
-    return Part("predicted_region", fingerprint, rows.identities, encode, chunk=1)
+    return Part("predicted_region", fingerprint, rows.identities, encode, chunk=1, alone=True)
 
 
 def blank_regions(look: Look, latents: Tensor, config: IVGConfig) -> dict[str, Tensor]:
