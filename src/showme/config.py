@@ -136,7 +136,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"There is no file {path}: give the YAML of a run, such as those in configs/.") from error
+        raise InputError(f"There is no file {path}: give the YAML of a run, such as those in configs.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text: give the YAML of a run, saved as UTF-8.") from error
     except OSError as error:
