@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -21,6 +22,7 @@ from ...preparation.labels import label_parts
 from ...staged_files import staged
 from ..base import Stage
 from ..cached import CachedClips, clip_parts
+from ..gates import check_gate
 from ..samples import Draw
 from .cached import blank_regions, mask_video, predicted_regions, true_regions
 from .config import IVGConfig
@@ -46,6 +48,10 @@ class IVGStage(Stage):
         self.video = config.stage == "video"
         self.task = "video" if self.video else "region"
         self.adapter = VIDEO if self.video else REGION
+        # Refused before anything is cached.
+        if config.hands.estimator is not None:
+            least = config.hands.least_log10_snr * math.log(10)
+            check_gate(self.backbone.path, least, math.inf, f"hands.least_log10_snr {config.hands.least_log10_snr:g}")
 
     @property
     def caches_predictions(self) -> bool:

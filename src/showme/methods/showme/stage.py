@@ -15,6 +15,7 @@ from ...data.rows import ClipRows
 from ...errors import InputError
 from ..base import Stage
 from ..cached import CachedClips, clip_parts
+from ..gates import check_gate
 from ..samples import Draw
 from .cached import ESTIMATORS, blank_targets, reward_parts
 from .config import ShowMeConfig
@@ -35,6 +36,25 @@ class ShowMeStage(Stage):
         self.backbone: Backbone = pipeline.backbone
         self.video = config.stage == STATE_VIDEO
         self.task = "video" if self.video else "image"
+        # Refused before anything is cached.
+        if config.rewards.motion is not None:
+            self._check_slots()
+        if config.rewards.motion is not None or config.rewards.structure:
+            gate = motion_gate if self.video else structure_gate
+            check_gate(self.backbone.path, *gate(self.backbone.path), "rewards")
+
+    def _check_slots(self) -> None:
+        """Refuse clips in which nothing can be said of when a place moves.
+
+        Raises:
+            InputError: there are two slots, and so one movement.
+        """
+        frames, facts = self.config.data.frames, self.backbone.facts
+        if facts.slots(frames) < 3:
+            raise InputError(
+                f"rewards.motion compares when places move, and {frames} frames are {facts.slots(frames)} slots of "
+                f"this model, between which they move once: set data.frames to {facts.frames(3)} or more."
+            )
 
     def parts(self, rows: ClipRows) -> list[Part]:
         return [*clip_parts(self.backbone, rows), *reward_parts(self.backbone, rows, self.config.rewards)]
