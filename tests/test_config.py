@@ -88,6 +88,7 @@ def test_fields_on_the_line_win_and_survive_a_round_trip(file, tmp_path):
         (["rewards.motion=''"], r"rewards.motion is of stage state_video"),
         (["stage=state_video", "image_temporal_convolutions=true"], r"convolutions is of stage state_image: leave it"),
         (["goal_share=0.5"], r"goal_share is of stage state_video"),
+        (["tuning=full", "memory.base=int8"], r"tuning full trains no int8 weights: set memory.base to bf16"),
         (["rewards.levels=gate"], r"rewards.levels is gate, but no reward is on"),
         (["data.clips=many"], r"data.clips 'many': input should be a valid integer"),
         (["data={}"], r"the field data.source is missing: folder or list of clips, a YAML of a source"),

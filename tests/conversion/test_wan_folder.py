@@ -126,6 +126,12 @@ def changed(plain: Path, tmp_path: Path, part: str, **values: object) -> Path:
     ("part", "values", "sentence"),
     [
         ("transformer/config.json", {"in_channels": 4}, "takes 4 channels, and a picture to begin with needs 12"),
+        (
+            "transformer/config.json",
+            {"in_channels": 8},
+            "this checkpoint is for something else, fetch",
+        ),
+        ("transformer/config.json", {"pos_embed_seq_len": 514}, "reads first and last frame at once (FLF2V)"),
         ("transformer/config.json", {"_class_name": "FluxTransformer2DModel"}, "holds a FluxTransformer2DModel"),
     ],
 )
@@ -183,6 +189,10 @@ def test_a_folder_that_is_not_there_and_one_without_its_codec(plain, tmp_path, c
     shutil.rmtree(folder / "vae")
     assert run("convert", "wan", folder, tmp_path / "model") == 2
     assert "has no folder vae" in capsys.readouterr().err
+    (folder / "vae").mkdir()
+    (folder / "model_index.json").write_text("[]")
+    assert run("convert", "wan", folder, tmp_path / "model") == 2
+    assert "model_index.json holds no settings by name" in capsys.readouterr().err
 
 
 def test_a_base_that_was_changed_is_another(plain, tmp_path, capsys):

@@ -55,6 +55,9 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: it cannot be read.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({first_line(error)}): fetch it again.") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path} holds no settings by name: fetch it again.")
+    return found

@@ -100,6 +100,11 @@ def _form(folder: Path, index: dict[str, Any], network: dict[str, Any], codec: d
         raise InputError(
             f"{folder} makes videos block by block (diffusion forcing, DF), which is not done: fetch SkyReels-V2-I2V."
         )
+    if network.get("pos_embed_seq_len") is not None:
+        raise InputError(
+            f"{folder} reads first and last frame at once (FLF2V), which is not done: fetch the one for image to video "
+            "(I2V), which takes a last frame too."
+        )
     channels, latent = network.get("in_channels", 16), codec.get("z_dim", 16)
     if bool(index.get("expand_timesteps")) and channels == latent:
         return True
@@ -107,7 +112,7 @@ def _form(folder: Path, index: dict[str, Any], network: dict[str, Any], codec: d
         return False
     raise InputError(
         f"{folder} takes {channels} channels, and a picture to begin with needs {2 * latent + _MASK}: this checkpoint "
-        "makes videos of text alone, fetch the one for image to video (I2V)."
+        f"is for {'text alone' if channels == latent else 'something else'}, fetch the one for image to video (I2V)."
     )
 
 

@@ -123,6 +123,8 @@ class ShowMeConfig(RunConfig):
             if value is not None:
                 other = "state_image" if name in image_only else "state_video"
                 raise ValueError(f"{name} is of stage {other}: leave it out, or set stage to {other}")
+        if self.tuning == "full" and self.memory.base not in ("fp32", "bf16"):
+            raise ValueError(f"tuning full trains no {self.memory.base} weights: set memory.base to bf16 or fp32")
         if self.stage == "fast" and self.tuning == "full":
             raise ValueError("stage fast trains an adapter: leave tuning out")
         if self.stage != "fast" and self.fast != FastConfig():
