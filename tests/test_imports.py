@@ -14,7 +14,7 @@ ROOT = Path(showme.__file__).parent
 # Each layer may import from those before it, each part from itself; two parts of one layer do not know each other.
 LAYERS: list[set[str]] = [
     {"errors", "staged_files", "threads", "fingerprint", "user_cache"},
-    {"optional", "manifest", "arguments", "long_text", "hub", "config", "plug_ins", "weight_files"},
+    {"optional", "manifest", "database", "arguments", "long_text", "hub", "config", "plug_ins", "weight_files"},
     {"installation", "devices", "quantization", "pretrained", "base_model", "instruction"},
     {"bundle", "pictures", "explanation"},
     {"bundle_folder", "losses", "models", "worlds"},

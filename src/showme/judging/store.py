@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ..database import create, opened
 from ..errors import InputError
 from .study import ANSWERS, Item, Study, sides
 
 LEFT, RIGHT, TIE = "left", "right", "tie"
-_WAIT_SECONDS = 30.0
 _TABLE = """
 CREATE TABLE IF NOT EXISTS answers (
   judge TEXT NOT NULL, clip TEXT NOT NULL, first TEXT NOT NULL, second TEXT NOT NULL, question TEXT NOT NULL,
@@ -51,22 +49,7 @@ class AnswerStore:
 
     def __init__(self, folder: Path, study: Study):
         self.file, self.study = folder / ANSWERS, study
-        with self._open() as base:
-            # Readers never wait for a writer, and a killed one leaves nothing half done.
-            base.execute("PRAGMA journal_mode=WAL")
-            base.execute(_TABLE)
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            base = sqlite3.connect(self.file, timeout=_WAIT_SECONDS)
-            try:
-                with base:
-                    yield base
-            finally:
-                base.close()
-        except sqlite3.Error as error:
-            raise InputError(f"{self.file} cannot be used ({error}): make room, or move it away.") from error
+        create(self.file, _TABLE)
 
     def add(self, judge: str, item: Item, choices: Mapping[str, str], seconds: float | None = None) -> None:
         """Keep a judge's answers about one pair; those given before are replaced.
@@ -106,24 +89,24 @@ class AnswerStore:
             )
             for question, choice in choices.items()
         ]
-        with self._open() as base:
+        with opened(self.file) as base:
             base.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def answers(self) -> list[Answer]:
         """All of them, in the order in which they were given."""
-        with self._open() as base:
+        with opened(self.file) as base:
             rows = base.execute("SELECT * FROM answers ORDER BY at, judge, clip, first, second, question").fetchall()
         return [Answer(row[0], Item(clip=row[1], first=row[2], second=row[3]), *row[4:]) for row in rows]
 
     def answered_by(self, judge: str) -> set[Item]:
         """Pairs that a judge has answered."""
-        with self._open() as base:
+        with opened(self.file) as base:
             rows = base.execute("SELECT DISTINCT clip, first, second FROM answers WHERE judge = ?", [judge]).fetchall()
         return {Item(*row) for row in rows}
 
     def counts(self) -> dict[Item, int]:
         """How many judges have answered each pair."""
-        with self._open() as base:
+        with opened(self.file) as base:
             rows = base.execute("SELECT clip, first, second, COUNT(DISTINCT judge) FROM answers GROUP BY 1, 2, 3")
             return {Item(*row[:3]): row[3] for row in rows}
 

@@ -5,20 +5,17 @@ Every change is one transaction, so that a process killed at any instant leaves 
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
 
-from ..errors import InputError
+from ..database import create, opened
 
 State = Literal["waiting", "running", "done", "failed", "cancelled", "interrupted"]
 OPEN: tuple[State, ...] = ("waiting", "running")
 
-_WAIT_SECONDS = 30.0
 _TABLE = """
 CREATE TABLE IF NOT EXISTS runs (
   id TEXT PRIMARY KEY, owner TEXT, state TEXT NOT NULL, instruction TEXT NOT NULL, models TEXT NOT NULL, photo TEXT,
@@ -73,39 +70,24 @@ class Store:
 
     def __init__(self, file: Path):
         self.file = file
-        with self._open() as base:
-            # Readers never wait for the writer.
-            base.execute("PRAGMA journal_mode=WAL")
-            base.executescript(_TABLE)
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            base = sqlite3.connect(self.file, timeout=_WAIT_SECONDS)
-            try:
-                with base:
-                    yield base
-            finally:
-                base.close()
-        except sqlite3.Error as error:
-            raise InputError(f"{self.file} cannot be used ({error}): make room, or move it away.") from error
+        create(self.file, _TABLE)
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Add entries, or replace those of the same ids."""
         rows = [(*(getattr(each, name) for name in _COLUMNS), each.instruction.casefold()) for each in entries]
         marks = ", ".join("?" * (len(_COLUMNS) + 1))
-        with self._open() as base:
+        with opened(self.file) as base:
             base.executemany(f"INSERT OR REPLACE INTO runs ({', '.join(_COLUMNS)}, words) VALUES ({marks})", rows)
 
     def change(self, run: str, **values: str | None) -> None:
         """Change columns of one entry."""
         parts = ", ".join(f"{name} = ?" for name in values)
-        with self._open() as base:
+        with opened(self.file) as base:
             base.execute(f"UPDATE runs SET {parts} WHERE id = ?", (*values.values(), run))
 
     def remove(self, runs: Iterable[str]) -> None:
         """Forget entries."""
-        with self._open() as base:
+        with opened(self.file) as base:
             base.executemany("DELETE FROM runs WHERE id = ?", [(run,) for run in runs])
 
     def get(self, run: str) -> Entry | None:
@@ -159,7 +141,7 @@ class Store:
 
     def _select(self, where: str, values: list[str], limit: int = -1) -> list[Entry]:
         query = f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE {where} ORDER BY at DESC, id DESC LIMIT ?"
-        with self._open() as base:
+        with opened(self.file) as base:
             return [Entry(*row) for row in base.execute(query, (*values, limit))]
 
 

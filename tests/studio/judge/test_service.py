@@ -12,7 +12,6 @@ from collections import Counter
 import pytest
 
 from showme.errors import InputError
-from showme.judging import AnswerStore
 from showme.studio.judge.clips import clip_name
 from showme.studio.judge.secret import new_judge
 from showme.studio.judge.service import JudgeService
@@ -99,7 +98,7 @@ def test_judges_are_not_shown_what_fails_on_the_owners_disk(service, monkeypatch
         except sqlite3.Error as error:
             raise InputError(f"{service.folder} cannot be used ({error}): make room.") from error
 
-    monkeypatch.setattr(AnswerStore, "_open", full)
+    monkeypatch.setattr("showme.judging.store.opened", full)
     with caplog.at_level(logging.ERROR):
         for act in (lambda: service.answer(judge, shown.ticket, answers("tie")), lambda: service.showing(judge)):
             with pytest.raises(InputError, match="answers cannot be reached: try again") as refusal:
