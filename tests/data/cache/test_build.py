@@ -8,6 +8,7 @@ import os
 import pickle
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -66,6 +67,17 @@ def test_what_answers_one_at_a_time_is_asked_by_one_thread(tmp_path):
     assert most == [1]
     build_parts(tmp_path, [parts.Part("beside", {}, rows, encode, 4)], workers=4)
     assert most[0] > 1
+
+
+def test_the_claim_of_a_process_that_was_killed_when_its_shard_was_written_goes(tmp_path):
+    build_parts(tmp_path, [squares()])
+    host = socket.gethostname()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / "claims" / "left").write_text(f"{host}.{ended.pid}")
+    (tmp_path / "claims" / "held").write_text(f"{host}.{os.getpid()}")
+    build_parts(tmp_path, [squares()])
+    assert [path.name for path in (tmp_path / "claims").iterdir()] == ["held"]
 
 
 def test_parts_of_the_same_rows_are_computed_together(tmp_path):

@@ -19,7 +19,7 @@ from ...errors import InputError
 from ...fingerprint import digest_of
 from ...staged_files import staged, sweep
 from ...threads import usable_cores
-from .claims import claimed
+from .claims import claimed, sweep_claims
 from .parts import ROWS, SHARD_ROWS, Part, PartReader, checksum, is_whole
 
 # Called as progress(part, rows done, rows, bytes on disk).
@@ -149,6 +149,7 @@ def prepare_folders(folder: Path, parts: Sequence[Part]) -> None:
     Raises:
         InputError: the cache cannot be a folder.
     """
+    sweep_claims(folder / _CLAIMS)
     for part in parts:
         place = folder / part.folder_name
         try:

@@ -41,6 +41,14 @@ def claimed(path: Path) -> Iterator[Claim | None]:
             path.unlink()
 
 
+def sweep_claims(folder: Path) -> None:
+    """Remove claims of killed processes: a shard that was written just before the end is never claimed again."""
+    for path in folder.glob("*"):
+        if _is_abandoned(path):
+            with suppress(FileNotFoundError):
+                path.unlink()
+
+
 def _take(path: Path) -> bool:
     for _ in range(2):
         try:
